@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: ISC */
+/* section: the rows of [databases], [users] and [peers]. Keys are rows of database_keys.def, user_keys.def and
+ * peer_keys.def. Numbers and durations that a row does not name are SECTION_UNSET, texts NULL, modes POOL_MODE_UNSET. */
+#ifndef PGWEIR_CONFIG_SECTION_H
+#define PGWEIR_CONFIG_SECTION_H
+
+#include <stdbool.h>
+#include "core/clock.h"
+#include "core/map.h"
+#include "config/settings.h"
+
+struct error;
+
+#define SECTION_UNSET (-1)
+
+/* DATABASE_KEY(type, name, range, doc): types as in settings.h. */
+struct section_database {
+	struct map_node node; /* by name, in file order */
+	char *name;
+#define DATABASE_KEY(type, name, range, doc) SETTING_C_##type name;
+#include "config/database_keys.def"
+};
+
+struct section_user {
+	struct map_node node;
+	char *name;
+#define USER_KEY(type, name, range, doc) SETTING_C_##type name;
+#include "config/user_keys.def"
+};
+
+struct section_peer {
+	struct map_node node; /* by id */
+	int id;
+#define PEER_KEY(type, name, range, doc) SETTING_C_##type name;
+#include "config/peer_keys.def"
+};
+
+/* Rows from "k=v k=v ..."; NULL with @error (what is wrong, what is allowed; never a password). */
+struct section_database *section_parse_database(const char *name, const char *text, struct error *error);
+struct section_user *section_parse_user(const char *name, const char *text, struct error *error);
+struct section_peer *section_parse_peer(const char *id, const char *text, struct error *error);
+void section_free_database(struct section_database **row);
+void section_free_user(struct section_user **row);
+void section_free_peer(struct section_peer **row);
+
+#endif

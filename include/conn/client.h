@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: ISC */
+/* client: a connection that came to us and its states (client_states.def). */
+#ifndef PGWEIR_CONN_CLIENT_H
+#define PGWEIR_CONN_CLIENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "conn/cancel.h"
+#include "conn/endpoint.h"
+#include "conn/parameter.h"
+#include "conn/server.h"
+#include "core/error.h"
+#include "core/map.h"
+#include "pool/pool.h"
+
+enum client_state {
+#define CLIENT_STATE(name, shown, place, deadline, next) CLIENT_##name,
+#include "conn/client_states.def"
+	CLIENT_STATE_COUNT
+};
+
+struct client_login;
+struct console;
+
+struct client {
+	struct endpoint endpoint;  /* first */
+	struct pool_client member;
+	struct cancel_key key;
+	uint8_t state;             /* enum client_state */
+	bool departing;            /* said Terminate or closed its side while answers are owed: leaves when they are out */
+	bool stalled;              /* linked, but its server is not ready for its requests */
+	bool is_counted;           /* in limit's counts */
+	bool in_transaction;
+	struct database *database; /* after login */
+	struct user *user;         /* who it says to be, proven */
+	struct parameter_set *parameters;
+	usec_t transaction_at, query_at;
+	struct client_login *login; /* while logging in */
+	struct console *console;   /* of a console client */
+};
+
+const char *client_state_name(enum client_state state);
+const char *client_state_shown(enum client_state state);
+bool client_state_allows(enum client_state from, enum client_state to);
+
+/* Take over an accepted socket. */
+struct client *client_accept(int fd, const struct address *remote, const struct address *local);
+bool client_set_state(struct client *client, enum client_state state);
+/* Close: it is sent @error as FATAL (NULL: what the reason says, if anything), then lingers until it has read that, freed
+ * after that. Its server goes back or is closed. Harmless twice. */
+void client_close(struct client *client, enum close_reason reason, const struct error *error);
+/* "C-0x...: db/user@host:port ". Valid until the next call. */
+const char *client_subject(const struct client *client);
+
+/* The server at the other end, or NULL. */
+struct server *client_server(const struct client *client);
+static inline struct client *client_of_member(struct pool_client *member)
+{
+	return container_of(member, struct client, member);
+}
+/* Send what was built up in *@out, which is emptied. */
+void client_send(struct client *client, struct buffer **out);
+
+/* It is not @stalled any more: go on with what it sent meanwhile (at the end of the turn). */
+void client_resume(struct client *client);
+
+/* Walk all clients: those logging in, then those of each pool. Return false to stop. */
+typedef bool client_fn(struct client *client, void *context);
+void client_each(client_fn *each, void *context);
+uint32_t client_count(void);
+/* Of those, how many have not logged in. */
+uint32_t client_login_count(void);
+/* By the id of SHOW CLIENTS; NULL: none. */
+struct client *client_find(uint64_t id);
+
+/* pool_ops: what client.c does for the pool. */
+void client_assign(struct pool_client *member, struct pool_server *server);
+void client_reject(struct pool_client *member, enum close_reason reason, const struct error *error);
+void client_welcome(struct pool_client *member);
+/* What it does for servers. */
+void client_open(void);
+/* Close all clients (at exit). */
+void client_close_all(enum close_reason reason);
+/* No logins any more but to the console. */
+void client_refuse_logins(void);
+
+/* The console, which is above this layer. */
+struct console_ops {
+	/* May this user use the console? After authentication; false with @error. */
+	bool (*admit)(struct client *client, struct error *error);
+	/* Needs it no password (same system user over the Unix socket)? */
+	bool (*trusts)(const struct client *client, const char *user);
+	/* It logged in: send AuthenticationOk was done; send ParameterStatus ... ReadyForQuery and set client->console. */
+	void (*open)(struct client *client);
+	/* One whole message. */
+	void (*message)(struct client *client, const struct message *message);
+	/* The client is going away: free client->console. */
+	void (*close)(struct client *client);
+	/* A CancelRequest for this console client: stop waiting (PAUSE, WAIT_CLOSE). */
+	void (*cancel)(struct client *client);
+};
+void client_set_console(const struct console_ops *ops);
+const struct console_ops *client_console(void);
+
+#endif

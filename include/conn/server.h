@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: ISC */
+/* server: a connection to PostgreSQL and its states (server_states.def). It goes back to its pool only when it is known
+ * clean: ReadyForQuery with status I, nothing owed, no COPY, no half message either way, no cancel in flight. */
+#ifndef PGWEIR_CONN_SERVER_H
+#define PGWEIR_CONN_SERVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include "conn/endpoint.h"
+#include "conn/parameter.h"
+#include "conn/pipeline.h"
+#include "net/resolver.h"
+#include "pool/pool.h"
+
+enum server_state {
+#define SERVER_STATE(name, shown, place, deadline, next) SERVER_##name,
+#include "conn/server_states.def"
+	SERVER_STATE_COUNT
+};
+
+/* What our own query, the PIPELINE_INTERNAL one at the front, is for. */
+enum server_errand { ERRAND_NONE, ERRAND_PARAMETERS, ERRAND_RESET, ERRAND_CHECK, ERRAND_CONNECT };
+
+struct server_login;
+
+struct server {
+	struct endpoint endpoint; /* first */
+	struct pool_server member;
+	uint8_t state;            /* enum server_state */
+	uint8_t errand;
+	bool errand_failed, errand_done;
+	bool is_broken;           /* it said something that the protocol does not allow */
+	char status;              /* of the last ReadyForQuery: I, T, E; 0: none since the last request */
+	bool said_fatal;          /* the server's last word was FATAL: it closes */
+	bool half_sent;           /* its client left in the middle of a message */
+	uint8_t cancels;          /* CancelRequests under way against this server */
+	struct pipeline pipeline;
+	struct parameter_set *parameters; /* as the server reported them */
+	uint32_t process_id;
+	uint8_t *key;             /* cancel key; owned */
+	uint16_t key_size;
+	char *host;               /* as configured; owned */
+	struct sockaddr_storage sockaddr; /* where it was reached */
+	socklen_t sockaddr_size;
+	struct resolver_query lookup;
+	struct address *addresses; /* of the host, while connecting; owned */
+	uint16_t address_count, address_next;
+	struct server_login *login; /* while logging in */
+	struct server *cancel_target; /* SERVER_CANCELING: whom it is about */
+	struct client *cancel_client; /* ... and who asked; NULL: gone */
+};
+
+/* Made from rows. */
+const char *server_state_name(enum server_state state);
+/* As SHOW SERVERS has it; NULL: not shown. */
+const char *server_state_shown(enum server_state state);
+bool server_state_allows(enum server_state from, enum server_state to);
+
+/* Connect and log in a server for @pool: what pool_ops.launch does. */
+void server_launch(struct pool *pool);
+/* Carry a CancelRequest to where @target lives, for @asker. Counts as SERVER_PLACE_CANCELING. */
+void server_launch_cancel(struct server *target, struct client *asker);
+/* Change state; an illegal move is a bug: it is logged, and the connection closes. */
+bool server_set_state(struct server *server, enum server_state state);
+/* Close now, free at the end of the turn. Its client is told @error (NULL: what the reason says). Harmless twice. */
+void server_close(struct server *server, enum close_reason reason, const struct error *error);
+/* "S-0x...: db/user@host:port ". Valid until the next call. */
+const char *server_subject(const struct server *server);
+
+/* The client at the other end, or NULL. */
+struct client *server_client(const struct server *server);
+/* Nothing of the last client is left in it. */
+bool server_is_clean(const struct server *server);
+/* Its client let go of it: clean, hence reset if need be and back to the pool, or closed with @reason. */
+void server_let_go(struct server *server, enum close_reason reason);
+/* Prepare for a client's first request: true: ready, possibly with a SET in its out-queue; false: its values must be set
+ * first, client_server_ready() follows. */
+bool server_prepare(struct server *server, struct parameter_set *wanted);
+/* Test a server that rested long. */
+void server_test(struct server *server);
+/* One of its cancels ended. */
+void server_cancel_ended(struct server *server);
+
+/* Reached from the pool's lists. */
+static inline struct server *server_of_member(struct pool_server *member)
+{
+	return container_of(member, struct server, member);
+}
+
+/* What the client layer above does when a server has something for it (filled in by client.c). */
+struct server_partner_ops {
+	/* Messages for the client; the client may be closed by this. */
+	void (*deliver)(struct client *client, const struct iovec *pieces, int count, size_t size);
+	/* All that came was handed on: the client parts with its server if that is clean and the mode says so. */
+	void (*settle)(struct client *client);
+	/* A ReadyForQuery of the client's own passed; @status as in it. */
+	void (*ready)(struct client *client, char status);
+	/* The client's values are set (or refused): what it holds may go on. */
+	void (*prepared)(struct client *client, bool well);
+	/* The server's out-queue has drained, or its pipeline has room again. */
+	void (*writable)(struct client *client);
+	/* The server is gone. @mid_message: the client got the beginning of a message. */
+	void (*lost)(struct client *client, enum close_reason reason, const struct error *error, bool mid_message);
+	/* The CancelRequest that @client asked for is done, or is not to be. */
+	void (*cancel_ended)(struct client *client);
+	/* A reported parameter. */
+	void (*parameter)(struct client *client, const char *name, const char *value);
+};
+void server_set_partner_ops(const struct server_partner_ops *ops);
+
+#endif

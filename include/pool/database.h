@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: ISC */
+/* database: live counts, limits and switches of one configured (or automatic) database name. */
+#ifndef PGWEIR_POOL_DATABASE_H
+#define PGWEIR_POOL_DATABASE_H
+
+#include <stdbool.h>
+#include "config/section.h"
+#include "core/list.h"
+#include "core/map.h"
+#include "pool/host.h"
+#include "pool/stats.h"
+
+struct database {
+	struct map_node node; /* by name */
+	char *name;
+	char *dbname;         /* at the server */
+	char *host_text;      /* as configured; "" when by Unix socket */
+	struct host_list hosts;
+	char *user, *password; /* forced user, or NULL */
+	char *connect_query;   /* or NULL */
+	char *client_encoding, *datestyle, *timezone, *application_name; /* for clients that ask for none; or NULL */
+	struct list pools;
+	struct stats stats;
+	uint32_t client_count, server_count; /* written by pool/limit only */
+	/* of the row; SECTION_UNSET, POOL_MODE_UNSET, BALANCE_UNSET when it does not say */
+	enum pool_mode pool_mode;
+	enum balance balance;
+	int port, pool_size, min_pool_size, reserve_pool_size, max_db_connections, max_db_client_connections;
+	usec_t server_lifetime, query_wait_timeout;
+	bool is_console, is_automatic;
+	bool is_paused, is_disabled;
+	bool is_removed; /* gone from the configuration: freed when its last connection is */
+};
+
+struct database *database_new(const char *name);
+/* Take the row's values. Returns whether existing servers are now wrong (dbname, host, port, user, connect_query ...). */
+bool database_configure(struct database *database, const struct section_database *row);
+void database_free(struct database **database);
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: ISC */
+/* registry: databases, users and pools by name; applies a new snapshot; creates automatic databases. */
+#ifndef PGWEIR_POOL_REGISTRY_H
+#define PGWEIR_POOL_REGISTRY_H
+
+#include "core/map.h"
+#include "pool/pool.h"
+
+void registry_open(void);
+void registry_close(void);
+
+/* Make databases, users and pools what the snapshot in force says. */
+void registry_apply(void);
+
+/* The database of this name; made from the row "*" if there is one. NULL: no such database. */
+struct database *registry_database(const char *name);
+/* Without making one. */
+struct database *registry_find_database(const char *name);
+/* The console's. */
+struct database *registry_console(void);
+/* Both names of the console. */
+bool registry_is_console_name(const char *name);
+/* The user of this name; made if need be. */
+struct user *registry_user(const char *name);
+struct user *registry_find_user(const char *name);
+/* The pool of clients of @user in @database: of the forced user where the row names one. Made if need be. */
+struct pool *registry_pool(struct database *database, struct user *user);
+
+const struct map *registry_databases(void);
+const struct map *registry_users(void);
+
+/* All counters, of databases that went away too. */
+void registry_totals(struct stats *totals);
+
+#endif

@@ -1,0 +1,8 @@
+noinst_LIBRARIES += src/auth/libauth.a
+src_auth_libauth_a_SOURCES = \
+	include/auth/digest.h src/auth/digest.c \
+	include/auth/secret.h src/auth/secret.c \
+	include/auth/saslprep.h src/auth/saslprep.c \
+	include/auth/md5.h src/auth/md5.c \
+	include/auth/scram.h src/auth/scram.c \
+	include/auth/userlist.h src/auth/userlist.c

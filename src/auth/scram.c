@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: ISC */
+#include "config.h"
+#include "auth/scram.h"
+#include "auth/saslprep.h"
+#include "core/error.h"
+#include "core/memory.h"
+#include "core/random.h"
+#include "core/text.h"
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { PHASE_FIRST, PHASE_FINAL, PHASE_VERIFY, PHASE_DONE };
+
+enum {
+	NONCE_TEXT = (SCRAM_NONCE + 2) / 3 * 4 + 1,
+	KEY_TEXT = (DIGEST_SHA256 + 2) / 3 * 4 + 1,
+	SALT_TEXT = (SECRET_SALT_MAX + 2) / 3 * 4 + 1,
+	MADE_SALT = 16, /* salts that we make, as long as PostgreSQL's */
+};
+
+/* What an exchange looks like for a user must not change from login to login, or a stranger could tell that there is
+ * no secret. This key makes the salts; it lives as long as the process. */
+static struct {
+	bool is_made;
+	uint8_t key[DIGEST_SHA256];
+} salts;
+
+static void make_salt(const char *user, uint8_t salt[MADE_SALT])
+{
+	uint8_t digest[DIGEST_SHA256];
+	if (!salts.is_made) {
+		random_bytes(salts.key, sizeof(salts.key));
+		salts.is_made = true;
+	}
+	digest_hmac_sha256(salts.key, sizeof(salts.key), user, strlen(user), digest);
+	memcpy(salt, digest, MADE_SALT);
+}
+
+static void make_nonce(char *text)
+{
+	uint8_t bytes[SCRAM_NONCE];
+	random_bytes(bytes, sizeof(bytes));
+	digest_base64_encode(bytes, sizeof(bytes), text);
+}
+
+/* The message as text that may be cut into pieces. */
+static bool message_text(const uint8_t *message, size_t size, char text[SCRAM_MESSAGE_MAX + 1])
+{
+	if (size == 0 || size > SCRAM_MESSAGE_MAX || memchr(message, 0, size))
+		return false;
+	memcpy(text, message, size);
+	text[size] = '\0';
+	return true;
+}
+
+/* Take "@name=value" off *@at, and the comma behind it if another attribute follows. @name 0: any letter. NULL: it is
+ * something else. */
+static char *take_attribute(char **at, char name)
+{
+	char *text = *at;
+	bool is_letter = (*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z');
+	if (!is_letter || (name && *text != name) || text[1] != '=')
+		return NULL;
+	char *end = strchr(text, ',');
+	if (end && !end[1])
+		return NULL;
+	if (end)
+		*end++ = '\0';
+	*at = end ? end : text + strlen(text);
+	return text + 2;
+}
+
+/* RFC 5802: printable ASCII without the comma. */
+static bool nonce_is_good(const char *nonce)
+{
+	for (const char *at = nonce; *at; at++) {
+		if (*at < '!' || *at > '~' || *at == ',')
+			return false;
+	}
+	return *nonce;
+}
+
+static bool decode_key(const char *text, uint8_t key[DIGEST_SHA256])
+{
+	size_t size;
+	return digest_base64_decode(text, strlen(text), key, DIGEST_SHA256, &size) && size == DIGEST_SHA256;
+}
+
+static void key_xor(const uint8_t a[DIGEST_SHA256], const uint8_t b[DIGEST_SHA256], uint8_t result[DIGEST_SHA256])
+{
+	for (size_t i = 0; i < DIGEST_SHA256; i++)
+		result[i] = a[i] ^ b[i];
+}
+
+static void sign(const uint8_t key[DIGEST_SHA256], const char *auth_message, uint8_t signature[DIGEST_SHA256])
+{
+	digest_hmac_sha256(key, DIGEST_SHA256, auth_message, strlen(auth_message), signature);
+}
+
+/* Our side when a client logs in. */
+
+static void init_plain(struct scram_server *state, const char *password, const uint8_t salt[MADE_SALT],
+		       uint32_t iterations)
+{
+	char *normal = saslprep(password);
+	secret_build_scram(normal, salt, MADE_SALT, iterations, &state->secret);
+	memory_erase(normal, strlen(normal));
+	memory_free(&normal);
+}
+
+static void init_mock(struct scram_server *state, const uint8_t salt[MADE_SALT], uint32_t iterations)
+{
+	state->doomed = true;
+	state->secret = (struct scram_secret){.iterations = iterations, .salt_size = MADE_SALT};
+	memcpy(state->secret.salt, salt, MADE_SALT);
+	random_bytes(state->secret.stored_key, DIGEST_SHA256);
+	random_bytes(state->secret.server_key, DIGEST_SHA256);
+}
+
+void scram_server_init(struct scram_server *state, const struct secret *secret, const char *user, uint32_t iterations)
+{
+	*state = (struct scram_server){.phase = PHASE_FIRST};
+	uint8_t salt[MADE_SALT];
+	make_salt(user, salt);
+	make_nonce(state->nonce);
+	enum secret_kind kind = secret ? secret->kind : SECRET_NONE;
+	if (kind == SECRET_PLAIN)
+		init_plain(state, secret->text, salt, iterations);
+	else if (kind != SECRET_SCRAM || !secret_parse_scram(secret->text, &state->secret))
+		init_mock(state, salt, iterations);
+}
+
+static bool malformed(struct error *error, const char *detail)
+{
+	error_set(error, SQLSTATE_PROTOCOL_VIOLATION, "malformed SCRAM message");
+	return error_detail(error, "%s", detail);
+}
+
+/* gs2-header: "n,," or "y,,". Leaves *@at at client-first-message-bare. */
+static bool take_gs2_header(struct scram_server *state, char **at, struct error *error)
+{
+	char *text = *at;
+	if (text[0] == 'p')
+		return malformed(error, "The client requires channel binding, which is not in use.");
+	if ((text[0] != 'n' && text[0] != 'y') || text[1] != ',')
+		return malformed(error, "Unexpected channel-binding flag.");
+	if (text[2] == 'a')
+		return error_set(error, SQLSTATE_FEATURE_NOT_SUPPORTED,
+				 "client uses authorization identity, but it is not supported");
+	if (text[2] != ',')
+		return malformed(error, "Unexpected attribute in client-first-message.");
+	state->gs2_flag = text[0];
+	*at = text + 3;
+	return true;
+}
+
+/* @at: client-first-message-bare. The client's nonce in *@nonce. */
+static bool parse_client_first_bare(char *at, const char **nonce, struct error *error)
+{
+	if (*at == 'm')
+		return error_set(error, SQLSTATE_FEATURE_NOT_SUPPORTED,
+				 "client requires an unsupported SCRAM extension");
+	/* Whoever logs in has said so in the start-up packet; this name is ignored, as PostgreSQL does. */
+	if (!take_attribute(&at, 'n') || !(*nonce = take_attribute(&at, 'r')))
+		return malformed(error, "Attribute \"n\" or \"r\" is missing in client-first-message.");
+	if (!nonce_is_good(*nonce))
+		return malformed(error, "The nonce is empty or has non-printable characters.");
+	while (*at) {
+		if (!take_attribute(&at, 0))
+			return malformed(error, "Garbage found at the end of client-first-message.");
+	}
+	return true;
+}
+
+bool scram_server_first(struct scram_server *state, const uint8_t *message, size_t size, char *reply,
+			struct error *error)
+{
+	char text[SCRAM_MESSAGE_MAX + 1];
+	char *at = text;
+	bool in_order = state->phase == PHASE_FIRST;
+	state->phase = PHASE_DONE;
+	*reply = '\0';
+	if (!in_order || !message_text(message, size, text))
+		return malformed(error, "The message is empty, too long, or has a zero byte.");
+	if (!take_gs2_header(state, &at, error))
+		return false;
+	char *bare = memory_strdup(at);
+	state->client_first_bare = bare;
+	const char *nonce = NULL;
+	if (!parse_client_first_bare(at, &nonce, error))
+		return false;
+	size_t length = strlen(nonce), own = strlen(state->nonce);
+	if (length + own >= sizeof(state->nonce))
+		return malformed(error, "The nonce is too long.");
+	memmove(state->nonce + length, state->nonce, own + 1);
+	memcpy(state->nonce, nonce, length);
+
+	char salt[SALT_TEXT];
+	digest_base64_encode(state->secret.salt, state->secret.salt_size, salt);
+	state->server_first = memory_printf("r=%s,s=%s,i=%u", state->nonce, salt, (unsigned)state->secret.iterations);
+	snprintf(reply, SCRAM_MESSAGE_MAX, "%s", state->server_first);
+	state->phase = PHASE_FINAL;
+	return true;
+}
+
+/* Check all but the proof. *@without_proof: how many bytes of the message the proof's signature covers. */
+static bool parse_client_final(const struct scram_server *state, char *text, uint8_t proof[DIGEST_SHA256],
+			       size_t *without_proof, struct error *error)
+{
+	char *at = text;
+	/* The gs2 header again, "n,," or "y,,", so that nobody on the way can have changed it. */
+	const char *binding = take_attribute(&at, 'c');
+	if (!binding || strcmp(binding, state->gs2_flag == 'n' ? "biws" : "eSws") != 0)
+		return malformed(error, "Unexpected channel-binding attribute in client-final-message.");
+	const char *nonce = take_attribute(&at, 'r');
+	if (!nonce || strcmp(nonce, state->nonce) != 0)
+		return malformed(error, "Nonce does not match.");
+	while (*at && *at != 'p') {
+		if (!take_attribute(&at, 0))
+			return malformed(error, "Unexpected attribute in client-final-message.");
+	}
+	*without_proof = (size_t)(at - text) - 1; /* nor the comma */
+	const char *encoded = take_attribute(&at, 'p');
+	if (!encoded || !decode_key(encoded, proof))
+		return malformed(error, "Malformed proof in client-final-message.");
+	if (*at)
+		return malformed(error, "Garbage found at the end of client-final-message.");
+	return true;
+}
+
+/* Is it the proof of who knows the password? Leaves the client's key in @state if so. */
+static bool proof_is_right(struct scram_server *state, const char *auth_message, const uint8_t proof[DIGEST_SHA256])
+{
+	uint8_t hash[DIGEST_SHA256];
+	sign(state->secret.stored_key, auth_message, hash);
+	key_xor(proof, hash, state->client_key);
+	digest_sha256(state->client_key, DIGEST_SHA256, hash);
+	bool is_right = digest_is_equal(hash, state->secret.stored_key, DIGEST_SHA256);
+	if (is_right && !state->doomed)
+		return true;
+	memory_erase(state->client_key, DIGEST_SHA256);
+	return false;
+}
+
+bool scram_server_final(struct scram_server *state, const uint8_t *message, size_t size, char *reply,
+			struct error *error)
+{
+	char text[SCRAM_MESSAGE_MAX + 1];
+	uint8_t proof[DIGEST_SHA256], signature[DIGEST_SHA256];
+	size_t without_proof = 0;
+	bool in_order = state->phase == PHASE_FINAL;
+	state->phase = PHASE_DONE;
+	*reply = '\0';
+	if (!in_order || !message_text(message, size, text))
+		return malformed(error, "The message is empty, too long, or has a zero byte.");
+	if (!parse_client_final(state, text, proof, &without_proof, error))
+		return false;
+	char *auth_message = memory_printf("%s,%s,%.*s", state->client_first_bare, state->server_first,
+					   (int)without_proof, (const char *)message);
+	bool is_right = proof_is_right(state, auth_message, proof);
+	if (is_right) {
+		char encoded[KEY_TEXT];
+		sign(state->secret.server_key, auth_message, signature);
+		digest_base64_encode(signature, sizeof(signature), encoded);
+		snprintf(reply, SCRAM_MESSAGE_MAX, "v=%s", encoded);
+	}
+	memory_free(&auth_message);
+	/* Whoever has the secret's stored key makes the client's key from the proof. */
+	memory_erase(proof, sizeof(proof));
+	memory_erase(text, sizeof(text));
+	return is_right || error_set(error, SQLSTATE_INVALID_PASSWORD, "SASL authentication failed");
+}
+
+void scram_server_fini(struct scram_server *state)
+{
+	memory_free(&state->client_first_bare);
+	memory_free(&state->server_first);
+	memory_erase(state, sizeof(*state));
+	state->phase = PHASE_DONE;
+}
+
+/* Our side when we log in to a server. */
+
+void scram_client_init(struct scram_client *state, const char *password, const uint8_t *client_key,
+		       const uint8_t *server_key)
+{
+	*state = (struct scram_client){.phase = PHASE_FIRST, .has_keys = !password};
+	make_nonce(state->nonce);
+	if (password) {
+		state->password = saslprep(password);
+		return;
+	}
+	assert(client_key && server_key);
+	memcpy(state->client_key, client_key, DIGEST_SHA256);
+	memcpy(state->server_key, server_key, DIGEST_SHA256);
+}
+
+bool scram_client_first(struct scram_client *state, char *reply)
+{
+	*reply = '\0';
+	if (state->phase != PHASE_FIRST)
+		return false;
+	/* PostgreSQL takes the name from the start-up packet. */
+	state->auth_message = memory_printf("n=,r=%s", state->nonce);
+	snprintf(reply, SCRAM_MESSAGE_MAX, "n,,%s", state->auth_message);
+	state->phase = PHASE_FINAL;
+	return true;
+}
+
+static bool malformed_server(struct error *error, const char *detail)
+{
+	error_set(error, SQLSTATE_PROTOCOL_VIOLATION, "malformed SCRAM message from server");
+	return error_detail(error, "%s", detail);
+}
+
+/* A server-first-message: the whole nonce, and the salt and iterations. */
+struct server_first {
+	const char *nonce;
+	uint8_t salt[SCRAM_MESSAGE_MAX];
+	size_t salt_size;
+	int64_t iterations;
+};
+
+static bool parse_server_first(const struct scram_client *state, char *text, struct server_first *first,
+			       struct error *error)
+{
+	enum { REPLY_REST = 64 }; /* what our reply has besides the nonce, at least */
+	char *at = text;
+	size_t own = strlen(state->nonce);
+	first->nonce = take_attribute(&at, 'r');
+	if (!first->nonce || !nonce_is_good(first->nonce))
+		return malformed_server(error, "The nonce is missing or has non-printable characters.");
+	/* The server must have added to it, else an old exchange could be played again to us. */
+	if (strncmp(first->nonce, state->nonce, own) != 0 || !first->nonce[own])
+		return malformed_server(error, "Nonce does not match.");
+	if (strlen(first->nonce) > SCRAM_MESSAGE_MAX - REPLY_REST)
+		return malformed_server(error, "The nonce is too long.");
+	const char *salt = take_attribute(&at, 's');
+	if (!salt || !*salt ||
+	    !digest_base64_decode(salt, strlen(salt), first->salt, sizeof(first->salt), &first->salt_size))
+		return malformed_server(error, "The salt is missing or not base64.");
+	const char *iterations = take_attribute(&at, 'i');
+	if (!iterations || *iterations < '1' || *iterations > '9' || !text_to_int(iterations, &first->iterations))
+		return malformed_server(error, "The iteration count is missing or not a number.");
+	if (*at)
+		return malformed_server(error, "Garbage found at the end of server-first-message.");
+	if (first->iterations > SCRAM_ITERATIONS_MAX)
+		return error_set(error, SQLSTATE_PROGRAM_LIMIT_EXCEEDED,
+				 "server demands %lld SCRAM iterations, at most %d are allowed",
+				 (long long)first->iterations, SCRAM_ITERATIONS_MAX);
+	return true;
+}
+
+static bool make_keys(struct scram_client *state, const struct server_first *first, struct error *error)
+{
+	uint8_t salted[DIGEST_SHA256];
+	if (state->has_keys)
+		return true;
+	if (!digest_pbkdf2_sha256(state->password, strlen(state->password), first->salt, first->salt_size,
+				  (unsigned)first->iterations, salted))
+		return error_set(error, SQLSTATE_SYSTEM_ERROR,
+				 "the cryptographic library refuses the server's SCRAM salt or iterations");
+	digest_hmac_sha256(salted, sizeof(salted), "Client Key", 10, state->client_key);
+	digest_hmac_sha256(salted, sizeof(salted), "Server Key", 10, state->server_key);
+	memory_erase(salted, sizeof(salted));
+	return true;
+}
+
+bool scram_client_final(struct scram_client *state, const uint8_t *message, size_t size, char *reply,
+			struct error *error)
+{
+	char text[SCRAM_MESSAGE_MAX + 1], encoded[KEY_TEXT];
+	uint8_t stored_key[DIGEST_SHA256], proof[DIGEST_SHA256];
+	struct server_first first;
+	bool in_order = state->phase == PHASE_FINAL;
+	state->phase = PHASE_DONE;
+	*reply = '\0';
+	if (!in_order || !message_text(message, size, text))
+		return malformed_server(error, "The message is unexpected, empty, too long, or has a zero byte.");
+	if (!parse_server_first(state, text, &first, error) || !make_keys(state, &first, error))
+		return false;
+	char *auth_message = memory_printf("%s,%.*s,c=biws,r=%s", state->auth_message, (int)size,
+					   (const char *)message, first.nonce);
+	memory_free(&state->auth_message);
+	state->auth_message = auth_message;
+
+	digest_sha256(state->client_key, DIGEST_SHA256, stored_key);
+	sign(stored_key, auth_message, proof);
+	key_xor(proof, state->client_key, proof);
+	sign(state->server_key, auth_message, state->server_signature);
+	digest_base64_encode(proof, sizeof(proof), encoded);
+	snprintf(reply, SCRAM_MESSAGE_MAX, "c=biws,r=%s,p=%s", first.nonce, encoded);
+	memory_erase(stored_key, sizeof(stored_key));
+	memory_erase(proof, sizeof(proof));
+	memory_erase(encoded, sizeof(encoded));
+	state->phase = PHASE_VERIFY;
+	return true;
+}
+
+bool scram_client_verify(struct scram_client *state, const uint8_t *message, size_t size, struct error *error)
+{
+	char text[SCRAM_MESSAGE_MAX + 1];
+	uint8_t signature[DIGEST_SHA256];
+	char *at = text;
+	bool in_order = state->phase == PHASE_VERIFY;
+	state->phase = PHASE_DONE;
+	if (!in_order || !message_text(message, size, text))
+		return malformed_server(error, "The message is unexpected, empty, too long, or has a zero byte.");
+	if (*at == 'e') {
+		const char *reason = take_attribute(&at, 'e');
+		char printable[128];
+		return error_set(error, SQLSTATE_INVALID_PASSWORD, "error received from server in SCRAM exchange: %s",
+				 text_printable(reason ? reason : "malformed", printable, sizeof(printable)));
+	}
+	const char *encoded = take_attribute(&at, 'v');
+	if (!encoded || *at || !decode_key(encoded, signature))
+		return malformed_server(error, "Malformed server-final-message.");
+	if (!digest_is_equal(signature, state->server_signature, DIGEST_SHA256))
+		return error_set(error, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,
+				 "incorrect server signature");
+	return true;
+}
+
+void scram_client_fini(struct scram_client *state)
+{
+	if (state->password)
+		memory_erase(state->password, strlen(state->password));
+	memory_free(&state->password);
+	memory_free(&state->auth_message);
+	memory_erase(state, sizeof(*state));
+	state->phase = PHASE_DONE;
+}

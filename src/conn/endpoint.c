@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: ISC */
+#include "config.h"
+#include "conn/endpoint.h"
+#include <assert.h>
+#include <string.h>
+
+/* Bytes that were held go in front of what is read, so that a message is always contiguous. */
+enum { HEADROOM = ENDPOINT_HOLD_MAX + ENDPOINT_RECEIVE };
+static uint8_t receive_buffer[HEADROOM + ENDPOINT_RECEIVE];
+
+uint64_t endpoint_next_id(void)
+{
+	static uint64_t last;
+	return ++last;
+}
+
+enum io endpoint_receive(struct endpoint *endpoint, uint8_t **bytes, size_t *size, size_t *fresh)
+{
+	uint8_t *begin = receive_buffer + HEADROOM;
+	enum io io = stream_read(&endpoint->stream, begin, ENDPOINT_RECEIVE, fresh);
+	if (io != IO_DONE)
+		return io;
+	size_t held = buffer_length(endpoint->held);
+	if (held) {
+		begin -= held;
+		memcpy(begin, buffer_bytes(endpoint->held), held);
+		buffer_free(&endpoint->held);
+	}
+	*bytes = begin;
+	*size = held + *fresh;
+	return IO_DONE;
+}
+
+bool endpoint_hold(struct endpoint *endpoint, const uint8_t *bytes, size_t size)
+{
+	return size == 0 || buffer_append(&endpoint->held, bytes, size, HEADROOM);
+}
+
+void endpoint_link(struct endpoint *a, struct endpoint *b)
+{
+	assert(!a->partner && !b->partner);
+	a->partner = b;
+	b->partner = a;
+}
+
+void endpoint_unlink(struct endpoint *endpoint)
+{
+	if (!endpoint->partner)
+		return;
+	endpoint->partner->partner = NULL;
+	endpoint->partner = NULL;
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: ISC */
+#include "config.h"
+#include "conn/gate.h"
+#include "conn/client.h"
+#include "conn/server.h"
+#include "core/log.h"
+#include "core/loop.h"
+#include "net/listener.h"
+#include "pool/registry.h"
+
+static enum gate_shutdown shutdown_state;
+static void (*on_end)(void);
+static struct loop_timer watch;
+
+/* ---- pool_ops ---- */
+
+static void close_server(struct pool_server *member, enum close_reason reason)
+{
+	server_close(server_of_member(member), reason, NULL);
+}
+
+static void test_server(struct pool_server *member)
+{
+	server_test(server_of_member(member));
+}
+
+static void close_client(struct pool_client *member, enum close_reason reason)
+{
+	client_close(client_of_member(member), reason, NULL);
+}
+
+static void drop_parameters(void *parameters)
+{
+	struct parameter_set *set = parameters;
+	parameter_release(&set);
+}
+
+void gate_open(void)
+{
+	static const struct pool_ops ops = {
+		.assign = client_assign,
+		.reject = client_reject,
+		.welcome = client_welcome,
+		.launch = server_launch,
+		.close_server = close_server,
+		.test_server = test_server,
+		.close_client = close_client,
+		.drop_parameters = drop_parameters,
+	};
+	pool_set_ops(&ops);
+	client_open();
+	shutdown_state = GATE_OPEN;
+}
+
+void gate_accept(int fd, const struct address *remote, const struct address *local)
+{
+	client_accept(fd, remote, local);
+}
+
+/* ---- shutting down ---- */
+
+static bool is_ours(struct client *client, void *context)
+{
+	if (client->database && client->database->is_console)
+		return true;
+	++*(unsigned *)context;
+	return true;
+}
+
+static bool is_over(void)
+{
+	if (shutdown_state == GATE_WAIT_FOR_SERVERS) {
+		list_foreach(node, pool_all()) {
+			const struct pool *pool = container_of(node, struct pool, node);
+			if (pool->servers[SERVER_PLACE_ACTIVE].length || pool->servers[SERVER_PLACE_TESTED].length ||
+			    pool->servers[SERVER_PLACE_BEING_CANCELED].length)
+				return false;
+		}
+		return true;
+	}
+	unsigned clients = 0;
+	client_each(is_ours, &clients);
+	return clients == 0;
+}
+
+/* Looked at twice a second while shutting down only: the process has nothing better to wait for. */
+static void look(struct loop_timer *timer)
+{
+	if (!is_over()) {
+		loop_timer_set(timer, clock_now() + USEC_PER_SECOND / 2);
+		return;
+	}
+	log_info("", shutdown_state == GATE_WAIT_FOR_SERVERS ? "server connections dropped, exiting"
+							     : "client connections dropped, exiting");
+	void (*callback)(void) = on_end;
+	on_end = NULL;
+	if (callback)
+		callback();
+}
+
+void gate_shut(enum gate_shutdown how)
+{
+	if (shutdown_state == GATE_OPEN) {
+		loop_timer_init(&watch, look);
+		listener_close_tcp();
+		client_refuse_logins();
+	}
+	shutdown_state = how;
+	if (how == GATE_WAIT_FOR_SERVERS) {
+		pool_set_draining();
+		list_foreach(node, pool_all())
+			pool_close_idle(container_of(node, struct pool, node), CLOSE_SERVER_SHUTDOWN);
+	}
+	if (how == GATE_IMMEDIATE) {
+		if (on_end)
+			on_end();
+		on_end = NULL;
+		return;
+	}
+	loop_timer_set(&watch, clock_now() + USEC_PER_MSEC);
+}
+
+enum gate_shutdown gate_state(void)
+{
+	return shutdown_state;
+}
+
+void gate_on_end(void (*callback)(void))
+{
+	on_end = callback;
+}
+
+void gate_close(void)
+{
+	if (shutdown_state != GATE_OPEN)
+		loop_timer_fini(&watch);
+	on_end = NULL;
+	client_close_all(CLOSE_POOLER_SHUTDOWN);
+	list_foreach(member, pool_all()) {
+		struct pool *pool = container_of(member, struct pool, node);
+		pool_kill(pool, CLOSE_SERVER_SHUTDOWN);
+	}
+}

@@ -1,0 +1,15 @@
+noinst_LIBRARIES += src/conn/libconn.a
+src_conn_libconn_a_SOURCES = \
+	include/conn/client_states.def \
+	include/conn/server_states.def \
+	include/conn/parameters.def \
+	include/conn/endpoint.h src/conn/endpoint.c \
+	include/conn/parameter.h src/conn/parameter.c \
+	include/conn/pipeline.h src/conn/pipeline.c \
+	include/conn/relay.h src/conn/relay.c \
+	include/conn/server_login.h src/conn/server_login.c \
+	include/conn/server.h src/conn/server.c \
+	include/conn/cancel.h src/conn/cancel.c \
+	include/conn/client_login.h src/conn/client_login.c \
+	include/conn/client.h src/conn/client.c \
+	include/conn/gate.h src/conn/gate.c

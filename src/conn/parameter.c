@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: ISC */
+#include "config.h"
+#include "conn/parameter.h"
+#include <string.h>
+#include "core/map.h"
+#include "core/memory.h"
+#include "core/list.h"
+#include "core/text.h"
+#include "proto/field.h"
+
+/* Parameters that follow the client, in the order in which a set keeps them. */
+static const char *const tracked[] = {
+#define PARAMETER(name, doc) name,
+#include "conn/parameters.def"
+};
+enum { TRACKED = sizeof tracked / sizeof *tracked };
+
+struct parameter_set {
+	struct map_node node; /* by bytes */
+	uint32_t references;
+	uint32_t size;
+	bool is_proven;
+	char bytes[]; /* name NUL value NUL ..., in the order of tracked[] */
+};
+
+static struct map sets;
+
+const char *parameter_tracked(const char *name)
+{
+	for (int i = 0; i < TRACKED; i++)
+		if (text_equals_nocase(tracked[i], name))
+			return tracked[i];
+	return NULL;
+}
+
+static struct parameter_set *intern(const char *bytes, size_t size)
+{
+	struct map_node *node = map_find(&sets, bytes, size);
+	if (node)
+		return parameter_share(container_of(node, struct parameter_set, node));
+	struct parameter_set *set = memory_alloc(sizeof *set + size + 1);
+	set->references = 1;
+	set->size = (uint32_t)size;
+	memcpy(set->bytes, bytes, size);
+	map_add(&sets, set->bytes, size, &set->node);
+	return set;
+}
+
+struct parameter_set *parameter_empty(void)
+{
+	return intern("", 0);
+}
+
+struct parameter_set *parameter_share(struct parameter_set *set)
+{
+	set->references++;
+	return set;
+}
+
+void parameter_release(struct parameter_set **set)
+{
+	struct parameter_set *s = *set;
+	*set = NULL;
+	if (!s || --s->references)
+		return;
+	map_remove(&sets, &s->node);
+	memory_free(&s);
+}
+
+unsigned parameter_sets(void)
+{
+	return map_length(&sets);
+}
+
+bool parameter_next(const struct parameter_set *set, const char **cursor, const char **name, const char **value)
+{
+	const char *at = *cursor ? *cursor : set->bytes;
+	if (at >= set->bytes + set->size)
+		return false;
+	*name = at;
+	*value = at + strlen(at) + 1;
+	*cursor = *value + strlen(*value) + 1;
+	return true;
+}
+
+const char *parameter_get(const struct parameter_set *set, const char *name)
+{
+	const char *cursor = NULL, *n, *v;
+	while (parameter_next(set, &cursor, &n, &v))
+		if (n == name || !strcmp(n, name))
+			return v;
+	return NULL;
+}
+
+/* The set made of one value per tracked parameter; NULL: it has none. */
+static struct parameter_set *from_values(const char *const values[TRACKED])
+{
+	size_t size = 0;
+	for (int i = 0; i < TRACKED; i++)
+		if (values[i])
+			size += strlen(tracked[i]) + strlen(values[i]) + 2;
+	char *bytes = memory_alloc(size + 1), *at = bytes;
+	for (int i = 0; i < TRACKED; i++)
+		if (values[i]) {
+			at = stpcpy(at, tracked[i]) + 1;
+			at = stpcpy(at, values[i]) + 1;
+		}
+	struct parameter_set *set = intern(bytes, size);
+	memory_free(&bytes);
+	return set;
+}
+
+static void to_values(const struct parameter_set *set, const char *values[TRACKED])
+{
+	const char *cursor = NULL, *name, *value;
+	while (parameter_next(set, &cursor, &name, &value))
+		for (int i = 0; i < TRACKED; i++)
+			if (!strcmp(tracked[i], name))
+				values[i] = value;
+}
+
+static void replace(struct parameter_set **set, struct parameter_set *taken)
+{
+	struct parameter_set *old = *set;
+	*set = taken;
+	parameter_release(&old);
+}
+
+bool parameter_put(struct parameter_set **set, const char *name, const char *value)
+{
+	const char *values[TRACKED] = {0};
+	const char *old = parameter_get(*set, name);
+	if (old && !strcmp(old, value))
+		return false;
+	to_values(*set, values);
+	for (int i = 0; i < TRACKED; i++)
+		if (!strcmp(tracked[i], name))
+			values[i] = value;
+	replace(set, from_values(values));
+	return true;
+}
+
+void parameter_put_over(struct parameter_set **set, const struct parameter_set *base)
+{
+	const char *values[TRACKED] = {0};
+	to_values(base, values);
+	to_values(*set, values);
+	replace(set, from_values(values));
+}
+
+bool parameter_is_proven(const struct parameter_set *set)
+{
+	return set->is_proven;
+}
+
+void parameter_prove(struct parameter_set *set)
+{
+	set->is_proven = true;
+}
+
+/* 'value', or E'value' where there is a backslash: right whatever standard_conforming_strings is. */
+static void put_literal(struct field_writer *writer, const char *value)
+{
+	if (strchr(value, '\\'))
+		field_put_byte(writer, 'E');
+	field_put_byte(writer, '\'');
+	for (; *value; value++) {
+		if (*value == '\'' || *value == '\\')
+			field_put_byte(writer, (uint8_t)*value);
+		field_put_byte(writer, (uint8_t)*value);
+	}
+	field_put_byte(writer, '\'');
+}
+
+bool parameter_put_query(struct buffer **out, size_t cap, const struct parameter_set *wanted,
+			 const struct parameter_set *actual, unsigned *count)
+{
+	const char *cursor = NULL, *name, *value;
+	struct field_writer writer;
+	*count = 0;
+	while (parameter_next(wanted, &cursor, &name, &value)) {
+		const char *now = parameter_get(actual, name);
+		if (now && !strcmp(now, value))
+			continue;
+		if ((*count)++ == 0) {
+			field_writer_init(&writer, out, cap);
+			field_begin(&writer, 'Q');
+		}
+		field_put_bytes(&writer, "SET ", 4);
+		field_put_bytes(&writer, name, strlen(name));
+		field_put_byte(&writer, '=');
+		put_literal(&writer, value);
+		field_put_byte(&writer, ';');
+	}
+	if (*count == 0)
+		return true;
+	field_put_byte(&writer, 0);
+	return field_end(&writer);
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: ISC */
+#include "config.h"
+#include "core/memory.h"
+#include <assert.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SLAB_SIZE = 32 * 1024 - 32, OBJECT_ALIGNMENT = 16 }; /* -32: so that malloc's own header fits too */
+
+struct slab {
+	struct slab *next;
+	_Alignas(OBJECT_ALIGNMENT) char objects[];
+};
+
+struct free_object {
+	struct free_object *next;
+};
+
+static struct memory_cache *first_cache;
+
+static void *refused(size_t size)
+{
+	fprintf(stderr, "pgweir: out of memory (%zu bytes wanted)\n", size);
+	abort();
+}
+
+void *memory_alloc(size_t size)
+{
+	void *memory = calloc(1, size ? size : 1);
+	return memory ? memory : refused(size);
+}
+
+void *memory_realloc(void *old, size_t size)
+{
+	void *memory = realloc(old, size ? size : 1);
+	return memory ? memory : refused(size);
+}
+
+char *memory_strdup(const char *text)
+{
+	return memory_dup(text, strlen(text) + 1);
+}
+
+char *memory_strndup(const char *text, size_t length)
+{
+	char *copy = strndup(text, length);
+	return copy ? copy : refused(length + 1);
+}
+
+void *memory_dup(const void *bytes, size_t size)
+{
+	void *copy = malloc(size ? size : 1);
+	if (!copy)
+		refused(size);
+	if (size)
+		memcpy(copy, bytes, size);
+	return copy;
+}
+
+char *memory_printf(const char *format, ...)
+{
+	char *text;
+	va_list arguments;
+	va_start(arguments, format);
+	int length = vasprintf(&text, format, arguments);
+	va_end(arguments);
+	return length >= 0 ? text : refused(0);
+}
+
+void *memory_try_alloc(size_t size)
+{
+	return malloc(size ? size : 1);
+}
+
+void memory_free(void *pointer)
+{
+	/* By bytes, for the holder's pointer is of another type than void *. */
+	void *memory;
+	memcpy(&memory, pointer, sizeof(memory));
+	free(memory);
+	memory = NULL;
+	memcpy(pointer, &memory, sizeof(memory));
+}
+
+void memory_erase(void *bytes, size_t size)
+{
+	if (size)
+		explicit_bzero(bytes, size);
+}
+
+static void cache_list(struct memory_cache *cache)
+{
+	struct memory_cache **end = &first_cache;
+	for (; *end; end = &(*end)->next) {
+		if (*end == cache)
+			return;
+	}
+	*end = cache;
+}
+
+static void cache_grow(struct memory_cache *cache)
+{
+	size_t stride = (cache->object_size + OBJECT_ALIGNMENT - 1) / OBJECT_ALIGNMENT * OBJECT_ALIGNMENT;
+	if (stride == 0)
+		stride = OBJECT_ALIGNMENT;
+	uint32_t count = (uint32_t)((SLAB_SIZE - sizeof(struct slab)) / stride);
+	if (count == 0)
+		count = 1;
+	struct slab *slab = memory_realloc(NULL, sizeof(struct slab) + count * stride);
+	slab->next = cache->slabs;
+	cache->slabs = slab;
+	/* From the last one down, so that they are handed out in the order of their addresses. */
+	for (uint32_t i = count; i-- > 0;) {
+		struct free_object *object = (struct free_object *)(void *)(slab->objects + i * stride);
+		object->next = cache->free_list;
+		cache->free_list = object;
+	}
+	cache->free += count;
+}
+
+void *memory_cache_alloc(struct memory_cache *cache)
+{
+	if (!MEMORY_IS_REUSED) {
+		cache_list(cache);
+		cache->used++;
+		return memory_alloc(cache->object_size);
+	}
+	if (!cache->free_list) {
+		cache_list(cache);
+		cache_grow(cache);
+	}
+	struct free_object *object = cache->free_list;
+	cache->free_list = object->next;
+	cache->free--;
+	cache->used++;
+	return memset(object, 0, cache->object_size);
+}
+
+void memory_cache_free(struct memory_cache *cache, void *object)
+{
+	assert(cache->used > 0);
+	cache->used--;
+	if (!MEMORY_IS_REUSED) {
+		free(object);
+		return;
+	}
+	struct free_object *freed = object;
+	freed->next = cache->free_list;
+	cache->free_list = freed;
+	cache->free++;
+}
+
+const struct memory_cache *memory_cache_first(void)
+{
+	return first_cache;
+}
+
+void memory_cache_release(void)
+{
+	for (struct memory_cache *cache = first_cache; cache; cache = cache->next) {
+		if (cache->used)
+			continue;
+		for (struct slab *slab = cache->slabs, *next; slab; slab = next) {
+			next = slab->next;
+			free(slab);
+		}
+		cache->slabs = cache->free_list = NULL;
+		cache->free = 0;
+	}
+}

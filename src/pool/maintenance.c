@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: ISC */
+#include "config.h"
+#include "pool/maintenance.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include "config/snapshot.h"
+#include "core/log.h"
+#include "core/loop.h"
+#include "pool/registry.h"
+
+static struct loop_timer timer;
+static usec_t period_began;
+static char line[512];
+static void (*on_stats)(const char *line);
+
+static void describe(void)
+{
+	struct stats totals;
+	struct stats_counters a;
+	registry_totals(&totals);
+	stats_average(&totals, &a);
+	snprintf(line, sizeof line,
+		 "stats: %" PRIu64 " xacts/s, %" PRIu64 " queries/s, %" PRIu64 " client parses/s, %" PRIu64
+		 " server parses/s, %" PRIu64 " binds/s, %" PRIu64 " client logins/s, in %" PRIu64 " B/s, out %" PRIu64
+		 " B/s, xact %" PRIu64 " us, query %" PRIu64 " us, wait %" PRIu64 " us",
+		 a.xact_count, a.query_count, a.client_parse_count, a.server_parse_count, a.bind_count,
+		 a.client_login_count, a.received, a.sent, a.xact_time, a.query_time, a.wait_time);
+}
+
+static void schedule(void)
+{
+	usec_t period = (usec_t)settings_current()->stats_period;
+	period_began = clock_now();
+	loop_timer_set(&timer, clock_now() + (period > 0 ? period : 60 * USEC_PER_SECOND));
+}
+
+static void period_ends(struct loop_timer *unused)
+{
+	(void)unused;
+	usec_t length = clock_now() - period_began;
+	map_foreach(node, registry_databases())
+		stats_roll(&container_of(node, struct database, node)->stats, length);
+	describe();
+	if (settings_current()->log_stats)
+		log_info("", "%s", line);
+	if (on_stats)
+		on_stats(line);
+	schedule();
+}
+
+void maintenance_open(void)
+{
+	loop_timer_init(&timer, period_ends);
+	schedule();
+}
+
+void maintenance_close(void)
+{
+	loop_timer_fini(&timer);
+}
+
+const char *maintenance_stats_line(void)
+{
+	return line;
+}
+
+void maintenance_on_stats(void (*callback)(const char *))
+{
+	on_stats = callback;
+}

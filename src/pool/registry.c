@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: ISC */
+#include "config.h"
+#include "pool/registry.h"
+#include <string.h>
+#include "config/snapshot.h"
+#include "core/log.h"
+#include "core/memory.h"
+
+static struct map databases, users;
+static struct database *console;
+static struct stats departed; /* counters of databases that went away */
+
+static struct database *database_of(struct map_node *node)
+{
+	return container_of(node, struct database, node);
+}
+
+static struct user *user_of(struct map_node *node)
+{
+	return container_of(node, struct user, node);
+}
+
+bool registry_is_console_name(const char *name)
+{
+	return !strcmp(name, "pgweir") || !strcmp(name, "pgbouncer");
+}
+
+static struct database *add_database(const char *name)
+{
+	struct database *database = database_new(name);
+	map_add(&databases, database->name, strlen(database->name), &database->node);
+	return database;
+}
+
+void registry_open(void)
+{
+	map_init(&databases);
+	map_init(&users);
+	departed = (struct stats){0};
+	console = add_database("pgbouncer");
+	console->is_console = true;
+	registry_pool(console, registry_user("pgbouncer"));
+}
+
+static void remove_pools(struct database *database, enum close_reason reason)
+{
+	list_foreach_safe(node, &database->pools) {
+		struct pool *pool = container_of(node, struct pool, of_database);
+		pool_kill(pool, reason);
+		pool_free(&pool);
+	}
+}
+
+static void remove_database(struct database *database)
+{
+	database->is_removed = true;
+	remove_pools(database, CLOSE_DATABASE_REMOVED);
+	stats_add(&departed, &database->stats);
+	map_remove(&databases, &database->node);
+	database_free(&database);
+}
+
+void registry_close(void)
+{
+	map_foreach(node, &databases) {
+		struct database *database = database_of(node);
+		remove_database(database);
+	}
+	map_foreach(node, &users) {
+		struct user *user = user_of(node);
+		map_remove(&users, node);
+		user_free(&user);
+	}
+	console = NULL;
+}
+
+struct database *registry_console(void)
+{
+	return console;
+}
+
+struct database *registry_find_database(const char *name)
+{
+	if (registry_is_console_name(name))
+		return console;
+	struct map_node *node = map_find(&databases, name, strlen(name));
+	return node ? database_of(node) : NULL;
+}
+
+struct database *registry_database(const char *name)
+{
+	struct database *database = registry_find_database(name);
+	const struct section_database *row = snapshot_current()->automatic;
+	if (database || !row)
+		return database;
+	database = add_database(name);
+	database->is_automatic = true;
+	database_configure(database, row);
+	log_info("", "registered new auto-database: %s", name);
+	return database;
+}
+
+struct user *registry_find_user(const char *name)
+{
+	struct map_node *node = map_find(&users, name, strlen(name));
+	return node ? user_of(node) : NULL;
+}
+
+struct user *registry_user(const char *name)
+{
+	struct user *user = registry_find_user(name);
+	if (user)
+		return user;
+	user = user_new(name);
+	user_configure(user, snapshot_user(snapshot_current(), name));
+	map_add(&users, user->name, strlen(user->name), &user->node);
+	return user;
+}
+
+struct pool *registry_pool(struct database *database, struct user *user)
+{
+	if (database->is_console && database->pools.length)
+		return container_of(list_first(&database->pools), struct pool, of_database);
+	if (database->user)
+		user = registry_user(database->user);
+	/* The shorter of the two lists: a user has few databases, or a database few users. */
+	if (user->pools.length <= database->pools.length) {
+		list_foreach(node, &user->pools) {
+			struct pool *pool = container_of(node, struct pool, of_user);
+			if (pool->database == database)
+				return pool;
+		}
+	} else {
+		list_foreach(node, &database->pools) {
+			struct pool *pool = container_of(node, struct pool, of_database);
+			if (pool->user == user)
+				return pool;
+		}
+	}
+	return pool_new(database, user);
+}
+
+const struct map *registry_databases(void)
+{
+	return &databases;
+}
+
+const struct map *registry_users(void)
+{
+	return &users;
+}
+
+void registry_totals(struct stats *totals)
+{
+	*totals = departed;
+	map_foreach(node, &databases)
+		stats_add(totals, &database_of(node)->stats);
+}
+
+/* ---- a new snapshot ---- */
+
+static void apply_users(const struct snapshot *snapshot)
+{
+	map_foreach(node, &users) {
+		struct user *user = user_of(node);
+		user->is_configured = false;
+		user_configure(user, snapshot_user(snapshot, user->name));
+	}
+	map_foreach(node, &snapshot->users)
+		registry_user(container_of(node, struct section_user, node)->name)->is_configured = true;
+	const void *cursor = NULL;
+	const char *name;
+	while ((name = userlist_next(snapshot->userlist, &cursor)))
+		registry_user(name)->is_configured = true;
+}
+
+static void apply_databases(const struct snapshot *snapshot)
+{
+	map_foreach(node, &databases) {
+		struct database *database = database_of(node);
+		const struct section_database *row = snapshot_database(snapshot, database->name);
+		if (database->is_console)
+			continue;
+		database->is_automatic = !row && snapshot->automatic;
+		if (!row)
+			row = snapshot->automatic;
+		if (!row) {
+			remove_database(database);
+		} else if (database_configure(database, row)) {
+			list_foreach(member, &database->pools)
+				pool_retire(container_of(member, struct pool, of_database), CLOSE_DATABASE_CHANGED);
+		}
+	}
+	map_foreach(node, &snapshot->databases) {
+		struct section_database *row = container_of(node, struct section_database, node);
+		if (!registry_find_database(row->name))
+			database_configure(add_database(row->name), row);
+	}
+}
+
+void registry_apply(void)
+{
+	const struct snapshot *snapshot = snapshot_current();
+	apply_users(snapshot);
+	apply_databases(snapshot);
+	list_foreach_safe(node, pool_all())
+		pool_configure(container_of(node, struct pool, node));
+	/* Pools of forced users exist without clients, for min_pool_size. */
+	map_foreach(node, &databases) {
+		struct database *database = database_of(node);
+		if (database->user && !database->is_automatic)
+			pool_work(registry_pool(database, registry_user(database->user)));
+	}
+}

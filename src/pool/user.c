@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: ISC */
+#include "config.h"
+#include "pool/user.h"
+#include "core/memory.h"
+
+struct user *user_new(const char *name)
+{
+	struct user *user = memory_alloc(sizeof *user);
+	user->name = memory_strdup(name);
+	list_init(&user->pools);
+	user_configure(user, NULL);
+	return user;
+}
+
+void user_configure(struct user *user, const struct section_user *row)
+{
+	user->pool_mode = row ? row->pool_mode : POOL_MODE_UNSET;
+	user->pool_size = row ? row->pool_size : SECTION_UNSET;
+	user->reserve_pool_size = row ? row->reserve_pool_size : SECTION_UNSET;
+	user->max_user_connections = row ? row->max_user_connections : SECTION_UNSET;
+	user->max_user_client_connections = row ? row->max_user_client_connections : SECTION_UNSET;
+	user->query_wait_timeout = row ? row->query_wait_timeout : SECTION_UNSET;
+}
+
+void user_free(struct user **user)
+{
+	if (!*user)
+		return;
+	memory_free(&(*user)->name);
+	memory_free(user);
+}

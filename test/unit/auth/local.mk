@@ -1,0 +1,13 @@
+check_PROGRAMS += test/unit/auth/test_auth
+TESTS += test/unit/auth/test_auth
+test_unit_auth_test_auth_SOURCES = \
+	test/unit/auth/suites.c \
+	test/unit/auth/test_digest.c \
+	test/unit/auth/test_secret.c \
+	test/unit/auth/test_saslprep.c \
+	test/unit/auth/test_md5.c \
+	test/unit/auth/test_scram.c \
+	test/unit/auth/test_userlist.c \
+	test/unit/suite.h test/unit/main.c
+test_unit_auth_test_auth_CPPFLAGS = $(AM_CPPFLAGS) -DSUITES=test_auth_suites
+test_unit_auth_test_auth_LDADD = src/auth/libauth.a src/core/libcore.a $(CHECK_LIBS) $(OPENSSL_LIBS) $(IDN_LIBS) $(EV_LIBS)
