@@ -3,8 +3,8 @@
 #ifndef PGWEIR_AUTH_SASLPREP_H
 #define PGWEIR_AUTH_SASLPREP_H
 
-/* A new string, to be freed after memory_erase(). A password that is not valid UTF-8, or that the profile prohibits, is
- * used as it is, as PostgreSQL does. */
+/* A new string, to be freed after memory_erase(). A password that is not valid UTF-8, or that the
+ * profile prohibits, is used as it is, as PostgreSQL does. */
 char *saslprep(const char *password);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* secret: what is stored of a password: the plain text, "md5" and 32 hex digits, or a SCRAM-SHA-256 secret
- * (SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey, as in pg_authid). Contract section 5. */
+/* secret: what is stored of a password: the plain text, "md5" and 32 hex digits, or a SCRAM-SHA-256
+ * secret as in pg_authid (SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey); contract, 5. */
 #ifndef PGWEIR_AUTH_SECRET_H
 #define PGWEIR_AUTH_SECRET_H
 
@@ -26,13 +26,13 @@ struct secret {
 	const char *text; /* as stored; NULL: none */
 };
 
-/* What kind of secret is this text? A text that begins like a SCRAM or MD5 secret but is not one is SECRET_PLAIN, as
- * in PostgreSQL; "" and NULL are SECRET_NONE. */
+/* What kind of secret is this text? A text that begins like a SCRAM or MD5 secret but is not one is
+ * SECRET_PLAIN, as in PostgreSQL; "" and NULL are SECRET_NONE. */
 struct secret secret_from_text(const char *text);
 /* The parts of a SECRET_SCRAM text. */
 bool secret_parse_scram(const char *text, struct scram_secret *scram);
 /* Make one from a plain password (normalised by the caller) with a given salt. */
-void secret_build_scram(const char *password, const uint8_t *salt, size_t salt_size, uint32_t iterations,
-			struct scram_secret *scram);
+void secret_build_scram(const char *password, const uint8_t *salt, size_t salt_size,
+			uint32_t iterations, struct scram_secret *scram);
 
 #endif

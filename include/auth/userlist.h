@@ -10,11 +10,13 @@
 struct error;
 struct userlist;
 
-/* Read the file; NULL with @error (path:line) when it cannot be read or a line is wrong: all or nothing. Lines:
- * "user" "secret" anything; ';' comments and blank lines; "" escapes a quote; a later line for a name wins. */
+/* Read the file; NULL with @error (path:line) when it cannot be read or a line is wrong: all or
+ * nothing. Lines: "user" "secret" anything; ';' comments and blank lines; "" escapes a quote; a
+ * later line for a name wins. */
 struct userlist *userlist_load(const char *path, struct error *error);
 /* From text, for tests. @path names it in errors. */
-struct userlist *userlist_parse(const char *text, size_t size, const char *path, struct error *error);
+struct userlist *userlist_parse(const char *text, size_t size, const char *path,
+				struct error *error);
 /* Erases the secrets. */
 void userlist_free(struct userlist **list);
 

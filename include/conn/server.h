@@ -33,6 +33,8 @@ struct server {
 	bool is_broken;           /* it said something that the protocol does not allow */
 	char status;              /* of the last ReadyForQuery: I, T, E; 0: none since the last request */
 	bool said_fatal;          /* the server's last word was FATAL: it closes */
+	bool is_reading;          /* inside the walk of what was received */
+	bool let_go;              /* its client left during that walk */
 	bool half_sent;           /* its client left in the middle of a message */
 	uint8_t cancels;          /* CancelRequests under way against this server */
 	struct pipeline pipeline;
@@ -96,12 +98,12 @@ struct server_partner_ops {
 	void (*settle)(struct client *client);
 	/* A ReadyForQuery of the client's own passed; @status as in it. */
 	void (*ready)(struct client *client, char status);
-	/* The client's values are set (or refused): what it holds may go on. */
-	void (*prepared)(struct client *client, bool well);
+	/* The client's values are set: what it holds may go on. */
+	void (*prepared)(struct client *client);
 	/* The server's out-queue has drained, or its pipeline has room again. */
 	void (*writable)(struct client *client);
-	/* The server is gone. @mid_message: the client got the beginning of a message. */
-	void (*lost)(struct client *client, enum close_reason reason, const struct error *error, bool mid_message);
+	/* The server is gone. @silently: the client got the beginning of a message, or the server's own last word. */
+	void (*lost)(struct client *client, enum close_reason reason, const struct error *error, bool silently);
 	/* The CancelRequest that @client asked for is done, or is not to be. */
 	void (*cancel_ended)(struct client *client);
 	/* A reported parameter. */

@@ -32,8 +32,10 @@ bool buffer_append(struct buffer **buffer, const void *bytes, size_t size, size_
 /* Drop the first @size bytes; the buffer is freed, *@buffer NULL, when none are left. */
 void buffer_consume(struct buffer **buffer, size_t size);
 
-/* Free the buffer and leave NULL; NULL is fine. @erase: it held a secret. */
+/* Free the buffer and leave NULL; NULL is fine. */
 void buffer_free(struct buffer **buffer);
+/* The same for one that held a secret: its bytes are overwritten first, those already consumed too. */
+void buffer_erase(struct buffer **buffer);
 
 /* Room for @size bytes more behind the end, at most @cap bytes in all; NULL: refused. buffer_commit() says how many
  * of them were written. */

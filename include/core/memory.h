@@ -25,6 +25,18 @@ void memory_free(void *pointer);
 /* Overwrite secrets in a way the compiler must keep. */
 void memory_erase(void *bytes, size_t size);
 
+/* Is freed memory kept for reuse? Not under AddressSanitizer, which is to see every use after free. */
+#if defined(__SANITIZE_ADDRESS__)
+#define MEMORY_IS_REUSED 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define MEMORY_IS_REUSED 0
+#endif
+#endif
+#ifndef MEMORY_IS_REUSED
+#define MEMORY_IS_REUSED 1
+#endif
+
 /* A cache of objects of one size, carved from slabs; objects are zeroed when handed out. Caches with a static
  * lifetime only: they are listed for SHOW MEM by the order of their first use. */
 struct memory_cache {

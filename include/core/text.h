@@ -12,7 +12,7 @@
 /* Whole text is one integer: decimal, 0x hexadecimal or 0-led octal, sign allowed. False: it is not, or overflows. */
 bool text_to_int(const char *text, int64_t *value);
 /* A duration: a number (fraction allowed, >= 0) with an optional unit us, ms, s, min, h, d; a bare number counts
- * @bare_unit microseconds. Result in microseconds. */
+ * @bare_unit microseconds. Result in microseconds, rounded. False: it is no such text, or overflows. */
 bool text_to_duration(const char *text, usec_t bare_unit, usec_t *value);
 /* A size in bytes with an optional unit B, kB, MB, GB; bare numbers are bytes (any base as text_to_int). */
 bool text_to_size(const char *text, int64_t *value);
@@ -22,7 +22,8 @@ bool text_to_bool(const char *text, bool *value);
 void text_from_duration(usec_t value, char text[32]);
 
 /* Take the next element off a comma list: skips blanks around it, leaves *@list behind its comma (or at the end).
- * Returns false at the end of the list. Element in @item, at most @size bytes with NUL (longer: cut). */
+ * Empty elements are passed over. Returns false at the end of the list. Element in @item, at most @size bytes with
+ * NUL (longer: cut). */
 bool text_next_item(const char **list, char *item, size_t size);
 /* Is @item (compared exactly) an element of the comma list? "*" in the list matches nothing special. */
 bool text_list_has(const char *list, const char *item);
@@ -36,7 +37,8 @@ struct text_builder {
 void text_builder_init(struct text_builder *builder, char *text, size_t size);
 void text_append(struct text_builder *builder, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Copy @text for a log line or message: control characters become '?', cut to @size. Returns @out. */
+/* Copy @text for a log line or message: control characters become '?', cut to @size. Returns @out, which may be
+ * @text itself. */
 char *text_printable(const char *text, char *out, size_t size);
 
 /* Lower-case ASCII compare, independent of the locale. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* field: reading fields from a message's body with bounds, and writing messages with the length filled in. */
+/* field: reading fields from a message's body with bounds, and writing messages with the length
+ * filled in. */
 #ifndef PGWEIR_PROTO_FIELD_H
 #define PGWEIR_PROTO_FIELD_H
 
@@ -8,7 +9,8 @@
 #include <stdint.h>
 #include "core/buffer.h"
 
-/* A reader of one body. After the first read past the end `bad` is set, and everything reads as 0 or "". */
+/* A reader of one body. After the first read past the end `bad` is set, and everything reads as 0
+ * or "". */
 struct field_reader {
 	const uint8_t *at, *end;
 	bool bad;
@@ -35,8 +37,8 @@ static inline bool field_is_done(const struct field_reader *reader)
 	return !reader->bad && reader->at == reader->end;
 }
 
-/* A writer of messages into a buffer that grows up to a cap. When it would pass the cap (or memory is refused)
- * `bad` is set and what was begun is taken back at field_end(). */
+/* A writer of messages into a buffer that grows up to a cap. When it would pass the cap (or memory
+ * is refused) `bad` is set and what was begun is taken back at field_end(). */
 struct field_writer {
 	struct buffer **buffer;
 	size_t cap;

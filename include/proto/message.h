@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-/* message: framing of typed messages (type byte, 32-bit length that counts itself, body) and what each type is to us.
- * Everything is made from messages.def. Source: PostgreSQL manual, "Message Formats". */
+/* message: framing of typed messages (type byte, 32-bit length that counts itself, body) and what
+ * each type is to us. Everything is made from messages.def. Source: PostgreSQL manual, "Message
+ * Formats". */
 #ifndef PGWEIR_PROTO_MESSAGE_H
 #define PGWEIR_PROTO_MESSAGE_H
 
@@ -9,10 +10,10 @@
 #include <stdint.h>
 
 enum {
-	MESSAGE_HEADER = 5,       /* type and length */
-	MESSAGE_LENGTH_MIN = 4,   /* the length counts itself */
-	MESSAGE_HEAD = 32,        /* bytes of the body that MESSAGE_SEE_HEAD wants to see */
-	MESSAGE_WHOLE_MAX = 16384 /* a message that must be seen whole is at most this long, header included */
+	MESSAGE_HEADER = 5,	  /* type and length */
+	MESSAGE_LENGTH_MIN = 4,	  /* the length counts itself */
+	MESSAGE_HEAD = 32,	  /* bytes of the body that MESSAGE_SEE_HEAD wants to see */
+	MESSAGE_WHOLE_MAX = 16384 /* what must be seen whole is at most this long, with header */
 };
 
 /* Types as C names: MESSAGE_QUERY is 'Q'. A letter may name one message of each side. */
@@ -25,13 +26,14 @@ enum message_type {
 /* How much of a message the relay must see before it goes on. */
 enum message_care {
 	MESSAGE_INVALID,   /* this side never sends that type */
-	MESSAGE_PASS,      /* nothing: any size, streamed through */
+	MESSAGE_PASS,	   /* nothing: any size, streamed through */
 	MESSAGE_SEE_TYPE,  /* the header */
 	MESSAGE_SEE_HEAD,  /* the first MESSAGE_HEAD bytes of the body, or all if shorter */
-	MESSAGE_SEE_WHOLE, /* all of it, if at most MESSAGE_WHOLE_MAX; longer ones are an error of the sender */
+	MESSAGE_SEE_WHOLE, /* all of it; more than MESSAGE_WHOLE_MAX is the sender's error */
 };
 
-/* Care by type, for what a client (frontend) and a server (backend) may send after the start-up phase. */
+/* Care by type, for what a client (frontend) and a server (backend) may send after the start-up
+ * phase. */
 extern const uint8_t message_frontend_care[256];
 extern const uint8_t message_backend_care[256];
 
@@ -69,8 +71,8 @@ struct message {
 
 enum frame { FRAME_OK, FRAME_SHORT, FRAME_BAD };
 
-/* The message at the beginning of @bytes. FRAME_SHORT: more bytes are needed. FRAME_BAD: its length is below 4 or the
- * whole message longer than @max. Off the hot path. */
+/* The message at the beginning of @bytes. FRAME_SHORT: more bytes are needed. FRAME_BAD: its length
+ * is below 4 or the whole message longer than @max. Off the hot path. */
 enum frame message_parse(const uint8_t *bytes, size_t size, uint32_t max, struct message *message);
 
 #endif

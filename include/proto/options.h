@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* options: the "-c name=value" and "--name=value" words inside the `options` startup parameter. Backslash escapes
- * as PostgreSQL does (manual, libpq "options"). */
+/* options: the "-c name=value" and "--name=value" words inside the `options` startup parameter.
+ * Backslash escapes as PostgreSQL does (manual, libpq "options"). */
 #ifndef PGWEIR_PROTO_OPTIONS_H
 #define PGWEIR_PROTO_OPTIONS_H
 
@@ -8,11 +8,12 @@
 
 struct error;
 
-/* Called for each assignment; "-" in a name given as --long-name is already "_". Return false to stop. */
+/* Called for each assignment; "-" in a name given as --long-name is already "_". Return false to
+ * stop. */
 typedef bool options_fn(void *context, const char *name, const char *value, struct error *error);
 
-/* Walk @text. False: malformed (error filled with the contract's text "unsupported options startup parameter: only
- * '-c config=val' and '--config=val' are allowed"), or @each said so. */
+/* Walk @text. False: malformed (error filled with the contract's text "unsupported options startup
+ * parameter: only '-c config=val' and '--config=val' are allowed"), or @each said so. */
 bool options_parse(const char *text, options_fn *each, void *context, struct error *error);
 
 #endif

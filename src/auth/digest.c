@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* A digest that silently came out as rubbish could let someone in. SHA-256 fails only without memory, or with a
- * library that is broken; both are like memory_alloc() failing. */
+/* A digest that silently came out as rubbish could let someone in. SHA-256 fails only without
+ * memory, or with a library that is broken; both are like memory_alloc() failing. */
 static void must(bool worked)
 {
 	if (worked)
@@ -23,18 +23,20 @@ void digest_sha256(const void *bytes, size_t size, uint8_t result[DIGEST_SHA256]
 	must(EVP_Digest(bytes, size, result, NULL, EVP_sha256(), NULL) == 1);
 }
 
-void digest_hmac_sha256(const void *key, size_t key_size, const void *bytes, size_t size, uint8_t result[DIGEST_SHA256])
+void digest_hmac_sha256(const void *key, size_t key_size, const void *bytes, size_t size,
+			uint8_t result[DIGEST_SHA256])
 {
-	must(key_size <= INT_MAX && HMAC(EVP_sha256(), key, (int)key_size, bytes, size, result, NULL) != NULL);
+	must(key_size <= INT_MAX &&
+	     HMAC(EVP_sha256(), key, (int)key_size, bytes, size, result, NULL) != NULL);
 }
 
-bool digest_pbkdf2_sha256(const char *password, size_t length, const uint8_t *salt, size_t salt_size, unsigned iterations,
-			  uint8_t result[DIGEST_SHA256])
+bool digest_pbkdf2_sha256(const char *password, size_t length, const uint8_t *salt,
+			  size_t salt_size, unsigned iterations, uint8_t result[DIGEST_SHA256])
 {
 	if (length > INT_MAX || salt_size > INT_MAX || iterations > INT_MAX)
 		return false;
-	return PKCS5_PBKDF2_HMAC(password, (int)length, salt, (int)salt_size, (int)iterations, EVP_sha256(),
-				 DIGEST_SHA256, result) == 1;
+	return PKCS5_PBKDF2_HMAC(password, (int)length, salt, (int)salt_size, (int)iterations,
+				 EVP_sha256(), DIGEST_SHA256, result) == 1;
 }
 
 bool digest_md5(const void *bytes, size_t size, uint8_t result[DIGEST_MD5])
@@ -47,7 +49,8 @@ bool digest_is_equal(const void *a, const void *b, size_t size)
 	return CRYPTO_memcmp(a, b, size) == 0;
 }
 
-static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char base64_digits[] =
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 void digest_base64_encode(const void *bytes, size_t size, char *text)
 {
@@ -79,12 +82,15 @@ static int base64_value(char c)
 	return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
-bool digest_base64_decode(const char *text, size_t length, uint8_t *bytes, size_t size, size_t *decoded)
+bool digest_base64_decode(const char *text, size_t length, uint8_t *bytes, size_t size,
+			  size_t *decoded)
 {
 	*decoded = 0;
 	if (length % 4 != 0)
 		return false;
-	size_t padding = length == 0 || text[length - 1] != '=' ? 0 : text[length - 2] != '=' ? 1 : 2;
+	size_t padding = length == 0 || text[length - 1] != '=' ? 0
+			 : text[length - 2] != '='		? 1
+								: 2;
 	size_t whole = length / 4 * 3 - padding;
 	if (whole > size)
 		return false;
@@ -102,7 +108,8 @@ bool digest_base64_decode(const char *text, size_t length, uint8_t *bytes, size_
 			bits &= (1u << bit_count) - 1;
 		}
 	}
-	/* Bits that are left over say nothing and must be 0, else two texts would mean the same bytes. */
+	/* Bits that are left over say nothing and must be 0, else two texts would mean the same
+	 * bytes. */
 	*decoded = whole;
 	return bits == 0;
 }

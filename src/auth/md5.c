@@ -7,7 +7,8 @@
 enum { MD5_HEX = 2 * DIGEST_MD5 };
 
 /* Lower-case hex of the hash of @first and @second, no NUL. */
-static bool hash_hex(const void *first, size_t first_size, const void *second, size_t second_size, char hex[MD5_HEX])
+static bool hash_hex(const void *first, size_t first_size, const void *second, size_t second_size,
+		     char hex[MD5_HEX])
 {
 	size_t size = first_size + second_size;
 	uint8_t *joined = memory_try_alloc(size > 0 ? size : 1);
@@ -27,7 +28,8 @@ static bool hash_hex(const void *first, size_t first_size, const void *second, s
 	return worked;
 }
 
-bool md5_answer(const struct secret *secret, const char *user, const uint8_t salt[4], char answer[MD5_TEXT])
+bool md5_answer(const struct secret *secret, const char *user, const uint8_t salt[4],
+		char answer[MD5_TEXT])
 {
 	char inner[MD5_HEX];
 	bool worked = true;

@@ -18,7 +18,8 @@ static bool is_ascii(const char *text)
 
 char *saslprep(const char *password)
 {
-	/* As PostgreSQL: ASCII stays as it is (also control characters), and nothing becomes an empty password. */
+	/* As PostgreSQL: ASCII stays as it is (also control characters), and nothing becomes an
+	 * empty password. */
 	if (is_ascii(password))
 		return memory_strdup(password);
 	char *normal = NULL;

@@ -13,14 +13,13 @@
 enum { PHASE_FIRST, PHASE_FINAL, PHASE_VERIFY, PHASE_DONE };
 
 enum {
-	NONCE_TEXT = (SCRAM_NONCE + 2) / 3 * 4 + 1,
 	KEY_TEXT = (DIGEST_SHA256 + 2) / 3 * 4 + 1,
 	SALT_TEXT = (SECRET_SALT_MAX + 2) / 3 * 4 + 1,
 	MADE_SALT = 16, /* salts that we make, as long as PostgreSQL's */
 };
 
-/* What an exchange looks like for a user must not change from login to login, or a stranger could tell that there is
- * no secret. This key makes the salts; it lives as long as the process. */
+/* What an exchange looks like for a user must not change from login to login, or a stranger could
+ * tell that there is no secret. This key makes the salts; it lives as long as the process. */
 static struct {
 	bool is_made;
 	uint8_t key[DIGEST_SHA256];
@@ -54,8 +53,8 @@ static bool message_text(const uint8_t *message, size_t size, char text[SCRAM_ME
 	return true;
 }
 
-/* Take "@name=value" off *@at, and the comma behind it if another attribute follows. @name 0: any letter. NULL: it is
- * something else. */
+/* Take "@name=value" off *@at, and the comma behind it if another attribute follows. @name 0: any
+ * letter. NULL: it is something else. */
 static char *take_attribute(char **at, char name)
 {
 	char *text = *at;
@@ -84,24 +83,27 @@ static bool nonce_is_good(const char *nonce)
 static bool decode_key(const char *text, uint8_t key[DIGEST_SHA256])
 {
 	size_t size;
-	return digest_base64_decode(text, strlen(text), key, DIGEST_SHA256, &size) && size == DIGEST_SHA256;
+	return digest_base64_decode(text, strlen(text), key, DIGEST_SHA256, &size) &&
+	       size == DIGEST_SHA256;
 }
 
-static void key_xor(const uint8_t a[DIGEST_SHA256], const uint8_t b[DIGEST_SHA256], uint8_t result[DIGEST_SHA256])
+static void key_xor(const uint8_t a[DIGEST_SHA256], const uint8_t b[DIGEST_SHA256],
+		    uint8_t result[DIGEST_SHA256])
 {
 	for (size_t i = 0; i < DIGEST_SHA256; i++)
 		result[i] = a[i] ^ b[i];
 }
 
-static void sign(const uint8_t key[DIGEST_SHA256], const char *auth_message, uint8_t signature[DIGEST_SHA256])
+static void sign(const uint8_t key[DIGEST_SHA256], const char *auth_message,
+		 uint8_t signature[DIGEST_SHA256])
 {
 	digest_hmac_sha256(key, DIGEST_SHA256, auth_message, strlen(auth_message), signature);
 }
 
 /* Our side when a client logs in. */
 
-static void init_plain(struct scram_server *state, const char *password, const uint8_t salt[MADE_SALT],
-		       uint32_t iterations)
+static void init_plain(struct scram_server *state, const char *password,
+		       const uint8_t salt[MADE_SALT], uint32_t iterations)
 {
 	char *normal = saslprep(password);
 	secret_build_scram(normal, salt, MADE_SALT, iterations, &state->secret);
@@ -109,7 +111,8 @@ static void init_plain(struct scram_server *state, const char *password, const u
 	memory_free(&normal);
 }
 
-static void init_mock(struct scram_server *state, const uint8_t salt[MADE_SALT], uint32_t iterations)
+static void init_mock(struct scram_server *state, const uint8_t salt[MADE_SALT],
+		      uint32_t iterations)
 {
 	state->doomed = true;
 	state->secret = (struct scram_secret){.iterations = iterations, .salt_size = MADE_SALT};
@@ -118,7 +121,8 @@ static void init_mock(struct scram_server *state, const uint8_t salt[MADE_SALT],
 	random_bytes(state->secret.server_key, DIGEST_SHA256);
 }
 
-void scram_server_init(struct scram_server *state, const struct secret *secret, const char *user, uint32_t iterations)
+void scram_server_init(struct scram_server *state, const struct secret *secret, const char *user,
+		       uint32_t iterations)
 {
 	*state = (struct scram_server){.phase = PHASE_FIRST};
 	uint8_t salt[MADE_SALT];
@@ -142,7 +146,8 @@ static bool take_gs2_header(struct scram_server *state, char **at, struct error 
 {
 	char *text = *at;
 	if (text[0] == 'p')
-		return malformed(error, "The client requires channel binding, which is not in use.");
+		return malformed(error,
+				 "The client requires channel binding, which is not in use.");
 	if ((text[0] != 'n' && text[0] != 'y') || text[1] != ',')
 		return malformed(error, "Unexpected channel-binding flag.");
 	if (text[2] == 'a')
@@ -161,20 +166,23 @@ static bool parse_client_first_bare(char *at, const char **nonce, struct error *
 	if (*at == 'm')
 		return error_set(error, SQLSTATE_FEATURE_NOT_SUPPORTED,
 				 "client requires an unsupported SCRAM extension");
-	/* Whoever logs in has said so in the start-up packet; this name is ignored, as PostgreSQL does. */
+	/* Whoever logs in has said so in the start-up packet; this name is ignored, as PostgreSQL
+	 * does. */
 	if (!take_attribute(&at, 'n') || !(*nonce = take_attribute(&at, 'r')))
-		return malformed(error, "Attribute \"n\" or \"r\" is missing in client-first-message.");
+		return malformed(error,
+				 "Attribute \"n\" or \"r\" is missing in client-first-message.");
 	if (!nonce_is_good(*nonce))
 		return malformed(error, "The nonce is empty or has non-printable characters.");
 	while (*at) {
 		if (!take_attribute(&at, 0))
-			return malformed(error, "Garbage found at the end of client-first-message.");
+			return malformed(error,
+					 "Garbage found at the end of client-first-message.");
 	}
 	return true;
 }
 
-bool scram_server_first(struct scram_server *state, const uint8_t *message, size_t size, char *reply,
-			struct error *error)
+bool scram_server_first(struct scram_server *state, const uint8_t *message, size_t size,
+			char *reply, struct error *error)
 {
 	char text[SCRAM_MESSAGE_MAX + 1];
 	char *at = text;
@@ -198,21 +206,25 @@ bool scram_server_first(struct scram_server *state, const uint8_t *message, size
 
 	char salt[SALT_TEXT];
 	digest_base64_encode(state->secret.salt, state->secret.salt_size, salt);
-	state->server_first = memory_printf("r=%s,s=%s,i=%u", state->nonce, salt, (unsigned)state->secret.iterations);
+	state->server_first = memory_printf("r=%s,s=%s,i=%u", state->nonce, salt,
+					    (unsigned)state->secret.iterations);
 	snprintf(reply, SCRAM_MESSAGE_MAX, "%s", state->server_first);
 	state->phase = PHASE_FINAL;
 	return true;
 }
 
-/* Check all but the proof. *@without_proof: how many bytes of the message the proof's signature covers. */
-static bool parse_client_final(const struct scram_server *state, char *text, uint8_t proof[DIGEST_SHA256],
-			       size_t *without_proof, struct error *error)
+/* Check all but the proof. *@without_proof: how many bytes of the message the proof's signature
+ * covers. */
+static bool parse_client_final(const struct scram_server *state, char *text,
+			       uint8_t proof[DIGEST_SHA256], size_t *without_proof,
+			       struct error *error)
 {
 	char *at = text;
 	/* The gs2 header again, "n,," or "y,,", so that nobody on the way can have changed it. */
 	const char *binding = take_attribute(&at, 'c');
 	if (!binding || strcmp(binding, state->gs2_flag == 'n' ? "biws" : "eSws") != 0)
-		return malformed(error, "Unexpected channel-binding attribute in client-final-message.");
+		return malformed(error,
+				 "Unexpected channel-binding attribute in client-final-message.");
 	const char *nonce = take_attribute(&at, 'r');
 	if (!nonce || strcmp(nonce, state->nonce) != 0)
 		return malformed(error, "Nonce does not match.");
@@ -230,7 +242,8 @@ static bool parse_client_final(const struct scram_server *state, char *text, uin
 }
 
 /* Is it the proof of who knows the password? Leaves the client's key in @state if so. */
-static bool proof_is_right(struct scram_server *state, const char *auth_message, const uint8_t proof[DIGEST_SHA256])
+static bool proof_is_right(struct scram_server *state, const char *auth_message,
+			   const uint8_t proof[DIGEST_SHA256])
 {
 	uint8_t hash[DIGEST_SHA256];
 	sign(state->secret.stored_key, auth_message, hash);
@@ -243,8 +256,8 @@ static bool proof_is_right(struct scram_server *state, const char *auth_message,
 	return false;
 }
 
-bool scram_server_final(struct scram_server *state, const uint8_t *message, size_t size, char *reply,
-			struct error *error)
+bool scram_server_final(struct scram_server *state, const uint8_t *message, size_t size,
+			char *reply, struct error *error)
 {
 	char text[SCRAM_MESSAGE_MAX + 1];
 	uint8_t proof[DIGEST_SHA256], signature[DIGEST_SHA256];
@@ -256,8 +269,9 @@ bool scram_server_final(struct scram_server *state, const uint8_t *message, size
 		return malformed(error, "The message is empty, too long, or has a zero byte.");
 	if (!parse_client_final(state, text, proof, &without_proof, error))
 		return false;
-	char *auth_message = memory_printf("%s,%s,%.*s", state->client_first_bare, state->server_first,
-					   (int)without_proof, (const char *)message);
+	char *auth_message =
+		memory_printf("%s,%s,%.*s", state->client_first_bare, state->server_first,
+			      (int)without_proof, (const char *)message);
 	bool is_right = proof_is_right(state, auth_message, proof);
 	if (is_right) {
 		char encoded[KEY_TEXT];
@@ -269,7 +283,8 @@ bool scram_server_final(struct scram_server *state, const uint8_t *message, size
 	/* Whoever has the secret's stored key makes the client's key from the proof. */
 	memory_erase(proof, sizeof(proof));
 	memory_erase(text, sizeof(text));
-	return is_right || error_set(error, SQLSTATE_INVALID_PASSWORD, "SASL authentication failed");
+	return is_right ||
+	       error_set(error, SQLSTATE_INVALID_PASSWORD, "SASL authentication failed");
 }
 
 void scram_server_fini(struct scram_server *state)
@@ -322,15 +337,16 @@ struct server_first {
 	int64_t iterations;
 };
 
-static bool parse_server_first(const struct scram_client *state, char *text, struct server_first *first,
-			       struct error *error)
+static bool parse_server_first(const struct scram_client *state, char *text,
+			       struct server_first *first, struct error *error)
 {
 	enum { REPLY_REST = 64 }; /* what our reply has besides the nonce, at least */
 	char *at = text;
 	size_t own = strlen(state->nonce);
 	first->nonce = take_attribute(&at, 'r');
 	if (!first->nonce || !nonce_is_good(first->nonce))
-		return malformed_server(error, "The nonce is missing or has non-printable characters.");
+		return malformed_server(error,
+					"The nonce is missing or has non-printable characters.");
 	/* The server must have added to it, else an old exchange could be played again to us. */
 	if (strncmp(first->nonce, state->nonce, own) != 0 || !first->nonce[own])
 		return malformed_server(error, "Nonce does not match.");
@@ -338,10 +354,12 @@ static bool parse_server_first(const struct scram_client *state, char *text, str
 		return malformed_server(error, "The nonce is too long.");
 	const char *salt = take_attribute(&at, 's');
 	if (!salt || !*salt ||
-	    !digest_base64_decode(salt, strlen(salt), first->salt, sizeof(first->salt), &first->salt_size))
+	    !digest_base64_decode(salt, strlen(salt), first->salt, sizeof(first->salt),
+				  &first->salt_size))
 		return malformed_server(error, "The salt is missing or not base64.");
 	const char *iterations = take_attribute(&at, 'i');
-	if (!iterations || *iterations < '1' || *iterations > '9' || !text_to_int(iterations, &first->iterations))
+	if (!iterations || *iterations < '1' || *iterations > '9' ||
+	    !text_to_int(iterations, &first->iterations))
 		return malformed_server(error, "The iteration count is missing or not a number.");
 	if (*at)
 		return malformed_server(error, "Garbage found at the end of server-first-message.");
@@ -352,23 +370,25 @@ static bool parse_server_first(const struct scram_client *state, char *text, str
 	return true;
 }
 
-static bool make_keys(struct scram_client *state, const struct server_first *first, struct error *error)
+static bool make_keys(struct scram_client *state, const struct server_first *first,
+		      struct error *error)
 {
 	uint8_t salted[DIGEST_SHA256];
 	if (state->has_keys)
 		return true;
-	if (!digest_pbkdf2_sha256(state->password, strlen(state->password), first->salt, first->salt_size,
-				  (unsigned)first->iterations, salted))
-		return error_set(error, SQLSTATE_SYSTEM_ERROR,
-				 "the cryptographic library refuses the server's SCRAM salt or iterations");
+	if (!digest_pbkdf2_sha256(state->password, strlen(state->password), first->salt,
+				  first->salt_size, (unsigned)first->iterations, salted))
+		return error_set(
+			error, SQLSTATE_SYSTEM_ERROR,
+			"the cryptographic library refuses the server's SCRAM salt or iterations");
 	digest_hmac_sha256(salted, sizeof(salted), "Client Key", 10, state->client_key);
 	digest_hmac_sha256(salted, sizeof(salted), "Server Key", 10, state->server_key);
 	memory_erase(salted, sizeof(salted));
 	return true;
 }
 
-bool scram_client_final(struct scram_client *state, const uint8_t *message, size_t size, char *reply,
-			struct error *error)
+bool scram_client_final(struct scram_client *state, const uint8_t *message, size_t size,
+			char *reply, struct error *error)
 {
 	char text[SCRAM_MESSAGE_MAX + 1], encoded[KEY_TEXT];
 	uint8_t stored_key[DIGEST_SHA256], proof[DIGEST_SHA256];
@@ -377,7 +397,8 @@ bool scram_client_final(struct scram_client *state, const uint8_t *message, size
 	state->phase = PHASE_DONE;
 	*reply = '\0';
 	if (!in_order || !message_text(message, size, text))
-		return malformed_server(error, "The message is unexpected, empty, too long, or has a zero byte.");
+		return malformed_server(
+			error, "The message is unexpected, empty, too long, or has a zero byte.");
 	if (!parse_server_first(state, text, &first, error) || !make_keys(state, &first, error))
 		return false;
 	char *auth_message = memory_printf("%s,%.*s,c=biws,r=%s", state->auth_message, (int)size,
@@ -398,7 +419,8 @@ bool scram_client_final(struct scram_client *state, const uint8_t *message, size
 	return true;
 }
 
-bool scram_client_verify(struct scram_client *state, const uint8_t *message, size_t size, struct error *error)
+bool scram_client_verify(struct scram_client *state, const uint8_t *message, size_t size,
+			 struct error *error)
 {
 	char text[SCRAM_MESSAGE_MAX + 1];
 	uint8_t signature[DIGEST_SHA256];
@@ -406,12 +428,15 @@ bool scram_client_verify(struct scram_client *state, const uint8_t *message, siz
 	bool in_order = state->phase == PHASE_VERIFY;
 	state->phase = PHASE_DONE;
 	if (!in_order || !message_text(message, size, text))
-		return malformed_server(error, "The message is unexpected, empty, too long, or has a zero byte.");
+		return malformed_server(
+			error, "The message is unexpected, empty, too long, or has a zero byte.");
 	if (*at == 'e') {
 		const char *reason = take_attribute(&at, 'e');
 		char printable[128];
-		return error_set(error, SQLSTATE_INVALID_PASSWORD, "error received from server in SCRAM exchange: %s",
-				 text_printable(reason ? reason : "malformed", printable, sizeof(printable)));
+		return error_set(error, SQLSTATE_INVALID_PASSWORD,
+				 "error received from server in SCRAM exchange: %s",
+				 text_printable(reason ? reason : "malformed", printable,
+						sizeof(printable)));
 	}
 	const char *encoded = take_attribute(&at, 'v');
 	if (!encoded || *at || !decode_key(encoded, signature))

@@ -8,7 +8,8 @@
 
 static bool is_md5(const char *text)
 {
-	return strncmp(text, "md5", 3) == 0 && strspn(text + 3, "0123456789abcdef") == 32 && text[35] == '\0';
+	return strncmp(text, "md5", 3) == 0 && strspn(text + 3, "0123456789abcdef") == 32 &&
+	       text[35] == '\0';
 }
 
 struct secret secret_from_text(const char *text)
@@ -25,9 +26,11 @@ struct secret secret_from_text(const char *text)
 	return secret;
 }
 
-/* @text up to @end (a character, or NUL for the end of the text) as base64 of at most @size bytes. The place behind
+/* @text up to @end (a character, or NUL for the end of the text) as base64 of at most @size bytes.
+ * The place behind
  * @end, or NULL. */
-static const char *parse_part(const char *text, char end, uint8_t *bytes, size_t size, size_t *decoded)
+static const char *parse_part(const char *text, char end, uint8_t *bytes, size_t size,
+			      size_t *decoded)
 {
 	const char *stop = strchr(text, end);
 	if (!stop || !digest_base64_decode(text, (size_t)(stop - text), bytes, size, decoded))
@@ -51,23 +54,27 @@ bool secret_parse_scram(const char *text, struct scram_secret *scram)
 		return false;
 	*scram = (struct scram_secret){.iterations = iterations};
 	size_t salt_size, size;
-	if (!(text = parse_part(text, '$', scram->salt, SECRET_SALT_MAX, &salt_size)) || salt_size == 0)
+	if (!(text = parse_part(text, '$', scram->salt, SECRET_SALT_MAX, &salt_size)) ||
+	    salt_size == 0)
 		return false;
 	scram->salt_size = (uint8_t)salt_size;
-	if (!(text = parse_part(text, ':', scram->stored_key, DIGEST_SHA256, &size)) || size != DIGEST_SHA256)
+	if (!(text = parse_part(text, ':', scram->stored_key, DIGEST_SHA256, &size)) ||
+	    size != DIGEST_SHA256)
 		return false;
-	return parse_part(text, '\0', scram->server_key, DIGEST_SHA256, &size) && size == DIGEST_SHA256;
+	return parse_part(text, '\0', scram->server_key, DIGEST_SHA256, &size) &&
+	       size == DIGEST_SHA256;
 }
 
-void secret_build_scram(const char *password, const uint8_t *salt, size_t salt_size, uint32_t iterations,
-			struct scram_secret *scram)
+void secret_build_scram(const char *password, const uint8_t *salt, size_t salt_size,
+			uint32_t iterations, struct scram_secret *scram)
 {
 	if (salt_size > SECRET_SALT_MAX)
 		salt_size = SECRET_SALT_MAX;
 	*scram = (struct scram_secret){.iterations = iterations, .salt_size = (uint8_t)salt_size};
 	memcpy(scram->salt, salt, salt_size);
 	uint8_t salted[DIGEST_SHA256], client_key[DIGEST_SHA256];
-	/* A library that refuses (FIPS asks for a minimum of iterations and salt) leaves a secret that nobody has. */
+	/* A library that refuses (FIPS asks for a minimum of iterations and salt) leaves a secret
+	 * that nobody has. */
 	if (!digest_pbkdf2_sha256(password, strlen(password), salt, salt_size, iterations, salted))
 		random_bytes(salted, sizeof(salted));
 	digest_hmac_sha256(salted, sizeof(salted), "Client Key", 10, client_key);

@@ -35,18 +35,20 @@ struct place {
 static bool fail(const struct place *place, const char *what, struct error *error)
 {
 	return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
-			 "%s:%u: %s (a line is \"user\" \"secret\", or blank, or begins with ';')", place->path,
-			 place->line, what);
+			 "%s:%u: %s (a line is \"user\" \"secret\", or blank, or begins with ';')",
+			 place->path, place->line, what);
 }
 
 static void skip_blanks(struct place *place)
 {
 	while (place->at < place->end &&
-	       (*place->at == ' ' || *place->at == '\t' || *place->at == '\r' || *place->at == '\f' || *place->at == '\v'))
+	       (*place->at == ' ' || *place->at == '\t' || *place->at == '\r' ||
+		*place->at == '\f' || *place->at == '\v'))
 		place->at++;
 }
 
-/* Take the word in double quotes here, unquoted in place ("" is a quote). NULL: it does not end on this line. */
+/* Take the word in double quotes here, unquoted in place ("" is a quote). NULL: it does not end on
+ * this line. */
 static char *take_quoted(struct place *place, size_t *length)
 {
 	char *word = place->at + 1, *to = word;
@@ -98,13 +100,14 @@ static bool parse_line(struct userlist *list, struct place *place, struct error 
 		return fail(place, "the secret's closing quote is missing", error);
 	if (secret_length > SECRET_LENGTH_MAX)
 		return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
-				 "%s:%u: the secret is longer than the %d bytes that are allowed", place->path,
-				 place->line, SECRET_LENGTH_MAX);
+				 "%s:%u: the secret is longer than the %d bytes that are allowed",
+				 place->path, place->line, SECRET_LENGTH_MAX);
 	put_entry(list, name, name_length, secret);
 	return true;
 }
 
-/* A list of the file @taken; it is the list's from now on, also when a line is wrong. There is one byte behind @size. */
+/* A list of the file @taken; it is the list's from now on, also when a line is wrong. There is one
+ * byte behind @size. */
 static struct userlist *parse_taken(char *taken, size_t size, const char *path, struct error *error)
 {
 	struct userlist *list = memory_alloc(sizeof(*list));
@@ -125,7 +128,8 @@ static struct userlist *parse_taken(char *taken, size_t size, const char *path, 
 	return list;
 }
 
-struct userlist *userlist_parse(const char *text, size_t size, const char *path, struct error *error)
+struct userlist *userlist_parse(const char *text, size_t size, const char *path,
+				struct error *error)
 {
 	char *copy = memory_try_alloc(size + 1);
 	if (!copy) {
@@ -162,14 +166,16 @@ static bool content_grow(struct content *content, size_t room)
 static bool content_read(struct content *content, int fd)
 {
 	struct stat status;
-	size_t hint = fstat(fd, &status) == 0 && status.st_size > 0 ? (size_t)status.st_size + 1 : READ_BLOCK;
+	size_t hint = fstat(fd, &status) == 0 && status.st_size > 0 ? (size_t)status.st_size + 1
+								    : READ_BLOCK;
 	for (;;) {
 		if (content->size == content->room &&
 		    !content_grow(content, content->room ? content->room * 2 : hint)) {
 			errno = ENOMEM;
 			return false;
 		}
-		ssize_t got = read(fd, content->text + content->size, content->room - content->size);
+		ssize_t got =
+			read(fd, content->text + content->size, content->room - content->size);
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got <= 0)
@@ -183,7 +189,8 @@ struct userlist *userlist_load(const char *path, struct error *error)
 	struct content content = {0};
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || !content_read(&content, fd)) {
-		error_set(error, SQLSTATE_IO_ERROR, "could not read auth_file \"%s\": %s", path, strerror(errno));
+		error_set(error, SQLSTATE_IO_ERROR, "could not read auth_file \"%s\": %s", path,
+			  strerror(errno));
 		if (fd >= 0)
 			close(fd);
 		if (content.text)
@@ -199,8 +206,7 @@ void userlist_free(struct userlist **list)
 {
 	if (!*list)
 		return;
-	map_foreach(node, &(*list)->entries)
-	{
+	map_foreach (node, &(*list)->entries) {
 		struct entry *entry = container_of(node, struct entry, node);
 		map_remove(&(*list)->entries, node);
 		memory_free(&entry);

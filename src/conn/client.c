@@ -234,7 +234,8 @@ static void leave(struct client *client)
 	client->console = NULL;
 }
 
-static void close_saying(struct client *client, enum close_reason reason, const struct error *error, bool mid_message)
+/* @silently: it cannot be told, or was. */
+static void close_saying(struct client *client, enum close_reason reason, const struct error *error, bool silently)
 {
 	struct endpoint *endpoint = &client->endpoint;
 	struct error told;
@@ -249,7 +250,7 @@ static void close_saying(struct client *client, enum close_reason reason, const 
 		log_info(client_subject(client), "closing because: %s (age=%llds)",
 			 tells ? told.message : close_reason_text(reason),
 			 (long long)((clock_now() - endpoint->connected_at) / USEC_PER_SECOND));
-	mid_message |= server_is_mid_message(client);
+	silently |= server_is_mid_message(client);
 	leave(client);
 	client->state = CLIENT_CLOSING;
 	part(client);
@@ -258,7 +259,7 @@ static void close_saying(struct client *client, enum close_reason reason, const 
 	buffer_free(&endpoint->held);
 	client->database = NULL;
 	client->user = NULL;
-	if (!tells || mid_message) { /* an error in the middle of a row would be read as part of it */
+	if (!tells || silently) { /* an error in the middle of a row would be read as part of it */
 		vanish(client);
 		return;
 	}
@@ -457,9 +458,9 @@ static void begin(struct client *client, const uint8_t *bytes, size_t size)
 		client_close(client, CLOSE_SERVER_REJECTED, &error);
 		return;
 	}
-	if (pool_request(client->member.pool, &client->member)) {
-		if (client->state == CLIENT_ACTIVE)
-			forward(client, bytes, size);
+	pool_request(client->member.pool, &client->member);
+	if (LIKELY(client->state == CLIENT_ACTIVE)) {
+		forward(client, bytes, size);
 	} else if (client->state == CLIENT_IDLE) {
 		client_set_state(client, CLIENT_WAITING);
 		hold_for_later(client, bytes, size);
@@ -508,7 +509,8 @@ static void forward(struct client *client, const uint8_t *bytes, size_t size)
 		client->in_transaction = true;
 		client->transaction_at = clock_now();
 	}
-	client->query_at = clock_now();
+	if (pipeline_is_idle(&server->pipeline))
+		client->query_at = clock_now();
 	enum relay_end end = relay_walk(&requests, &client->endpoint, bytes, size,
 					(uint32_t)settings_current()->max_packet_size, &batch);
 	/* If the write fails the server is gone; what it said last comes by its own readable event. */
@@ -596,13 +598,9 @@ static void settle(struct client *client)
 		go_on(client);
 }
 
-static void prepared(struct client *client, bool well)
+static void prepared(struct client *client)
 {
 	struct server *server = client_server(client);
-	if (!well) {
-		client_close(client, CLOSE_PARAMETER_INVALID, NULL);
-		return;
-	}
 	/* The values as the server made them ("SQL" became "SQL, DMY"): the client is told where they differ. */
 	struct buffer *out = NULL;
 	const char *cursor = NULL, *name, *value;
@@ -630,14 +628,15 @@ static void writable(struct client *client)
 		settle(client);
 }
 
-static void server_lost(struct client *client, enum close_reason reason, const struct error *error, bool mid_message)
+static void server_lost(struct client *client, enum close_reason reason, const struct error *error, bool silently)
 {
 	struct error told;
-	if (!error && close_reason_error(reason, &told))
+	if (!error) {
+		if (!close_reason_error(reason, &told))
+			close_reason_error(CLOSE_SERVER_CRASHED, &told);
 		error = &told;
-	if (!error && !close_reason_error(CLOSE_SERVER_CRASHED, &told))
-		return;
-	close_saying(client, CLOSE_SERVER_CRASHED, error ? error : &told, mid_message);
+	}
+	close_saying(client, CLOSE_SERVER_CRASHED, error, silently);
 }
 
 static void parameter(struct client *client, const char *name, const char *value)

@@ -162,7 +162,9 @@ void server_close(struct server *server, enum close_reason reason, const struct 
 		return;
 	struct endpoint *endpoint = &server->endpoint;
 	struct client *client = server_client(server);
-	bool mid_message = endpoint->body_left > 0 && !endpoint->body_dropped;
+	/* An error cannot be put into the middle of a message, and need not be behind the server's own last word. */
+	bool silently = (endpoint->body_left > 0 && !endpoint->body_dropped) ||
+			(server->said_fatal && reason == CLOSE_SERVER_CRASHED);
 	if (settings_current()->log_disconnections)
 		log_info(server_subject(server), "closing because: %s (age=%llds)", close_reason_text(reason),
 			 (long long)((clock_now() - endpoint->connected_at) / USEC_PER_SECOND));
@@ -189,7 +191,7 @@ void server_close(struct server *server, enum close_reason reason, const struct 
 	server->cancel_target = NULL;
 	server->cancel_client = NULL;
 	if (client)
-		partner_ops->lost(client, reason, error, mid_message);
+		partner_ops->lost(client, reason, error, silently);
 	pool_server_leave(&server->member);
 	endpoint->ending.callback = free_later;
 	loop_post(&endpoint->ending);
@@ -591,6 +593,10 @@ void server_let_go(struct server *server, enum close_reason reason)
 		server_close(server, reason, NULL);
 		return;
 	}
+	if (server->is_reading) { /* there may be more in what was received: input() comes back here */
+		server->let_go = true;
+		return;
+	}
 	stream_resume(&server->endpoint.stream);
 	if (LIKELY(server->cancels == 0)) {
 		bool reset = (pool->mode == POOL_MODE_SESSION || settings->server_reset_query_always) &&
@@ -760,6 +766,8 @@ static void input(struct server *server, const uint8_t *bytes, size_t size)
 	uint32_t maximum = (uint32_t)settings_current()->max_packet_size;
 	struct relay_batch batch;
 	enum relay_end end;
+	server->is_reading = true;
+	server->let_go = false;
 	do {
 		end = relay_walk(eyes(server), endpoint, bytes, size, maximum, &batch);
 		bytes = batch.rest;
@@ -772,14 +780,18 @@ static void input(struct server *server, const uint8_t *bytes, size_t size)
 			bool well = !server->errand_failed;
 			server->errand = ERRAND_NONE;
 			server->errand_done = false;
-			if (endpoint->partner)
-				partner_ops->prepared(server_client(server), well);
-			if (!well)
-				server_close(server, CLOSE_PARAMETER_FAILED, NULL);
+			if (!well) {
+				struct error error;
+				close_reason_error(CLOSE_PARAMETER_INVALID, &error);
+				server_close(server, CLOSE_PARAMETER_FAILED, &error);
+			} else if (endpoint->partner) {
+				partner_ops->prepared(server_client(server));
+			}
 			if (server->state == SERVER_CLOSING)
 				return;
 		}
 	} while (end == RELAY_PAUSED && size > 0);
+	server->is_reading = false;
 	if (end > RELAY_PAUSED) {
 		if (!server->is_broken)
 			broken(server, end == RELAY_BAD_TYPE ? "unknown type of message" : "message of a wrong length");
@@ -792,6 +804,8 @@ static void input(struct server *server, const uint8_t *bytes, size_t size)
 	}
 	if (endpoint->partner) {
 		partner_ops->settle(server_client(server));
+	} else if (server->let_go) {
+		server_let_go(server, CLOSE_IDLE_DIRTY);
 	} else if (server->errand_done && !endpoint->held && !endpoint->body_left) {
 		errand_ended(server);
 	}

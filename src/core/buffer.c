@@ -12,11 +12,13 @@ enum {
 	KEPT_BLOCKS = MEMORY_IS_REUSED ? 256 : 0,
 };
 
+struct kept_block {
+	struct kept_block *next;
+};
+
 static struct {
-	struct kept_block {
-		struct kept_block *next;
-	} *first;
-	unsigned count;
+	struct kept_block *first;
+	int count;
 } kept;
 
 static struct buffer *block_new(size_t size)
@@ -48,7 +50,8 @@ static void block_free(struct buffer *buffer)
 	}
 }
 
-/* The size of a block that holds @wanted bytes: blocks are powers of two, but a large one ends at @cap. */
+/* The size of a block that holds @wanted bytes: blocks are powers of two, but a large one ends at
+ * @cap. */
 static size_t size_for(size_t wanted, size_t cap)
 {
 	if (wanted <= SMALL_SIZE)

@@ -31,7 +31,8 @@ static inline void sip_round(uint64_t v[4])
 	v[2] += v[1], v[1] = rotate(v[1], 17) ^ v[2], v[2] = rotate(v[2], 32);
 }
 
-/* SipHash-1-3 with a key of this process: peers choose names, and shall not choose them to collide. */
+/* SipHash-1-3 with a key of this process: peers choose names, and shall not choose them to collide.
+ */
 static unsigned hash(const void *key, size_t size)
 {
 	static uint64_t secret[2];
@@ -70,14 +71,16 @@ struct map_node *map_find(const struct map *map, const void *key, size_t size)
 	struct map_node *first = map->first, *found;
 	if (!first)
 		return NULL;
-	HASH_FIND_BYHASHVALUE(hh, first, key, (unsigned)size, hash(key, size), found);
+	unsigned value = hash(key, size);
+	HASH_FIND_BYHASHVALUE(hh, first, key, (unsigned)size, value, found);
 	return found;
 }
 
 void map_add(struct map *map, const void *key, size_t size, struct map_node *node)
 {
 	assert(!map_find(map, key, size));
-	HASH_ADD_KEYPTR_BYHASHVALUE(hh, map->first, key, (unsigned)size, hash(key, size), node);
+	unsigned value = hash(key, size);
+	HASH_ADD_KEYPTR_BYHASHVALUE(hh, map->first, key, (unsigned)size, value, node);
 }
 
 void map_remove(struct map *map, struct map_node *node)

@@ -8,7 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SLAB_SIZE = 32 * 1024 - 32, OBJECT_ALIGNMENT = 16 }; /* -32: so that malloc's own header fits too */
+enum {
+	SLAB_SIZE = 32 * 1024 - 32,
+	OBJECT_ALIGNMENT = 16
+}; /* -32: so that malloc's own header fits too */
 
 struct slab {
 	struct slab *next;
@@ -103,7 +106,8 @@ static void cache_list(struct memory_cache *cache)
 
 static void cache_grow(struct memory_cache *cache)
 {
-	size_t stride = (cache->object_size + OBJECT_ALIGNMENT - 1) / OBJECT_ALIGNMENT * OBJECT_ALIGNMENT;
+	size_t stride =
+		(cache->object_size + OBJECT_ALIGNMENT - 1) / OBJECT_ALIGNMENT * OBJECT_ALIGNMENT;
 	if (stride == 0)
 		stride = OBJECT_ALIGNMENT;
 	uint32_t count = (uint32_t)((SLAB_SIZE - sizeof(struct slab)) / stride);
@@ -114,7 +118,8 @@ static void cache_grow(struct memory_cache *cache)
 	cache->slabs = slab;
 	/* From the last one down, so that they are handed out in the order of their addresses. */
 	for (uint32_t i = count; i-- > 0;) {
-		struct free_object *object = (struct free_object *)(void *)(slab->objects + i * stride);
+		struct free_object *object =
+			(struct free_object *)(void *)(slab->objects + i * stride);
 		object->next = cache->free_list;
 		cache->free_list = object;
 	}

@@ -9,12 +9,12 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 
-/* The block lives in a page that the kernel empties in a child of fork(), so that two processes never hand out the
- * same bytes. Bytes that were handed out are erased. */
+/* The block lives in a page that the kernel empties in a child of fork(), so that two processes
+ * never hand out the same bytes. Bytes that were handed out are erased. */
 static struct block {
 	size_t left;
 	uint8_t bytes[1024];
-} *block;
+} * block;
 
 static void ask_kernel(void *bytes, size_t size)
 {
@@ -23,7 +23,8 @@ static void ask_kernel(void *bytes, size_t size)
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got <= 0) {
-			fprintf(stderr, "pgweir: the kernel has no random bytes: %s\n", strerror(errno));
+			fprintf(stderr, "pgweir: the kernel has no random bytes: %s\n",
+				strerror(errno));
 			abort();
 		}
 		at += got;
@@ -33,7 +34,8 @@ static void ask_kernel(void *bytes, size_t size)
 
 static struct block *block_open(void)
 {
-	void *page = mmap(NULL, sizeof(struct block), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *page = mmap(NULL, sizeof(struct block), PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (page == MAP_FAILED)
 		return NULL;
 	if (madvise(page, sizeof(struct block), MADV_WIPEONFORK) < 0) {

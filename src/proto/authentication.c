@@ -49,8 +49,8 @@ bool authentication_parse(const uint8_t *body, size_t size, struct authenticatio
 	}
 }
 
-bool authentication_parse_sasl_initial(const uint8_t *body, size_t size, const char **mechanism, const uint8_t **data,
-				       size_t *data_size)
+bool authentication_parse_sasl_initial(const uint8_t *body, size_t size, const char **mechanism,
+				       const uint8_t **data, size_t *data_size)
 {
 	struct field_reader reader;
 	field_reader_init(&reader, body, size);
@@ -71,7 +71,8 @@ bool authentication_parse_password(const uint8_t *body, size_t size, const char 
 }
 
 /* An Authentication message of a code and bytes. */
-static bool put(struct buffer **out, size_t cap, enum authentication_code code, const void *data, size_t size)
+static bool put(struct buffer **out, size_t cap, enum authentication_code code, const void *data,
+		size_t size)
 {
 	struct field_writer writer;
 	field_writer_init(&writer, out, cap);
@@ -108,7 +109,8 @@ bool authentication_put_sasl(struct buffer **out, size_t cap, const char *const 
 	return field_end(&writer);
 }
 
-bool authentication_put_sasl_continue(struct buffer **out, size_t cap, const void *data, size_t size)
+bool authentication_put_sasl_continue(struct buffer **out, size_t cap, const void *data,
+				      size_t size)
 {
 	return put(out, cap, AUTHENTICATION_SASL_CONTINUE, data, size);
 }
@@ -123,7 +125,8 @@ bool authentication_put_password(struct buffer **out, size_t cap, const char *pa
 	return authentication_put_sasl_response(out, cap, password, strlen(password) + 1);
 }
 
-bool authentication_put_sasl_initial(struct buffer **out, size_t cap, const char *mechanism, const void *data, size_t size)
+bool authentication_put_sasl_initial(struct buffer **out, size_t cap, const char *mechanism,
+				     const void *data, size_t size)
 {
 	struct field_writer writer;
 	field_writer_init(&writer, out, cap);
@@ -134,7 +137,8 @@ bool authentication_put_sasl_initial(struct buffer **out, size_t cap, const char
 	return field_end(&writer);
 }
 
-bool authentication_put_sasl_response(struct buffer **out, size_t cap, const void *data, size_t size)
+bool authentication_put_sasl_response(struct buffer **out, size_t cap, const void *data,
+				      size_t size)
 {
 	struct field_writer writer;
 	field_writer_init(&writer, out, cap);

@@ -11,8 +11,8 @@ static bool is_space(char c)
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* The next word of *@text into @word, as pg_split_opts() of PostgreSQL does: a backslash takes the next character as
- * it is. False: no more words. */
+/* The next word of *@text into @word, as pg_split_opts() of PostgreSQL does: a backslash takes the
+ * next character as it is. False: no more words. */
 static bool next_word(const char **text, char *word)
 {
 	const char *at = *text;
@@ -34,9 +34,10 @@ static bool next_word(const char **text, char *word)
 
 static bool refuse(struct error *error)
 {
-	return error_set(error, SQLSTATE_FEATURE_NOT_SUPPORTED,
-			 "unsupported options startup parameter: only '-c config=val' and '--config=val' "
-			 "are allowed");
+	return error_set(
+		error, SQLSTATE_FEATURE_NOT_SUPPORTED,
+		"unsupported options startup parameter: only '-c config=val' and '--config=val' "
+		"are allowed");
 }
 
 static bool give(char *assignment, options_fn *each, void *context, struct error *error)
@@ -61,7 +62,8 @@ bool options_parse(const char *text, options_fn *each, void *context, struct err
 	bool good = true;
 	while (good && next_word(&text, word)) {
 		if (strcmp(word, "-c") == 0)
-			good = next_word(&text, word) ? give(word, each, context, error) : refuse(error);
+			good = next_word(&text, word) ? give(word, each, context, error)
+						      : refuse(error);
 		else if (word[0] == '-' && (word[1] == '-' || word[1] == 'c'))
 			good = give(word + 2, each, context, error);
 		else

@@ -11,14 +11,16 @@ static void put_field(struct field_writer *writer, char field, const char *value
 	field_put_string(writer, value);
 }
 
-static bool put_report(struct buffer **out, size_t cap, uint8_t type, const char *severity, const struct error *error)
+static bool put_report(struct buffer **out, size_t cap, uint8_t type, const char *severity,
+		       const struct error *error)
 {
 	struct field_writer writer;
 	field_writer_init(&writer, out, cap);
 	field_begin(&writer, type);
 	put_field(&writer, 'S', severity);
 	put_field(&writer, 'V', severity);
-	put_field(&writer, 'C', *error->sqlstate ? error->sqlstate : sqlstate_code(SQLSTATE_INTERNAL_ERROR));
+	put_field(&writer, 'C',
+		  *error->sqlstate ? error->sqlstate : sqlstate_code(SQLSTATE_INTERNAL_ERROR));
 	put_field(&writer, 'M', error->message);
 	if (*error->detail)
 		put_field(&writer, 'D', error->detail);
@@ -28,17 +30,20 @@ static bool put_report(struct buffer **out, size_t cap, uint8_t type, const char
 	return field_end(&writer);
 }
 
-bool response_put_error(struct buffer **out, size_t cap, const char *severity, const struct error *error)
+bool response_put_error(struct buffer **out, size_t cap, const char *severity,
+			const struct error *error)
 {
 	return put_report(out, cap, MESSAGE_ERROR_RESPONSE, severity, error);
 }
 
-bool response_put_notice(struct buffer **out, size_t cap, const char *severity, const struct error *error)
+bool response_put_notice(struct buffer **out, size_t cap, const char *severity,
+			 const struct error *error)
 {
 	return put_report(out, cap, MESSAGE_NOTICE_RESPONSE, severity, error);
 }
 
-bool response_put_parameter_status(struct buffer **out, size_t cap, const char *name, const char *value)
+bool response_put_parameter_status(struct buffer **out, size_t cap, const char *name,
+				   const char *value)
 {
 	struct field_writer writer;
 	field_writer_init(&writer, out, cap);
@@ -48,7 +53,8 @@ bool response_put_parameter_status(struct buffer **out, size_t cap, const char *
 	return field_end(&writer);
 }
 
-bool response_put_backend_key_data(struct buffer **out, size_t cap, uint32_t process_id, const void *key, size_t key_size)
+bool response_put_backend_key_data(struct buffer **out, size_t cap, uint32_t process_id,
+				   const void *key, size_t key_size)
 {
 	struct field_writer writer;
 	field_writer_init(&writer, out, cap);
@@ -95,7 +101,8 @@ static uint16_t type_length(enum response_type type)
 	return UINT16_MAX; /* -1: varies */
 }
 
-bool response_put_row_description(struct buffer **out, size_t cap, const struct response_column *columns, size_t count)
+bool response_put_row_description(struct buffer **out, size_t cap,
+				  const struct response_column *columns, size_t count)
 {
 	struct field_writer writer;
 	field_writer_init(&writer, out, cap);
@@ -139,7 +146,8 @@ bool response_put_data_row(struct buffer **out, size_t cap, const char *const *v
 	return true;
 }
 
-/* Copy what fits, cut before a character that would not fit whole (UTF-8: do not leave its first bytes). */
+/* Copy what fits, cut before a character that would not fit whole (UTF-8: do not leave its first
+ * bytes). */
 static void copy_cut(char *to, size_t size, const char *from)
 {
 	size_t length = strlen(from);
@@ -192,8 +200,8 @@ bool response_parse_error(const uint8_t *body, size_t size, char severity[16], s
 	return field_is_done(&reader);
 }
 
-/* Is @value, of which @length bytes are seen and maybe not @whole, FATAL or PANIC? No other untranslated severity begins
- * with those letters, so one byte of it tells. */
+/* Is @value, of which @length bytes are seen and maybe not @whole, FATAL or PANIC? No other
+ * untranslated severity begins with those letters, so one byte of it tells. */
 static bool value_is_fatal(const uint8_t *value, size_t length, bool whole)
 {
 	if (length == 0 || length > 5 || (whole && length < 5))
@@ -209,7 +217,8 @@ bool response_error_is_fatal(const uint8_t *body, size_t size)
 		uint8_t field = *at++;
 		const uint8_t *nul = at < end ? memchr(at, 0, (size_t)(end - at)) : NULL;
 		size_t length = (size_t)((nul ? nul : end) - at);
-		/* S is translated (lc_messages), V is not and comes behind it; a V of which nothing is seen is none. */
+		/* S is translated (lc_messages), V is not and comes behind it; a V of which nothing
+		 * is seen is none. */
 		if (field == 'V' && (nul || length > 0))
 			return value_is_fatal(at, length, nul != NULL);
 		if (field == 'S')
@@ -221,7 +230,8 @@ bool response_error_is_fatal(const uint8_t *body, size_t size)
 	return is_fatal;
 }
 
-bool response_parse_parameter_status(const uint8_t *body, size_t size, const char **name, const char **value)
+bool response_parse_parameter_status(const uint8_t *body, size_t size, const char **name,
+				     const char **value)
 {
 	struct field_reader reader;
 	field_reader_init(&reader, body, size);
@@ -230,8 +240,8 @@ bool response_parse_parameter_status(const uint8_t *body, size_t size, const cha
 	return field_is_done(&reader);
 }
 
-bool response_parse_backend_key_data(const uint8_t *body, size_t size, uint32_t *process_id, const uint8_t **key,
-				     size_t *key_size)
+bool response_parse_backend_key_data(const uint8_t *body, size_t size, uint32_t *process_id,
+				     const uint8_t **key, size_t *key_size)
 {
 	enum { KEY_MIN = 4, KEY_MAX = 256 };
 	struct field_reader reader;

@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum {
-	PACKET_HEADER = 8,      /* length and version or request code */
+	PACKET_HEADER = 8,	/* length and version or request code */
 	CANCEL_KEY_OFFSET = 12, /* behind the process id */
 	CANCEL_KEY_MIN = 4
 };
@@ -37,7 +37,8 @@ static bool layout_is_good(const uint8_t *bytes, size_t size)
 	return field_is_done(&reader);
 }
 
-static enum frame parse_message(const uint8_t *bytes, size_t size, struct startup *startup, struct error *error)
+static enum frame parse_message(const uint8_t *bytes, size_t size, struct startup *startup,
+				struct error *error)
 {
 	uint32_t major = startup->version >> 16;
 	if (major == 1 || major == 2) {
@@ -58,7 +59,8 @@ static enum frame parse_message(const uint8_t *bytes, size_t size, struct startu
 	return FRAME_OK;
 }
 
-static enum frame parse_cancel(const uint8_t *bytes, size_t size, struct startup *startup, struct error *error)
+static enum frame parse_cancel(const uint8_t *bytes, size_t size, struct startup *startup,
+			       struct error *error)
 {
 	if (startup->length < CANCEL_KEY_OFFSET + CANCEL_KEY_MIN ||
 	    startup->length > CANCEL_KEY_OFFSET + STARTUP_CANCEL_KEY_MAX) {
@@ -74,7 +76,8 @@ static enum frame parse_cancel(const uint8_t *bytes, size_t size, struct startup
 	return FRAME_OK;
 }
 
-enum frame startup_parse(const uint8_t *bytes, size_t size, struct startup *startup, struct error *error)
+enum frame startup_parse(const uint8_t *bytes, size_t size, struct startup *startup,
+			 struct error *error)
 {
 	*startup = (struct startup){0};
 	if (size < 4)
@@ -128,10 +131,13 @@ bool startup_must_negotiate(const struct startup *startup, uint16_t minor_max)
 	return (uint16_t)startup->version > minor_max || count_protocol_options(startup) > 0;
 }
 
-bool startup_put_negotiate(struct buffer **out, size_t cap, const struct startup *startup, uint16_t minor_max)
+bool startup_put_negotiate(struct buffer **out, size_t cap, const struct startup *startup,
+			   uint16_t minor_max)
 {
-	/* On the wire it is the whole version, major and minor, and libpq refuses one above what it asked for. */
-	uint16_t minor = (uint16_t)startup->version < minor_max ? (uint16_t)startup->version : minor_max;
+	/* On the wire it is the whole version, major and minor, and libpq refuses one above what it
+	 * asked for. */
+	uint16_t minor =
+		(uint16_t)startup->version < minor_max ? (uint16_t)startup->version : minor_max;
 	struct field_writer writer;
 	field_writer_init(&writer, out, cap);
 	field_begin(&writer, MESSAGE_NEGOTIATE_PROTOCOL_VERSION);
@@ -145,7 +151,8 @@ bool startup_put_negotiate(struct buffer **out, size_t cap, const struct startup
 	return field_end(&writer);
 }
 
-bool startup_put_message(struct buffer **out, size_t cap, uint32_t version, const char *const *names_values)
+bool startup_put_message(struct buffer **out, size_t cap, uint32_t version,
+			 const char *const *names_values)
 {
 	struct field_writer writer;
 	field_writer_init(&writer, out, cap);
@@ -166,7 +173,8 @@ bool startup_put_ssl_request(struct buffer **out, size_t cap)
 	return field_end(&writer);
 }
 
-bool startup_put_cancel(struct buffer **out, size_t cap, uint32_t process_id, const uint8_t *key, size_t key_size)
+bool startup_put_cancel(struct buffer **out, size_t cap, uint32_t process_id, const uint8_t *key,
+			size_t key_size)
 {
 	struct field_writer writer;
 	field_writer_init(&writer, out, cap);

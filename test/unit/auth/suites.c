@@ -10,11 +10,5 @@ Suite *suite_scram(void);
 Suite *suite_userlist(void);
 
 suite_fn *const SUITES[] = {
-	suite_digest,
-	suite_secret,
-	suite_saslprep,
-	suite_md5,
-	suite_scram,
-	suite_userlist,
-	NULL,
+	suite_digest, suite_secret, suite_saslprep, suite_md5, suite_scram, suite_userlist, NULL,
 };

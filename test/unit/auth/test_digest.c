@@ -21,13 +21,18 @@ START_TEST(digests_match_their_standards)
 {
 	uint8_t digest[DIGEST_SHA256];
 	digest_sha256("abc", 3, digest); /* FIPS 180-2 */
-	assert_hex(digest, DIGEST_SHA256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+	assert_hex(digest, DIGEST_SHA256,
+		   "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 	digest_sha256("", 0, digest);
-	assert_hex(digest, DIGEST_SHA256, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+	assert_hex(digest, DIGEST_SHA256,
+		   "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 	digest_hmac_sha256("Jefe", 4, "what do ya want for nothing?", 28, digest); /* RFC 4231 */
-	assert_hex(digest, DIGEST_SHA256, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
-	ck_assert(digest_pbkdf2_sha256("passwd", 6, (const uint8_t *)"salt", 4, 1, digest)); /* RFC 7914 */
-	assert_hex(digest, DIGEST_SHA256, "55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc");
+	assert_hex(digest, DIGEST_SHA256,
+		   "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+	ck_assert(digest_pbkdf2_sha256("passwd", 6, (const uint8_t *)"salt", 4, 1,
+				       digest)); /* RFC 7914 */
+	assert_hex(digest, DIGEST_SHA256,
+		   "55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc");
 	ck_assert(digest_md5("message digest", 14, digest)); /* RFC 1321 */
 	assert_hex(digest, DIGEST_MD5, "f96b697d7cb7938d525a2f31aaf161d0");
 }
@@ -44,8 +49,13 @@ END_TEST
 
 START_TEST(base64_matches_the_rfc_both_ways)
 {
-	static const char *const rows[][2] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"},
-					      {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"},
+	static const char *const rows[][2] = {{"", ""},
+					      {"f", "Zg=="},
+					      {"fo", "Zm8="},
+					      {"foo", "Zm9v"},
+					      {"foob", "Zm9vYg=="},
+					      {"fooba", "Zm9vYmE="},
+					      {"foobar", "Zm9vYmFy"},
 					      {"\xfb\xff\xbe", "+/++"}};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		char text[16];
@@ -53,7 +63,8 @@ START_TEST(base64_matches_the_rfc_both_ways)
 		size_t size;
 		digest_base64_encode(rows[i][0], strlen(rows[i][0]), text);
 		ck_assert_str_eq(text, rows[i][1]);
-		ck_assert(digest_base64_decode(text, strlen(text), bytes, strlen(rows[i][0]), &size));
+		ck_assert(
+			digest_base64_decode(text, strlen(text), bytes, strlen(rows[i][0]), &size));
 		ck_assert_uint_eq(size, strlen(rows[i][0]));
 		ck_assert_mem_eq(bytes, rows[i][0], size);
 	}
@@ -62,14 +73,16 @@ END_TEST
 
 START_TEST(base64_that_is_not_exact_is_refused)
 {
-	static const char *const rows[] = {"Z", "Zg", "Zg=", "Zg===", "====", "Z===", "Zg==Zg==", "Zm9 ", "Zm9\n",
-					   "Zm-_", "Zh==", "Zm9=", "=Zg=", "Zm8=A", "Z=g=", " Zg=="};
+	static const char *const rows[] = {
+		"Z",	 "Zg",	 "Zg=",	 "Zg===", "====", "Z===",  "Zg==Zg==", "Zm9 ",
+		"Zm9\n", "Zm-_", "Zh==", "Zm9=",  "=Zg=", "Zm8=A", "Z=g=",     " Zg=="};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		uint8_t bytes[16];
 		size_t size, length = strlen(rows[i]);
 		char *copy = malloc(length); /* so that a read past the end is seen */
 		memcpy(copy, rows[i], length);
-		ck_assert_msg(!digest_base64_decode(copy, length, bytes, sizeof(bytes), &size), "%s", rows[i]);
+		ck_assert_msg(!digest_base64_decode(copy, length, bytes, sizeof(bytes), &size),
+			      "%s", rows[i]);
 		free(copy);
 	}
 }

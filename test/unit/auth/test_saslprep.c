@@ -15,11 +15,11 @@ static void assert_becomes(const char *password, const char *expected)
 
 START_TEST(passwords_are_normalised_as_in_the_rfc)
 {
-	assert_becomes("I\xc2\xadX", "IX");	   /* soft hyphen, mapped to nothing */
-	assert_becomes("\xc2\xaa", "a");	   /* feminine ordinal, NFKC */
-	assert_becomes("\xe2\x85\xa8", "IX");	   /* Roman numeral nine */
-	assert_becomes("a\xc2\xa0z", "a z");	   /* no-break space */
-	assert_becomes("e\xcc\x81", "\xc3\xa9");   /* e and acute become one */
+	assert_becomes("I\xc2\xadX", "IX");	 /* soft hyphen, mapped to nothing */
+	assert_becomes("\xc2\xaa", "a");	 /* feminine ordinal, NFKC */
+	assert_becomes("\xe2\x85\xa8", "IX");	 /* Roman numeral nine */
+	assert_becomes("a\xc2\xa0z", "a z");	 /* no-break space */
+	assert_becomes("e\xcc\x81", "\xc3\xa9"); /* e and acute become one */
 	assert_becomes("\xc3\xa9", "\xc3\xa9");
 }
 END_TEST
@@ -35,10 +35,10 @@ END_TEST
 
 START_TEST(what_the_profile_refuses_stays_as_it_is)
 {
-	assert_becomes("\xd8\xa7\x31", "\xd8\xa7\x31"); /* mixed directions */
-	assert_becomes("\xc2\xad", "\xc2\xad");		/* would be empty */
+	assert_becomes("\xd8\xa7\x31", "\xd8\xa7\x31");		  /* mixed directions */
+	assert_becomes("\xc2\xad", "\xc2\xad");			  /* would be empty */
 	assert_becomes("x\xc8\xa1\xc2\xad", "x\xc8\xa1\xc2\xad"); /* unassigned in Unicode 3.2 */
-	assert_becomes("\xff\xfe", "\xff\xfe");		/* no UTF-8 */
+	assert_becomes("\xff\xfe", "\xff\xfe");			  /* no UTF-8 */
 	assert_becomes("\xc2", "\xc2");
 	assert_becomes("\xc0\x80\xc2\xad", "\xc0\x80\xc2\xad");
 	assert_becomes("\xee\x80\x80", "\xee\x80\x80"); /* private use */

@@ -19,7 +19,8 @@ Suite *suite_scram(void);
 #define CLIENT_FINAL "c=biws,r=" NONCE ",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
 #define SERVER_FINAL "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
 #define STORED                                                                                     \
-	"SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:" \
+	"SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=" \
+	":"                                                                                        \
 	"wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
 
 static struct scram_server server;
@@ -28,7 +29,8 @@ static char reply[SCRAM_MESSAGE_MAX];
 static struct error error;
 
 /* Steps on exact copies, so that a read past the end is seen. */
-static bool server_step(bool (*step)(struct scram_server *, const uint8_t *, size_t, char *, struct error *),
+static bool server_step(bool (*step)(struct scram_server *, const uint8_t *, size_t, char *,
+				     struct error *),
 			const char *message, size_t size)
 {
 	uint8_t *copy = malloc(size ? size : 1);
@@ -133,7 +135,8 @@ static const uint8_t *said(void)
 }
 
 /* A whole login of our client at our server. */
-static bool login(const struct secret *secret, const char *password, const uint8_t *client_key, const uint8_t *server_key)
+static bool login(const struct secret *secret, const char *password, const uint8_t *client_key,
+		  const uint8_t *server_key)
 {
 	struct scram_client mine;
 	struct scram_server theirs;
@@ -168,7 +171,8 @@ END_TEST
 
 START_TEST(whoever_does_not_is_told_the_same_always)
 {
-	static const char *const texts[] = {"pencil", STORED, "md5e4f70fb0b8f2745aa7a69557c80cbd0c", "", NULL};
+	static const char *const texts[] = {"pencil", STORED, "md5e4f70fb0b8f2745aa7a69557c80cbd0c",
+					    "", NULL};
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
 		struct secret secret = secret_from_text(texts[i]);
 		ck_assert(!login(texts[i] ? &secret : NULL, "pencik", NULL, NULL));
@@ -195,7 +199,8 @@ static void first_of(const struct secret *secret, const char *user, char text[SC
 START_TEST(an_unknown_user_looks_like_a_known_one)
 {
 	char first[SCRAM_MESSAGE_MAX], again[SCRAM_MESSAGE_MAX];
-	struct secret plain = secret_from_text("pencil"), md5 = secret_from_text("md5e4f70fb0b8f2745aa7a69557c80cbd0c");
+	struct secret plain = secret_from_text("pencil"),
+		      md5 = secret_from_text("md5e4f70fb0b8f2745aa7a69557c80cbd0c");
 	first_of(NULL, "nobody", first);
 	ck_assert(server.doomed);
 	ck_assert_uint_eq(strlen(first), strlen(",s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"));
@@ -318,14 +323,15 @@ START_TEST(the_channel_binding_must_repeat_the_header)
 	static const struct {
 		const char *header, *binding;
 		bool good;
-	} rows[] = {{"n", "biws", true}, {"y", "eSws", true}, {"n", "eSws", false}, {"y", "biws", false},
-		    {"n", "", false}, {"n", "cD10bHM=", false}};
+	} rows[] = {{"n", "biws", true},  {"y", "eSws", true}, {"n", "eSws", false},
+		    {"y", "biws", false}, {"n", "", false},    {"n", "cD10bHM=", false}};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		char message[200];
 		begin_server();
 		snprintf(message, sizeof(message), "%s,,n=user,r=" CLIENT_NONCE, rows[i].header);
 		ck_assert(server_first(message));
-		snprintf(message, sizeof(message), "c=%s,r=%s,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=",
+		snprintf(message, sizeof(message),
+			 "c=%s,r=%s,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=",
 			 rows[i].binding, NONCE);
 		bool good = server_final(message);
 		ck_assert_int_eq(good, rows[i].good && rows[i].header[0] == 'n');
@@ -340,7 +346,8 @@ START_TEST(every_truncation_of_a_clients_message_is_refused)
 	size_t shortest = strlen("n,,n=user,r=x");
 	for (size_t size = 0; size < strlen(CLIENT_FIRST); size++) {
 		begin_server();
-		ck_assert_int_eq(server_step(scram_server_first, CLIENT_FIRST, size), size >= shortest);
+		ck_assert_int_eq(server_step(scram_server_first, CLIENT_FIRST, size),
+				 size >= shortest);
 	}
 	for (size_t size = 0; size < strlen(CLIENT_FINAL); size++) {
 		begin_server();
@@ -360,7 +367,9 @@ START_TEST(every_mutation_of_a_clients_answer_is_refused)
 			message[at] = (char)(message[at] ^ 1 << bit);
 			begin_server();
 			ck_assert(server_first(CLIENT_FIRST));
-			ck_assert_msg(!server_step(scram_server_final, message, strlen(CLIENT_FINAL)), "%s", message);
+			ck_assert_msg(
+				!server_step(scram_server_final, message, strlen(CLIENT_FINAL)),
+				"%s", message);
 			ck_assert_str_eq(reply, "");
 			uint8_t zero[DIGEST_SHA256] = {0};
 			ck_assert_mem_eq(server.client_key, zero, DIGEST_SHA256);
@@ -383,7 +392,8 @@ END_TEST
 
 START_TEST(every_mutation_of_a_clients_first_message_ends_refused)
 {
-	/* What the client said first is signed too: changed on the way, the proof no longer fits. */
+	/* What the client said first is signed too: changed on the way, the proof no longer fits.
+	 */
 	for (size_t at = 0; at < strlen(CLIENT_FIRST); at++) {
 		for (int bit = 0; bit < 8; bit++) {
 			char message[] = CLIENT_FIRST;
@@ -453,23 +463,34 @@ START_TEST(a_servers_bad_first_message_is_refused)
 	begin_client("pencil");
 	const char many[] = "r=" NONCE ",s=W22ZaJ0SNY7soEsUEjb6gQ==,i=100001";
 	ck_assert(!client_final(many, strlen(many)));
-	ck_assert_str_eq(error.message, "server demands 100001 SCRAM iterations, at most 100000 are allowed");
+	ck_assert_str_eq(error.message,
+			 "server demands 100001 SCRAM iterations, at most 100000 are allowed");
 }
 END_TEST
 
 START_TEST(the_longest_nonce_of_a_server_fits_our_answer)
 {
-	for (size_t length = 900; length < SCRAM_MESSAGE_MAX - 10; length++) {
+	const char *rest = ",s=AA==,i=1";
+	size_t head = strlen("r=" CLIENT_NONCE), most = SCRAM_MESSAGE_MAX - head - strlen(rest);
+	int accepted = 0, refused = 0;
+	for (size_t length = most - 150; length <= most; length++) {
 		char message[SCRAM_MESSAGE_MAX + 1] = "r=" CLIENT_NONCE;
-		size_t head = strlen(message);
 		memset(message + head, 'x', length);
-		strcpy(message + head + length, ",s=AA==,i=1");
-		if (strlen(message) > SCRAM_MESSAGE_MAX)
-			break;
+		strcpy(message + head + length, rest);
 		begin_client("pencil");
-		if (client_final(message, strlen(message)))
+		if (client_final(message, strlen(message))) {
+			accepted++;
 			ck_assert_str_eq(reply + strlen(reply) - 1, "=");
+			ck_assert_uint_eq(strlen(reply), strlen("c=biws,r=,p=") +
+								 strlen(CLIENT_NONCE) + length +
+								 44);
+		} else {
+			refused++;
+			ck_assert_str_eq(error.detail, "The nonce is too long.");
+		}
 	}
+	ck_assert_int_gt(accepted, 0);
+	ck_assert_int_gt(refused, 0);
 }
 END_TEST
 
@@ -529,7 +550,8 @@ START_TEST(a_server_that_does_not_know_the_secret_is_found_out)
 	begin_client("pencil");
 	ck_assert(client_final(SERVER_FIRST, strlen(SERVER_FIRST)));
 	ck_assert(!client_verify("e=invalid\nproof", 15));
-	ck_assert_str_eq(error.message, "error received from server in SCRAM exchange: invalid?proof");
+	ck_assert_str_eq(error.message,
+			 "error received from server in SCRAM exchange: invalid?proof");
 	begin_client("pencil");
 	ck_assert(client_final(SERVER_FIRST, strlen(SERVER_FIRST)));
 	ck_assert(!client_verify(SERVER_FINAL ",x=y", strlen(SERVER_FINAL) + 4));

@@ -126,7 +126,8 @@ START_TEST(a_bad_line_is_named_and_its_secret_is_not)
 			snprintf(text, sizeof(text), "\"good\" \"one\"\n;\n%s%s", rows[i].line,
 				 ended ? "\n\"next\" \"line\"\n" : "");
 			snprintf(expected, sizeof(expected),
-				 "users.txt:3: %s (a line is \"user\" \"secret\", or blank, or begins with ';')",
+				 "users.txt:3: %s (a line is \"user\" \"secret\", or blank, or "
+				 "begins with ';')",
 				 rows[i].what);
 			ck_assert_msg(!parse(text), "%s", text);
 			ck_assert_str_eq(error.message, expected);
@@ -155,7 +156,8 @@ START_TEST(the_longest_secret_is_taken_and_no_longer_one)
 		memcpy(text + 5 + length, "\"\n", 2);
 		ck_assert(parse_bytes(text, length + 7) == !more);
 	}
-	ck_assert_str_eq(error.message, "users.txt:1: the secret is longer than the 65530 bytes that are allowed");
+	ck_assert_str_eq(error.message,
+			 "users.txt:1: the secret is longer than the 65530 bytes that are allowed");
 	free(text);
 }
 END_TEST
@@ -213,8 +215,9 @@ END_TEST
 START_TEST(a_file_that_cannot_be_read_is_named)
 {
 	ck_assert_ptr_null(userlist_load("/nonexistent/users.txt", &error));
-	ck_assert_str_eq(error.message,
-			 "could not read auth_file \"/nonexistent/users.txt\": No such file or directory");
+	ck_assert_str_eq(
+		error.message,
+		"could not read auth_file \"/nonexistent/users.txt\": No such file or directory");
 	ck_assert_str_eq(error.sqlstate, "58030");
 	ck_assert_ptr_null(userlist_load("/tmp", &error));
 	ck_assert_str_eq(error.message, "could not read auth_file \"/tmp\": Is a directory");

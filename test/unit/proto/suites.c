@@ -10,11 +10,6 @@ Suite *suite_authentication(void);
 Suite *suite_response(void);
 
 suite_fn *const SUITES[] = {
-	suite_message,
-	suite_field,
-	suite_options,
-	suite_startup,
-	suite_authentication,
-	suite_response,
-	NULL,
+	suite_message,	      suite_field,    suite_options, suite_startup,
+	suite_authentication, suite_response, NULL,
 };

@@ -22,8 +22,8 @@ static bool parse(const void *body, size_t size)
 
 START_TEST(codes_without_data_are_exact)
 {
-	static const uint8_t codes[] = {AUTHENTICATION_OK, AUTHENTICATION_CLEARTEXT_PASSWORD, AUTHENTICATION_GSS,
-					AUTHENTICATION_SSPI};
+	static const uint8_t codes[] = {AUTHENTICATION_OK, AUTHENTICATION_CLEARTEXT_PASSWORD,
+					AUTHENTICATION_GSS, AUTHENTICATION_SSPI};
 	for (size_t i = 0; i < sizeof(codes); i++) {
 		const uint8_t body[5] = {0, 0, 0, codes[i]};
 		for (size_t size = 0; size < 4; size++)
@@ -89,7 +89,8 @@ START_TEST(a_sasl_initial_response_is_taken_apart)
 	const char *mechanism;
 	const uint8_t *data;
 	size_t size;
-	ck_assert(authentication_parse_sasl_initial(body, sizeof(body) - 1, &mechanism, &data, &size));
+	ck_assert(authentication_parse_sasl_initial(body, sizeof(body) - 1, &mechanism, &data,
+						    &size));
 	ck_assert_str_eq(mechanism, "SCRAM-SHA-256");
 	ck_assert_uint_eq(size, 6);
 	ck_assert_mem_eq(data, "n,,n=,", 6);
@@ -108,14 +109,18 @@ START_TEST(a_sasl_initial_response_may_have_no_data)
 	const char *mechanism;
 	const uint8_t *data;
 	size_t size;
-	ck_assert(authentication_parse_sasl_initial((const uint8_t *)"X\0\xff\xff\xff\xff", 6, &mechanism, &data, &size));
+	ck_assert(authentication_parse_sasl_initial((const uint8_t *)"X\0\xff\xff\xff\xff", 6,
+						    &mechanism, &data, &size));
 	ck_assert_ptr_null(data);
 	ck_assert_uint_eq(size, 0);
-	ck_assert(authentication_parse_sasl_initial((const uint8_t *)"X\0\0\0\0\0", 6, &mechanism, &data, &size));
+	ck_assert(authentication_parse_sasl_initial((const uint8_t *)"X\0\0\0\0\0", 6, &mechanism,
+						    &data, &size));
 	ck_assert_ptr_nonnull(data);
 	ck_assert_uint_eq(size, 0);
-	ck_assert(!authentication_parse_sasl_initial((const uint8_t *)"X\0\xff\xff\xff\xfe", 6, &mechanism, &data, &size));
-	ck_assert(!authentication_parse_sasl_initial((const uint8_t *)"X\0\x7f\xff\xff\xff", 6, &mechanism, &data, &size));
+	ck_assert(!authentication_parse_sasl_initial((const uint8_t *)"X\0\xff\xff\xff\xfe", 6,
+						     &mechanism, &data, &size));
+	ck_assert(!authentication_parse_sasl_initial((const uint8_t *)"X\0\x7f\xff\xff\xff", 6,
+						     &mechanism, &data, &size));
 }
 END_TEST
 
@@ -127,7 +132,8 @@ START_TEST(a_password_is_one_string)
 	ck_assert(authentication_parse_password((const uint8_t *)"", 1, &password));
 	ck_assert_str_eq(password, "");
 	for (size_t size = 0; size < 7; size++)
-		ck_assert(!authentication_parse_password((const uint8_t *)"secret", size, &password));
+		ck_assert(
+			!authentication_parse_password((const uint8_t *)"secret", size, &password));
 	ck_assert(!authentication_parse_password((const uint8_t *)"secret\0x", 8, &password));
 }
 END_TEST
@@ -146,10 +152,14 @@ START_TEST(messages_to_clients_have_their_bytes)
 	struct buffer *out = NULL;
 	assert_put(authentication_put_ok(&out, 99), &out, "R\0\0\0\x08\0\0\0\0", 9);
 	assert_put(authentication_put_cleartext(&out, 99), &out, "R\0\0\0\x08\0\0\0\3", 9);
-	assert_put(authentication_put_md5(&out, 99, (const uint8_t *)"salt"), &out, "R\0\0\0\x0c\0\0\0\5salt", 13);
-	assert_put(authentication_put_sasl(&out, 99, mechanisms), &out, "R\0\0\0\x17\0\0\0\x0aSCRAM-SHA-256\0", 24);
-	assert_put(authentication_put_sasl_continue(&out, 99, "r=x", 3), &out, "R\0\0\0\x0b\0\0\0\x0br=x", 12);
-	assert_put(authentication_put_sasl_final(&out, 99, "v=x", 3), &out, "R\0\0\0\x0b\0\0\0\x0cv=x", 12);
+	assert_put(authentication_put_md5(&out, 99, (const uint8_t *)"salt"), &out,
+		   "R\0\0\0\x0c\0\0\0\5salt", 13);
+	assert_put(authentication_put_sasl(&out, 99, mechanisms), &out,
+		   "R\0\0\0\x17\0\0\0\x0aSCRAM-SHA-256\0", 24);
+	assert_put(authentication_put_sasl_continue(&out, 99, "r=x", 3), &out,
+		   "R\0\0\0\x0b\0\0\0\x0br=x", 12);
+	assert_put(authentication_put_sasl_final(&out, 99, "v=x", 3), &out,
+		   "R\0\0\0\x0b\0\0\0\x0cv=x", 12);
 	ck_assert(!authentication_put_ok(&out, 8));
 	ck_assert_ptr_null(out);
 }
@@ -159,9 +169,12 @@ START_TEST(messages_to_servers_have_their_bytes)
 {
 	struct buffer *out = NULL;
 	assert_put(authentication_put_password(&out, 99, "secret"), &out, "p\0\0\0\x0bsecret", 12);
-	assert_put(authentication_put_sasl_initial(&out, 99, "M", "n,,", 3), &out, "p\0\0\0\x0dM\0\0\0\0\3n,,", 14);
-	assert_put(authentication_put_sasl_response(&out, 99, "c=biws", 6), &out, "p\0\0\0\x0a"
-										  "c=biws", 11);
+	assert_put(authentication_put_sasl_initial(&out, 99, "M", "n,,", 3), &out,
+		   "p\0\0\0\x0dM\0\0\0\0\3n,,", 14);
+	assert_put(authentication_put_sasl_response(&out, 99, "c=biws", 6), &out,
+		   "p\0\0\0\x0a"
+		   "c=biws",
+		   11);
 	ck_assert(!authentication_put_password(&out, 11, "secret"));
 	ck_assert_ptr_null(out);
 }

@@ -70,7 +70,8 @@ START_TEST(messages_get_their_lengths)
 	field_put_int32(&writer, 0x03000000);
 	field_put_byte(&writer, 9);
 	ck_assert(field_end(&writer));
-	static const uint8_t expected[] = {'S', 0, 0, 0, 8, 'a', 0, 1, 2, 0, 0, 0, 9, 3, 0, 0, 0, 9};
+	static const uint8_t expected[] = {'S', 0, 0, 0, 8, 'a', 0, 1, 2,
+					   0,	0, 0, 9, 3, 0,	 0, 0, 9};
 	ck_assert_uint_eq(buffer_length(out), sizeof(expected));
 	ck_assert_mem_eq(buffer_bytes(out), expected, sizeof(expected));
 	buffer_free(&out);

@@ -9,13 +9,13 @@ Suite *suite_message(void);
 
 START_TEST(every_row_of_the_table_has_its_care_and_name)
 {
-#define FRONTEND(type, name, care, doc)                                                            \
-	ck_assert_int_eq(MESSAGE_##name, (type));                                                  \
-	ck_assert_int_eq(message_frontend_care[(uint8_t)(type)], MESSAGE_##care);                  \
+#define FRONTEND(type, name, care, doc)                                           \
+	ck_assert_int_eq(MESSAGE_##name, (type));                                 \
+	ck_assert_int_eq(message_frontend_care[(uint8_t)(type)], MESSAGE_##care); \
 	ck_assert_str_eq(message_frontend_name((uint8_t)(type)), (doc));
-#define BACKEND(type, name, care, doc)                                                             \
-	ck_assert_int_eq(MESSAGE_##name, (type));                                                  \
-	ck_assert_int_eq(message_backend_care[(uint8_t)(type)], MESSAGE_##care);                   \
+#define BACKEND(type, name, care, doc)                                           \
+	ck_assert_int_eq(MESSAGE_##name, (type));                                \
+	ck_assert_int_eq(message_backend_care[(uint8_t)(type)], MESSAGE_##care); \
 	ck_assert_str_eq(message_backend_name((uint8_t)(type)), (doc));
 #include "proto/messages.def"
 }
@@ -69,7 +69,8 @@ END_TEST
 
 START_TEST(bad_lengths_are_told_from_the_header)
 {
-	static const uint32_t lengths[] = {0, 1, 2, 3, 100, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff};
+	static const uint32_t lengths[] = {0,	       1,	   2,	       3,	  100,
+					   0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff};
 	struct message message;
 	for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
 		uint8_t bytes[MESSAGE_HEADER] = {'Q'};

@@ -56,14 +56,15 @@ END_TEST
 START_TEST(other_switches_are_refused_with_the_known_text)
 {
 	static const char *const rows[] = {
-		"-c", "-c ", "--", "-", "-c a", "-ca", "--a", "-c =b", "--=b", "-B 100", "a=b", "-c a=b c=d",
-		"-d5", "\\", "-c a=b -x",
+		"-c",	"-c ",	  "--",	 "-",	       "-c a", "-ca", "--a",	   "-c =b",
+		"--=b", "-B 100", "a=b", "-c a=b c=d", "-d5",  "\\",  "-c a=b -x",
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		struct error error;
 		ck_assert_msg(!parse(rows[i], &error), "%s", rows[i]);
-		ck_assert_str_eq(error.message, "unsupported options startup parameter: only '-c config=val' and "
-						"'--config=val' are allowed");
+		ck_assert_str_eq(error.message,
+				 "unsupported options startup parameter: only '-c config=val' and "
+				 "'--config=val' are allowed");
 		ck_assert_str_eq(error.sqlstate, "0A000");
 	}
 }

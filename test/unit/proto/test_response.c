@@ -21,14 +21,15 @@ START_TEST(an_error_has_its_fields)
 	struct buffer *out = NULL;
 	struct error error;
 	error_set(&error, SQLSTATE_INVALID_PASSWORD, "no %s", "way");
-	static const char plain[] = "E\0\0\0\x26SFATAL\0VFATAL\0C28P01\0Mno way\0";
+	static const char plain[] = "E\0\0\0\x22SFATAL\0VFATAL\0C28P01\0Mno way\0";
 	assert_put(response_put_error(&out, 999, "FATAL", &error), &out, plain, sizeof(plain));
 	error_detail(&error, "d");
 	error_hint(&error, "h");
 	static const char full[] = "N\0\0\0\x30SNOTICE\0VNOTICE\0C28P01\0Mno way\0Dd\0Hh";
 	struct message message;
 	ck_assert(response_put_notice(&out, 999, "NOTICE", &error));
-	ck_assert_int_eq(message_parse(buffer_bytes(out), buffer_length(out), 999, &message), FRAME_OK);
+	ck_assert_int_eq(message_parse(buffer_bytes(out), buffer_length(out), 999, &message),
+			 FRAME_OK);
 	ck_assert_int_eq(message.type, 'N');
 	ck_assert_uint_eq(message.size, sizeof(full) - 5 + 1);
 	ck_assert_mem_eq(message.body, full + 5, sizeof(full) - 5);
@@ -43,17 +44,21 @@ START_TEST(an_error_without_a_code_is_our_bug)
 {
 	struct buffer *out = NULL;
 	struct error error = {.message = "m"};
-	static const char expected[] = "E\0\0\0\x21SFATAL\0VFATAL\0CXX000\0Mm\0";
-	assert_put(response_put_error(&out, 999, "FATAL", &error), &out, expected, sizeof(expected));
+	static const char expected[] = "E\0\0\0\x1dSFATAL\0VFATAL\0CXX000\0Mm\0";
+	assert_put(response_put_error(&out, 999, "FATAL", &error), &out, expected,
+		   sizeof(expected));
 }
 END_TEST
 
 START_TEST(small_messages_have_their_bytes)
 {
 	struct buffer *out = NULL;
-	assert_put(response_put_parameter_status(&out, 99, "a", "bc"), &out, "S\0\0\0\x09"
-									     "a\0bc", 10);
-	assert_put(response_put_backend_key_data(&out, 99, 258, "key!", 4), &out, "K\0\0\0\x0c\0\0\1\2key!", 13);
+	assert_put(response_put_parameter_status(&out, 99, "a", "bc"), &out,
+		   "S\0\0\0\x09"
+		   "a\0bc",
+		   10);
+	assert_put(response_put_backend_key_data(&out, 99, 258, "key!", 4), &out,
+		   "K\0\0\0\x0c\0\0\1\2key!", 13);
 	assert_put(response_put_ready_for_query(&out, 99, 'T'), &out, "Z\0\0\0\5T", 6);
 	assert_put(response_put_command_complete(&out, 99, "SHOW"), &out, "C\0\0\0\x09SHOW", 10);
 	assert_put(response_put_empty(&out, 99, '1'), &out, "1\0\0\0\4", 5);
@@ -65,15 +70,18 @@ END_TEST
 
 START_TEST(a_row_description_names_types_and_sizes)
 {
-	static const struct response_column columns[] = {
-		{"t", RESPONSE_TEXT}, {"i", RESPONSE_INT4}, {"b", RESPONSE_INT8}, {"n", RESPONSE_NUMERIC}};
+	static const struct response_column columns[] = {{"t", RESPONSE_TEXT},
+							 {"i", RESPONSE_INT4},
+							 {"b", RESPONSE_INT8},
+							 {"n", RESPONSE_NUMERIC}};
 	static const char expected[] = "T\0\0\0\x56\0\4"
 				       "t\0\0\0\0\0\0\0\0\0\0\x19\xff\xff\xff\xff\xff\xff\0\0"
 				       "i\0\0\0\0\0\0\0\0\0\0\x17\0\4\xff\xff\xff\xff\0\0"
 				       "b\0\0\0\0\0\0\0\0\0\0\x14\0\x08\xff\xff\xff\xff\0\0"
 				       "n\0\0\0\0\0\0\0\0\0\6\xa4\xff\xff\xff\xff\xff\xff\0";
 	struct buffer *out = NULL;
-	assert_put(response_put_row_description(&out, 999, columns, 4), &out, expected, sizeof(expected));
+	assert_put(response_put_row_description(&out, 999, columns, 4), &out, expected,
+		   sizeof(expected));
 }
 END_TEST
 
@@ -83,7 +91,8 @@ START_TEST(a_data_row_has_texts_and_nulls)
 	static const char expected[] = "D\0\0\0\x15\0\3\0\0\0\3"
 				       "abc\xff\xff\xff\xff\0\0\0\0";
 	struct buffer *out = NULL;
-	assert_put(response_put_data_row(&out, 999, values, 3), &out, expected, sizeof(expected) - 1);
+	assert_put(response_put_data_row(&out, 999, values, 3), &out, expected,
+		   sizeof(expected) - 1);
 	assert_put(response_put_data_row(&out, 7, NULL, 0), &out, "D\0\0\0\6\0\0", 7);
 	for (size_t cap = 0; cap < sizeof(expected) - 1; cap++) {
 		ck_assert(!response_put_data_row(&out, cap, values, 3));
@@ -98,7 +107,8 @@ START_TEST(a_data_row_has_texts_and_nulls)
 }
 END_TEST
 
-static const char report[] = "SFEHLER\0VERROR\0C3D000\0Mno database\0Dthe detail\0Hthe hint\0Fauth.c\0";
+static const char report[] =
+	"SFEHLER\0VERROR\0C3D000\0Mno database\0Dthe detail\0Hthe hint\0Fauth.c\0";
 
 START_TEST(a_servers_error_is_read)
 {
@@ -162,7 +172,7 @@ START_TEST(fatal_is_seen_from_the_first_bytes)
 		size_t size;
 		bool fatal;
 	} rows[] = {
-		{"SFATAL\0VFATAL\0C57P01\0Mterminating\0", 36, true},
+		{"SFATAL\0VFATAL\0C57P01\0Mterminating\0", 35, true},
 		{"SPANIC\0VPANIC\0C57P01", 20, true},
 		{"SERROR\0VERROR\0C57P01", 20, false},
 		{"SFATAL\0VERROR\0", 14, false}, /* V counts: S is translated */
@@ -182,7 +192,8 @@ START_TEST(fatal_is_seen_from_the_first_bytes)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		uint8_t *copy = malloc(rows[i].size ? rows[i].size : 1);
 		memcpy(copy, rows[i].body, rows[i].size);
-		ck_assert_msg(response_error_is_fatal(copy, rows[i].size) == rows[i].fatal, "row %zu", i);
+		ck_assert_msg(response_error_is_fatal(copy, rows[i].size) == rows[i].fatal,
+			      "row %zu", i);
 		free(copy);
 	}
 }
@@ -210,7 +221,8 @@ START_TEST(a_key_has_4_to_256_bytes)
 		uint32_t process_id;
 		const uint8_t *key;
 		size_t key_size;
-		bool good = response_parse_backend_key_data(body, size, &process_id, &key, &key_size);
+		bool good =
+			response_parse_backend_key_data(body, size, &process_id, &key, &key_size);
 		ck_assert_int_eq(good, size >= 8 && size <= 260);
 		if (good) {
 			ck_assert_uint_eq(process_id, 258);

@@ -80,9 +80,11 @@ START_TEST(every_cut_packet_with_a_matching_length_is_a_bad_layout)
 	const char all[] = "user\0bob\0database\0shop\0options\0x\0";
 	for (size_t length = 0; length < sizeof(all); length++) {
 		size_t size = packet(bytes, STARTUP_VERSION(3, 0), all, length);
-		assert_bad(bytes, size, "08P01", "invalid startup packet layout: expected terminator as last byte");
+		assert_bad(bytes, size, "08P01",
+			   "invalid startup packet layout: expected terminator as last byte");
 	}
-	ck_assert_int_eq(parse(bytes, packet(bytes, STARTUP_VERSION(3, 0), all, sizeof(all))), FRAME_OK);
+	ck_assert_int_eq(parse(bytes, packet(bytes, STARTUP_VERSION(3, 0), all, sizeof(all))),
+			 FRAME_OK);
 }
 END_TEST
 
@@ -96,14 +98,13 @@ START_TEST(a_bad_layout_is_refused)
 		{"user\0bob\0\0\0", 11}, /* a second terminator */
 		{"\0value\0\0", 8},	 /* an empty name */
 		{"user\0\0bob\0\0", 11}, /* an empty name further on */
-		{"user\0bob\0odd\0", 13},
-		{"user\0bob", 8},
-		{"", 0},
+		{"user\0bob\0odd\0", 13}, {"user\0bob", 8}, {"", 0},
 	};
 	uint8_t bytes[100];
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		size_t size = packet(bytes, STARTUP_VERSION(3, 0), rows[i].rest, rows[i].size);
-		assert_bad(bytes, size, "08P01", "invalid startup packet layout: expected terminator as last byte");
+		assert_bad(bytes, size, "08P01",
+			   "invalid startup packet layout: expected terminator as last byte");
 	}
 }
 END_TEST
@@ -124,12 +125,14 @@ START_TEST(encryption_requests_are_known_and_exact)
 	ck_assert_int_eq(parse(bytes, size), FRAME_OK);
 	ck_assert_int_eq(startup.kind, STARTUP_SSL_REQUEST);
 	ck_assert_uint_eq(startup.length, 8);
-	assert_bad(bytes, packet(bytes, 80877103, "x", 1), "08P01", "bad packet header: '0000000904d2162f'");
+	assert_bad(bytes, packet(bytes, 80877103, "x", 1), "08P01",
+		   "bad packet header: '0000000904d2162f'");
 	ck_assert_int_eq(parse(bytes, packet(bytes, 80877104, "x", 0)), FRAME_OK);
 	ck_assert_int_eq(startup.kind, STARTUP_GSSENC_REQUEST);
 	for (size_t part = 0; part < 8; part++)
 		ck_assert_int_eq(parse(bytes, part), FRAME_SHORT);
-	assert_bad(bytes, packet(bytes, 80877104, "xy", 2), "08P01", "bad packet header: '0000000a04d21630'");
+	assert_bad(bytes, packet(bytes, 80877104, "xy", 2), "08P01",
+		   "bad packet header: '0000000a04d21630'");
 }
 END_TEST
 
@@ -168,7 +171,8 @@ START_TEST(a_bad_length_is_told_from_four_bytes)
 		{"\0\0\x27\x11", 4, "bad packet header: '00002711'"},
 		{"GET / HTTP/1.1\r\n", 16, "bad packet header: '474554202f204854'"},
 		{"\x16\x03\x01\x02\x00\x01", 6, "bad packet header: '160301020001'"}, /* TLS */
-		{"\xff\xff\xff\xff\xff\xff\xff\xff\xff", 9, "bad packet header: 'ffffffffffffffff'"},
+		{"\xff\xff\xff\xff\xff\xff\xff\xff\xff", 9,
+		 "bad packet header: 'ffffffffffffffff'"},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		assert_bad((const uint8_t *)rows[i].bytes, rows[i].size, "08P01", rows[i].hex);
@@ -200,7 +204,8 @@ START_TEST(the_longest_packet_is_taken)
 	memset(rest, 'x', STARTUP_MAX);
 	memcpy(rest, "user", 5);
 	memcpy(rest + STARTUP_MAX - 8 - 2, "\0", 2);
-	ck_assert_int_eq(parse(bytes, packet(bytes, STARTUP_VERSION(3, 0), rest, STARTUP_MAX - 8)), FRAME_OK);
+	ck_assert_int_eq(parse(bytes, packet(bytes, STARTUP_VERSION(3, 0), rest, STARTUP_MAX - 8)),
+			 FRAME_OK);
 	ck_assert_uint_eq(startup.length, STARTUP_MAX);
 	free(bytes);
 	free(rest);
@@ -229,8 +234,10 @@ START_TEST(newer_minors_and_protocol_options_are_negotiated)
 	static const char options[] = "user\0bob\0_pq_.one\0x\0_pq_.two\0\0";
 	assert_negotiates(STARTUP_VERSION(3, 0), good, sizeof(good), 0, NULL, 0);
 	assert_negotiates(STARTUP_VERSION(3, 2), good, sizeof(good), 2, NULL, 0);
-	assert_negotiates(STARTUP_VERSION(3, 2), good, sizeof(good), 0, "v\0\0\0\x0c\0\3\0\0\0\0\0\0", 13);
-	assert_negotiates(STARTUP_VERSION(3, 9999), good, sizeof(good), 2, "v\0\0\0\x0c\0\3\0\2\0\0\0\0", 13);
+	assert_negotiates(STARTUP_VERSION(3, 2), good, sizeof(good), 0,
+			  "v\0\0\0\x0c\0\3\0\0\0\0\0\0", 13);
+	assert_negotiates(STARTUP_VERSION(3, 9999), good, sizeof(good), 2,
+			  "v\0\0\0\x0c\0\3\0\2\0\0\0\0", 13);
 	assert_negotiates(STARTUP_VERSION(3, 0), options, sizeof(options), 2,
 			  "v\0\0\0\x1e\0\3\0\0\0\0\0\2_pq_.one\0_pq_.two", 31);
 }

@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: ISC */
+#include "config.h"
+#include "core/loop.h"
+#include "core/log.h"
+#include "core/memory.h"
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* libev calls end_turn() once per turn, after it has waited, instead of its own way of calling the
+ * ready watchers: that one call is where a turn's order is made. It needs no prepare, check or idle
+ * watcher, which would each be queued and called in every turn.
+ *
+ * The timers are our own heap. libev gets a single timer, the alarm, whose only work is to end the
+ * wait in time. */
+
+enum { HEAP_ARITY = 4 };
+
+/* Our clock is read a moment after libev's: without this the alarm would often ring just before its
+ * time, and cost another turn. */
+#define ALARM_SLACK 0.00005
+
+struct signal_watch {
+	ev_signal watcher;
+	struct signal_watch *next;
+	void (*callback)(int signal_number);
+};
+
+static struct {
+	struct ev_loop *ev;
+	bool stopped;
+	bool ran; /* something ran in this turn */
+
+	struct loop_timer **heap;
+	uint32_t heap_length, heap_room;
+	ev_timer alarm;
+	usec_t alarm_time; /* when it rings; 0: it is not set */
+
+	struct loop_work *first_work, *last_work;
+	struct signal_watch *signals;
+} loop;
+
+/* --- timers --- */
+
+static void heap_put(struct loop_timer *timer, uint32_t index)
+{
+	loop.heap[index] = timer;
+	timer->index = index;
+}
+
+static void heap_up(struct loop_timer *timer, uint32_t index)
+{
+	while (index > 0) {
+		uint32_t parent = (index - 1) / HEAP_ARITY;
+		if (loop.heap[parent]->scheduled <= timer->scheduled)
+			break;
+		heap_put(loop.heap[parent], index);
+		index = parent;
+	}
+	heap_put(timer, index);
+}
+
+static void heap_down(struct loop_timer *timer, uint32_t index)
+{
+	for (;;) {
+		uint32_t child = index * HEAP_ARITY + 1, end = child + HEAP_ARITY, least = child;
+		if (child >= loop.heap_length)
+			break;
+		if (end > loop.heap_length)
+			end = loop.heap_length;
+		while (++child < end) {
+			if (loop.heap[child]->scheduled < loop.heap[least]->scheduled)
+				least = child;
+		}
+		if (loop.heap[least]->scheduled >= timer->scheduled)
+			break;
+		heap_put(loop.heap[least], index);
+		index = least;
+	}
+	heap_put(timer, index);
+}
+
+static void heap_remove(struct loop_timer *timer)
+{
+	struct loop_timer *last = loop.heap[--loop.heap_length];
+	uint32_t index = timer->index;
+	timer->scheduled = 0;
+	if (last == timer)
+		return;
+	if (index > 0 && last->scheduled < loop.heap[(index - 1) / HEAP_ARITY]->scheduled)
+		heap_up(last, index);
+	else
+		heap_down(last, index);
+}
+
+void loop_timer_schedule(struct loop_timer *timer)
+{
+	if (timer->scheduled) {
+		timer->scheduled = timer->due;
+		heap_up(timer, timer->index);
+		return;
+	}
+	if (loop.heap_length == loop.heap_room) {
+		loop.heap_room = loop.heap_room ? loop.heap_room * 2 : 64;
+		loop.heap = memory_realloc(loop.heap, loop.heap_room * sizeof(loop.heap[0]));
+	}
+	timer->scheduled = timer->due;
+	heap_up(timer, loop.heap_length++);
+}
+
+void loop_timer_fini(struct loop_timer *timer)
+{
+	timer->due = 0;
+	if (timer->scheduled)
+		heap_remove(timer);
+}
+
+usec_t loop_next_timer(void)
+{
+	usec_t next = 0;
+	for (uint32_t i = 0; i < loop.heap_length; i++) {
+		usec_t due = loop.heap[i]->due;
+		if (due && (!next || due < next))
+			next = due;
+	}
+	return next;
+}
+
+static bool timers_are_due(void)
+{
+	return loop.heap_length > 0 && loop.heap[0]->scheduled <= clock_now();
+}
+
+static void run_timers(void)
+{
+	/* A callback that sets its timer to a time that has come gets another turn, not this one
+	 * for ever. */
+	uint32_t most = loop.heap_length;
+	while (timers_are_due() && most > 0) {
+		struct loop_timer *timer = loop.heap[0];
+		if (timer->due > clock_now()) {
+			timer->scheduled = timer->due;
+			heap_down(timer, 0);
+			continue;
+		}
+		heap_remove(timer);
+		if (!timer->due)
+			continue;
+		timer->due = 0;
+		loop.ran = true;
+		most--;
+		timer->callback(timer);
+	}
+}
+
+static void ring_alarm(struct ev_loop *ev, ev_timer *alarm, int events)
+{
+	(void)ev, (void)alarm, (void)events;
+	loop.alarm_time = 0; /* it has done its work: the wait is over */
+}
+
+/* Let the next wait end when the first timer comes up. An alarm that is too early is left alone: it
+ * rings, costs a turn, and is set again. */
+static inline void set_alarm(void)
+{
+	if (loop.heap_length == 0)
+		return;
+	usec_t first = loop.heap[0]->scheduled;
+	if (loop.alarm_time && loop.alarm_time <= first)
+		return;
+	usec_t wait = first - clock_now();
+	if (wait > 0 && clock_is_driven())
+		return; /* whoever drives it takes the next turn */
+	ev_timer_stop(loop.ev, &loop.alarm);
+	ev_timer_set(&loop.alarm, wait > 0 ? (double)wait / USEC_PER_SECOND + ALARM_SLACK : 0.0,
+		     0.0);
+	ev_timer_start(loop.ev, &loop.alarm);
+	loop.alarm_time = first;
+}
+
+/* --- work --- */
+
+void loop_post(struct loop_work *work)
+{
+	if (work->posted)
+		return;
+	work->posted = true;
+	work->next = NULL;
+	if (loop.first_work)
+		loop.last_work->next = work;
+	else
+		loop.first_work = work;
+	loop.last_work = work;
+}
+
+static void run_work(void)
+{
+	while (loop.first_work) {
+		struct loop_work *work = loop.first_work;
+		loop.first_work = work->next;
+		work->posted = false;
+		loop.ran = true;
+		work->callback(work); /* may free it, or post it again */
+	}
+}
+
+/* --- the turn --- */
+
+static void end_turn(struct ev_loop *ev)
+{
+	clock_update();
+	ev_invoke_pending(ev);
+	if (timers_are_due())
+		run_timers();
+	if (loop.first_work)
+		run_work();
+	set_alarm();
+}
+
+/* ev_run() begins with a call for what is pending, before it waits: that is no turn. */
+static void begin_run(struct ev_loop *ev)
+{
+	ev_set_invoke_pending_cb(ev, end_turn);
+	ev_invoke_pending(ev);
+}
+
+static void run(int flags)
+{
+	ev_set_invoke_pending_cb(loop.ev, begin_run);
+	ev_run(loop.ev, flags);
+}
+
+void loop_open(void)
+{
+	assert(!loop.ev);
+	loop.ev = ev_loop_new(EVFLAG_NOENV | EVBACKEND_EPOLL);
+	if (!loop.ev)
+		loop.ev = ev_loop_new(EVFLAG_NOENV);
+	if (!loop.ev) {
+		log_fatal("", "could not make an event loop: %s", strerror(errno));
+		exit(EXIT_FAILURE);
+	}
+	ev_ref(loop.ev); /* a loop in which nothing is watched waits */
+	ev_timer_init(&loop.alarm, ring_alarm, 0.0, 0.0);
+	loop.alarm_time = 0;
+	loop.stopped = false;
+	clock_update();
+}
+
+void loop_close(void)
+{
+	if (!loop.ev)
+		return;
+	run_work(); /* frees what was closed since the last turn */
+	while (loop.heap_length > 0)
+		loop_timer_fini(loop.heap[loop.heap_length - 1]);
+	memory_free(&loop.heap);
+	loop.heap_room = 0;
+	for (struct signal_watch *watch = loop.signals, *next; watch; watch = next) {
+		next = watch->next;
+		ev_signal_stop(loop.ev, &watch->watcher);
+		free(watch);
+	}
+	loop.signals = NULL;
+	ev_timer_stop(loop.ev, &loop.alarm);
+	ev_loop_destroy(loop.ev);
+	loop.ev = NULL;
+}
+
+void loop_run(void)
+{
+	/* What was posted or came due before the first turn must not wait for it. */
+	loop_turn(0);
+	while (!loop.stopped)
+		run(0);
+	loop.stopped = false;
+}
+
+void loop_stop(void)
+{
+	loop.stopped = true;
+	ev_break(loop.ev, EVBREAK_ONE);
+}
+
+static void end_wait(struct ev_loop *ev, ev_timer *timer, int events)
+{
+	(void)ev, (void)timer, (void)events;
+}
+
+bool loop_turn(int wait_msec)
+{
+	loop.ran = false;
+	if (wait_msec <= 0 || loop.first_work || timers_are_due()) {
+		run(EVRUN_NOWAIT);
+		return loop.ran;
+	}
+	ev_timer limit;
+	ev_timer_init(&limit, end_wait, wait_msec / 1000.0, 0.0);
+	ev_now_update(loop.ev);
+	ev_timer_start(loop.ev, &limit);
+	set_alarm();
+	run(EVRUN_ONCE);
+	ev_timer_stop(loop.ev, &limit);
+	return loop.ran;
+}
+
+/* --- descriptors --- */
+
+static void io_is_ready(struct ev_loop *ev, ev_io *io, int events)
+{
+	(void)ev;
+	loop.ran = true;
+	((loop_io_fn *)io->data)((struct loop_io *)io, events & (EV_READ | EV_WRITE));
+}
+
+void loop_io_init(struct loop_io *watcher, loop_io_fn *callback)
+{
+	ev_init(&watcher->io, io_is_ready);
+	watcher->io.fd = -1;
+	watcher->io.events = 0;
+	watcher->io.data = (void *)callback;
+}
+
+void loop_io_set(struct loop_io *watcher, int fd, int events)
+{
+	ev_io *io = &watcher->io;
+	if (loop_io_events(watcher) == events && (io->fd == fd || events == 0))
+		return;
+	ev_io_stop(loop.ev, io);
+	if (events == 0)
+		return;
+	/* ev_io_set() tells libev that this may be another file under a known number, which costs
+	 * an epoll_ctl() even when a watcher was only paused. */
+	if (io->fd == fd)
+		ev_io_modify(io, events);
+	else
+		ev_io_set(io, fd, events);
+	ev_io_start(loop.ev, io);
+}
+
+void loop_io_stop(struct loop_io *watcher)
+{
+	if (loop.ev)
+		ev_io_stop(loop.ev, &watcher->io);
+	watcher->io.fd = -1; /* the number may come back as another file */
+}
+
+/* --- signals --- */
+
+static void signal_came(struct ev_loop *ev, ev_signal *watcher, int events)
+{
+	(void)ev, (void)events;
+	loop.ran = true;
+	((struct signal_watch *)watcher)->callback(watcher->signum);
+}
+
+void loop_on_signal(int signal_number, void (*callback)(int signal_number))
+{
+	for (struct signal_watch *watch = loop.signals; watch; watch = watch->next) {
+		if (watch->watcher.signum == signal_number) {
+			watch->callback = callback;
+			return;
+		}
+	}
+	struct signal_watch *watch = memory_alloc(sizeof(*watch));
+	watch->callback = callback;
+	watch->next = loop.signals;
+	loop.signals = watch;
+	ev_signal_init(&watch->watcher, signal_came, signal_number);
+	ev_signal_start(loop.ev, &watch->watcher);
+}
+
+const char *loop_describe(void)
+{
+	static const struct {
+		unsigned bit;
+		const char *name;
+	} backends[] = {
+		{EVBACKEND_EPOLL, "epoll"}, {EVBACKEND_POLL, "poll"}, {EVBACKEND_SELECT, "select"}};
+	static char text[64];
+	unsigned used = loop.ev ? ev_backend(loop.ev) : ev_supported_backends();
+	const char *name = "other";
+	for (size_t i = sizeof(backends) / sizeof(backends[0]); i-- > 0;) {
+		if (used & backends[i].bit)
+			name = backends[i].name;
+	}
+	snprintf(text, sizeof(text), "libev %d.%d (%s)", ev_version_major(), ev_version_minor(),
+		 name);
+	return text;
+}

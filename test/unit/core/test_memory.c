@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: ISC */
+#include "config.h"
+#include "core/memory.h"
+#include "suites.h"
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+START_TEST(allocated_memory_is_zeroed)
+{
+	static const char zeros[1000];
+	char *memory = memory_alloc(sizeof(zeros));
+	ck_assert_mem_eq(memory, zeros, sizeof(zeros));
+	memory_free(&memory);
+	ck_assert_ptr_null(memory);
+	memory_free(&memory);
+	ck_assert_ptr_null(memory);
+}
+END_TEST
+
+START_TEST(copies_are_equal_and_their_own)
+{
+	char *text = memory_strdup("weir");
+	ck_assert_str_eq(text, "weir");
+	memory_free(&text);
+	text = memory_strndup("weir", 2);
+	ck_assert_str_eq(text, "we");
+	memory_free(&text);
+	text = memory_strndup("we", 20);
+	ck_assert_str_eq(text, "we");
+	memory_free(&text);
+	text = memory_dup("a\0b", 3);
+	ck_assert_mem_eq(text, "a\0b", 3);
+	memory_free(&text);
+	text = memory_printf("%s-%d", "x", 7);
+	ck_assert_str_eq(text, "x-7");
+	text = memory_realloc(text, 10000);
+	ck_assert_str_eq(text, "x-7");
+	memory_free(&text);
+}
+END_TEST
+
+START_TEST(sizes_we_choose_abort_when_refused)
+{
+	/* volatile: the compiler would see that no object is so large */
+	volatile size_t size = (size_t)PTRDIFF_MAX - 100;
+	ck_assert_ptr_nonnull(freopen("/dev/null", "w", stderr));
+	char *memory = memory_alloc(size);
+	memory_free(&memory);
+}
+END_TEST
+
+START_TEST(sizes_a_peer_chooses_may_be_refused)
+{
+#ifndef __SANITIZE_ADDRESS__
+	volatile size_t size = (size_t)PTRDIFF_MAX - 100;
+	ck_assert_ptr_null(memory_try_alloc(size));
+#endif
+	char *memory = memory_try_alloc(10);
+	ck_assert_ptr_nonnull(memory);
+	memory_free(&memory);
+}
+END_TEST
+
+START_TEST(erase_leaves_zeros)
+{
+	char secret[] = "secret";
+	memory_erase(secret, 3);
+	ck_assert_mem_eq(secret, "\0\0\0ret", 7);
+	memory_erase(NULL, 0);
+}
+END_TEST
+
+struct thing {
+	char bytes[100];
+};
+static struct memory_cache things = MEMORY_CACHE("thing_cache", struct thing);
+static struct memory_cache others = MEMORY_CACHE("other_cache", char[70000]);
+
+START_TEST(cached_objects_are_zeroed_counted_and_do_not_overlap)
+{
+	static const struct thing zero;
+	enum { COUNT = 1000 };
+	static struct thing *all[COUNT];
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < COUNT; i++) {
+			all[i] = memory_cache_alloc(&things);
+			ck_assert_uint_eq((uintptr_t)all[i] % 16, 0);
+			ck_assert_mem_eq(all[i], &zero, sizeof(zero));
+			memset(all[i], i & 0xff, sizeof(*all[i]));
+		}
+		ck_assert_uint_eq(things.used, COUNT);
+		for (int i = 0; i < COUNT; i++) {
+			for (size_t byte = 0; byte < sizeof(zero); byte++)
+				ck_assert_int_eq((unsigned char)all[i]->bytes[byte], i & 0xff);
+		}
+		for (int i = 0; i < COUNT; i++)
+			memory_cache_free(&things, all[i]);
+		ck_assert_uint_eq(things.used, 0);
+		if (MEMORY_IS_REUSED)
+			ck_assert_uint_ge(things.free, COUNT);
+	}
+}
+END_TEST
+
+START_TEST(caches_are_listed_by_first_use_and_released_when_unused)
+{
+	ck_assert_ptr_null(memory_cache_first());
+	void *other = memory_cache_alloc(&others);
+	memset(other, 1, 70000);
+	void *thing = memory_cache_alloc(&things);
+	ck_assert_ptr_eq(memory_cache_first(), &others);
+	ck_assert_ptr_eq(memory_cache_first()->next, &things);
+	ck_assert_ptr_null(things.next);
+	ck_assert_str_eq(things.name, "thing_cache");
+	ck_assert_uint_eq(things.object_size, 100);
+
+	memory_cache_free(&others, other);
+	memory_cache_release();
+	ck_assert_uint_eq(others.free, 0);
+	ck_assert_uint_eq(things.used, 1);
+	memory_cache_free(&things, thing);
+	memory_cache_release();
+	ck_assert_uint_eq(things.free, 0);
+
+	thing = memory_cache_alloc(&things);
+	ck_assert_ptr_eq(memory_cache_first(), &others);
+	ck_assert_ptr_eq(memory_cache_first()->next, &things);
+	ck_assert_ptr_null(things.next);
+	memory_cache_free(&things, thing);
+	memory_cache_release();
+}
+END_TEST
+
+Suite *suite_memory(void)
+{
+	Suite *suite = suite_create("memory");
+	TCase *tcase = tcase_create("memory");
+	suite_add_tcase(suite, tcase);
+	tcase_add_test(tcase, allocated_memory_is_zeroed);
+	tcase_add_test(tcase, copies_are_equal_and_their_own);
+#ifndef __SANITIZE_ADDRESS__
+	tcase_add_test_raise_signal(tcase, sizes_we_choose_abort_when_refused, SIGABRT);
+#else
+	(void)sizes_we_choose_abort_when_refused;
+#endif
+	tcase_add_test(tcase, sizes_a_peer_chooses_may_be_refused);
+	tcase_add_test(tcase, erase_leaves_zeros);
+	tcase_add_test(tcase, cached_objects_are_zeroed_counted_and_do_not_overlap);
+	tcase_add_test(tcase, caches_are_listed_by_first_use_and_released_when_unused);
+	return suite;
+}

@@ -1,0 +1,1 @@
+# no wire tests yet

@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: ISC */
+#include "config.h"
+#include "wire.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include "config/snapshot.h"
+#include "conn/client.h"
+#include "conn/gate.h"
+#include "core/buffer.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "core/loop.h"
+#include "core/memory.h"
+#include "net/resolver.h"
+#include "pool/limit.h"
+#include "pool/registry.h"
+#include "proto/message.h"
+
+enum { PEERS = 64, LOG = 1 << 18 };
+
+static char directory[64];
+static int listening = -1;
+static struct wire_peer *peers[PEERS];
+static int peer_count;
+static struct wire_peer *first_server;
+static char log_text[LOG];
+static size_t log_length;
+
+static void keep_log(enum log_level level, const char *line)
+{
+	int n = snprintf(log_text + log_length, LOG - log_length, "%d %s\n", level, line);
+	if (n > 0 && log_length + (size_t)n < LOG)
+		log_length += (size_t)n;
+}
+
+bool wire_logged(const char *part)
+{
+	bool found = strstr(log_text, part) != NULL;
+	log_length = 0;
+	log_text[0] = '\0';
+	return found;
+}
+
+static void write_file(const char *name, const char *text)
+{
+	char path[128];
+	snprintf(path, sizeof path, "%s/%s", directory, name);
+	FILE *file = fopen(path, "w");
+	ck_assert_ptr_nonnull(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+static void listen_as_server(void)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	snprintf(address.sun_path, sizeof address.sun_path, "%s/.s.PGSQL.5432", directory);
+	listening = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	ck_assert_int_ge(listening, 0);
+	ck_assert_int_eq(bind(listening, (struct sockaddr *)&address, sizeof address), 0);
+	ck_assert_int_eq(listen(listening, 64), 0);
+}
+
+void wire_open(const char *settings, const char *row)
+{
+	struct error error;
+	char text[4096], path[128];
+	snprintf(directory, sizeof directory, "/tmp/pgweir-wire-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(directory));
+	log_hook(keep_log);
+	log_set_verbose(1);
+	clock_drive();
+	loop_open();
+	struct resolver_options resolver = {.ttl_max = USEC_PER_SECOND, .nxdomain_ttl = USEC_PER_SECOND, .resolv_conf = ""};
+	ck_assert_msg(resolver_open(&resolver, &error), "%s", error.message);
+	snprintf(text, sizeof text,
+		 "[databases]\ndb = host=%s port=5432 %s\n[users]\n[pgbouncer]\nauth_type = trust\nauth_file = %s/users\n"
+		 "unix_socket_dir = %s\npool_mode = transaction\ndefault_pool_size = 1\n%s\n",
+		 directory, row ? row : "", directory, directory, settings ? settings : "");
+	write_file("ini", text);
+	write_file("users", "\"u1\" \"secret\"\n\"u2\" \"secret\"\n");
+	snprintf(path, sizeof path, "%s/ini", directory);
+	struct snapshot *snapshot = snapshot_load(path, &error);
+	ck_assert_msg(snapshot != NULL, "%s", error.message);
+	snapshot_install(snapshot);
+	gate_open();
+	registry_open();
+	registry_apply();
+	listen_as_server();
+	first_server = NULL;
+	wire_logged("");
+	wire_settle();
+}
+
+void wire_close(void)
+{
+	for (int i = 0; i < peer_count; i++) {
+		if (peers[i]->fd >= 0)
+			close(peers[i]->fd);
+		free(peers[i]);
+	}
+	peer_count = 0;
+	wire_settle();
+	gate_close();
+	wire_settle();
+	registry_close();
+	wire_settle();
+	resolver_close();
+	ck_assert_uint_eq(parameter_sets(), 0);
+	ck_assert_uint_eq(limit_connections(), 0);
+	for (const struct memory_cache *cache = memory_cache_first(); cache; cache = cache->next)
+		ck_assert_msg(cache->used == 0, "%u objects of %s are left", cache->used, cache->name);
+	loop_close();
+	ck_assert_msg(!strstr(log_text, "BUG"), "%s", log_text);
+	close(listening);
+	DIR *dir = opendir(directory);
+	for (struct dirent *entry; dir && (entry = readdir(dir));) {
+		char path[512];
+		snprintf(path, sizeof path, "%s/%s", directory, entry->d_name);
+		unlink(path);
+	}
+	if (dir)
+		closedir(dir);
+	rmdir(directory);
+	memory_cache_release();
+	buffer_release();
+}
+
+void wire_settle(void)
+{
+	int quiet = 0;
+	for (int i = 0; quiet < 3; i++) {
+		ck_assert_msg(i < 100000, "the loop does not come to rest");
+		quiet = loop_turn(0) ? 0 : quiet + 1;
+	}
+}
+
+void wire_advance(usec_t by)
+{
+	clock_advance(by);
+	wire_settle();
+}
+
+/* ---- peers ---- */
+
+static struct wire_peer *peer_new(int fd)
+{
+	ck_assert_int_lt(peer_count, PEERS);
+	struct wire_peer *peer = calloc(1, sizeof *peer);
+	peer->fd = fd;
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	return peers[peer_count++] = peer;
+}
+
+struct wire_peer *wire_connect(void)
+{
+	int pair[2];
+	struct address remote = {.family = AF_INET, .port = 1234}, local = {.family = AF_INET, .port = 6432};
+	remote.v4.s_addr = htonl(INADDR_LOOPBACK);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
+	gate_accept(pair[1], &remote, &local);
+	struct wire_peer *peer = peer_new(pair[0]);
+	wire_settle();
+	return peer;
+}
+
+static void put32(uint8_t *at, uint32_t value)
+{
+	for (int i = 0; i < 4; i++)
+		at[i] = (uint8_t)(value >> (24 - 8 * i));
+}
+
+void wire_say_startup(struct wire_peer *client, const char *user, const char *more, size_t size)
+{
+	uint8_t packet[4096];
+	size_t n = 8;
+	put32(packet + 4, 196608);
+	n += (size_t)sprintf((char *)packet + n, "user%c%s%cdatabase%cdb", 0, user, 0, 0) + 1;
+	if (size)
+		memcpy(packet + n, more, size);
+	n += size;
+	packet[n++] = 0;
+	put32(packet, (uint32_t)n);
+	wire_send(client, packet, n);
+}
+
+struct wire_peer *wire_client_as(const char *user, const char *more, size_t size)
+{
+	struct wire_peer *client = wire_connect();
+	wire_say_startup(client, user, more, size);
+	struct wire_peer *server = wire_accept();
+	if (server) {
+		wire_read(server);
+		server->length = 0;
+		wire_welcome(server);
+		if (!first_server)
+			first_server = server;
+	}
+	ck_assert(wire_next(client));
+	ck_assert_int_eq(client->type, 'R');
+	do
+		ck_assert_msg(wire_next(client), "the client is not logged in");
+	while (client->type != 'Z');
+	return client;
+}
+
+struct wire_peer *wire_client(void)
+{
+	return wire_client_as("u1", NULL, 0);
+}
+
+struct wire_peer *wire_accept(void)
+{
+	wire_settle();
+	int fd = accept(listening, NULL, NULL);
+	if (fd < 0)
+		return NULL;
+	struct wire_peer *peer = peer_new(fd);
+	wire_settle();
+	return peer;
+}
+
+static size_t put_message(uint8_t *at, char type, const void *body, size_t size)
+{
+	at[0] = (uint8_t)type;
+	put32(at + 1, (uint32_t)size + 4);
+	if (size)
+		memcpy(at + 5, body, size);
+	return size + 5;
+}
+
+void wire_welcome(struct wire_peer *server)
+{
+	static const char *const parameters[][2] = {
+		{"application_name", ""},      {"client_encoding", "UTF8"},  {"DateStyle", "ISO, MDY"},
+		{"IntervalStyle", "postgres"}, {"server_version", "15.0"},   {"standard_conforming_strings", "on"},
+		{"TimeZone", "Etc/UTC"},
+	};
+	static uint32_t process_id;
+	uint8_t out[2048], key[8];
+	size_t n = put_message(out, 'R', "\0\0\0\0", 4);
+	for (size_t i = 0; i < sizeof parameters / sizeof *parameters; i++) {
+		char body[128];
+		int size = snprintf(body, sizeof body, "%s%c%s", parameters[i][0], 0, parameters[i][1]);
+		n += put_message(out + n, 'S', body, (size_t)size + 1);
+	}
+	put32(key, ++process_id);
+	put32(key + 4, 0xcafe);
+	n += put_message(out + n, 'K', key, 8);
+	n += put_message(out + n, 'Z', "I", 1);
+	wire_send(server, out, n);
+}
+
+struct wire_peer *wire_server(void)
+{
+	struct wire_peer *server = wire_accept();
+	ck_assert_msg(server != NULL, "no server connection was opened");
+	wire_read(server);
+	server->length = 0;
+	wire_welcome(server);
+	return server;
+}
+
+struct wire_peer *wire_first_server(void)
+{
+	return first_server;
+}
+
+/* ---- saying ---- */
+
+void wire_push(struct wire_peer *peer, const void *bytes, size_t size)
+{
+	while (size) {
+		ssize_t n = send(peer->fd, bytes, size, MSG_NOSIGNAL);
+		if (n < 0) {
+			ck_assert_int_eq(errno, EAGAIN);
+			wire_settle();
+			continue;
+		}
+		bytes = (const uint8_t *)bytes + n;
+		size -= (size_t)n;
+	}
+}
+
+void wire_send(struct wire_peer *peer, const void *bytes, size_t size)
+{
+	wire_push(peer, bytes, size);
+	wire_settle();
+}
+
+void wire_say(struct wire_peer *peer, char type, const void *body, size_t size)
+{
+	uint8_t *out = malloc(size + 5);
+	wire_send(peer, out, put_message(out, type, body, size));
+	free(out);
+}
+
+void wire_query(struct wire_peer *client, const char *sql)
+{
+	wire_say(client, 'Q', sql, strlen(sql) + 1);
+}
+
+void wire_answer(struct wire_peer *server, const char *tag, char status)
+{
+	uint8_t out[256];
+	size_t n = put_message(out, 'C', tag, strlen(tag) + 1);
+	n += put_message(out + n, 'Z', &status, 1);
+	wire_send(server, out, n);
+}
+
+void wire_ready(struct wire_peer *server, char status)
+{
+	wire_say(server, 'Z', &status, 1);
+}
+
+void wire_hang_up(struct wire_peer *peer)
+{
+	close(peer->fd);
+	peer->fd = -1;
+	wire_settle();
+}
+
+void wire_half_close(struct wire_peer *peer)
+{
+	shutdown(peer->fd, SHUT_WR);
+	wire_settle();
+}
+
+/* ---- hearing ---- */
+
+size_t wire_read(struct wire_peer *peer)
+{
+	ssize_t n;
+	while ((n = recv(peer->fd, peer->in + peer->length, sizeof peer->in - peer->length, 0)) > 0) {
+		peer->length += (size_t)n;
+		wire_settle();
+	}
+	return peer->length;
+}
+
+bool wire_next(struct wire_peer *peer)
+{
+	static uint8_t body[sizeof peer->in];
+	wire_read(peer);
+	if (peer->length < 5)
+		return false;
+	size_t length = message_length(peer->in);
+	if (peer->length < length + 1)
+		return false;
+	peer->type = peer->in[0];
+	peer->size = length - 4;
+	memcpy(body, peer->in + 5, peer->size);
+	peer->body = body;
+	size_t shown = peer->size < sizeof peer->text - 1 ? peer->size : sizeof peer->text - 1;
+	for (size_t i = 0; i < shown; i++)
+		peer->text[i] = body[i] ? (char)body[i] : '|';
+	peer->text[shown] = '\0';
+	peer->length -= length + 1;
+	memmove(peer->in, peer->in + length + 1, peer->length);
+	return true;
+}
+
+void wire_expect(struct wire_peer *peer, const char *types)
+{
+	char got[256] = "";
+	size_t n = 0;
+	while (n < sizeof got - 1 && wire_next(peer))
+		got[n++] = (char)peer->type;
+	got[n] = '\0';
+	ck_assert_str_eq(got, types);
+	ck_assert_uint_eq(peer->length, 0);
+}
+
+void wire_expect_message(struct wire_peer *peer, char type, const char *part)
+{
+	ck_assert_msg(wire_next(peer), "no message is there, wanted %c with \"%s\"", type, part);
+	ck_assert_msg(peer->type == (uint8_t)type, "got %c \"%s\", wanted %c", peer->type, peer->text, type);
+	ck_assert_msg(strstr(peer->text, part) != NULL, "got \"%s\", wanted \"%s\"", peer->text, part);
+}
+
+void wire_expect_fatal(struct wire_peer *peer, const char *sqlstate, const char *message)
+{
+	char part[256];
+	wire_expect_message(peer, 'E', "SFATAL|");
+	snprintf(part, sizeof part, "|C%s|", sqlstate);
+	ck_assert_msg(strstr(peer->text, part) != NULL, "got \"%s\", wanted %s", peer->text, sqlstate);
+	snprintf(part, sizeof part, "|M%s", message);
+	ck_assert_msg(strstr(peer->text, part) != NULL, "got \"%s\", wanted \"%s\"", peer->text, message);
+	wire_expect_closed(peer);
+}
+
+void wire_expect_nothing(struct wire_peer *peer)
+{
+	wire_read(peer);
+	ck_assert_msg(peer->length == 0, "%zu bytes are there, the first '%c'", peer->length, peer->in[0]);
+}
+
+static bool is_closed(struct wire_peer *peer)
+{
+	uint8_t byte;
+	wire_settle();
+	wire_read(peer);
+	ssize_t n = recv(peer->fd, &byte, 1, 0);
+	return n == 0 || (n < 0 && errno != EAGAIN);
+}
+
+void wire_expect_closed(struct wire_peer *peer)
+{
+	ck_assert_msg(is_closed(peer), "the connection is still open");
+}
+
+void wire_expect_open(struct wire_peer *peer)
+{
+	ck_assert_msg(!is_closed(peer), "the connection is closed");
+}
+
+/* ---- looking inside ---- */
+
+static const struct pool *pool_for(const char *user)
+{
+	struct database *database = registry_find_database("db");
+	struct user *u = registry_find_user(user);
+	ck_assert(database && u);
+	return registry_pool(database, u);
+}
+
+unsigned wire_servers_of(const char *user, int place)
+{
+	return pool_for(user)->servers[place].length;
+}
+
+unsigned wire_servers(int place)
+{
+	return wire_servers_of("u1", place);
+}
+
+unsigned wire_clients(int place)
+{
+	return pool_for("u1")->clients[place].length;
+}
