@@ -14,10 +14,15 @@ struct ini_place {
 };
 
 struct ini_events {
-	/* Return false with @error filled: the load fails, and "FILE:LINE: " is put before the message. */
+	/* Return false with @error filled: the load fails, and "FILE:LINE: " is put before the message unless the
+	 * message names the place already. @place is valid during the call; @value may hold a secret. */
 	bool (*section)(void *context, const char *name, const struct ini_place *place, struct error *error);
 	bool (*value)(void *context, const char *key, const char *value, const struct ini_place *place, struct error *error);
 };
+
+/* "FILE:LINE", of a very long name the end only. @text has INI_PLACE_TEXT bytes; returns it. */
+enum { INI_PLACE_TEXT = 256 };
+const char *ini_place_print(const struct ini_place *place, char *text);
 
 /* Read the file and what it includes. */
 bool ini_read(const char *path, const struct ini_events *events, void *context, struct error *error);

@@ -45,7 +45,11 @@ static inline uint8_t pipeline_front(const struct pipeline *pipeline)
 	return pipeline->length ? (pipeline->entries ? pipeline->entries : pipeline->entries_inline)[pipeline->first] : 0;
 }
 /* Nothing owed, nothing half-done. */
-bool pipeline_is_idle(const struct pipeline *pipeline);
+static inline bool pipeline_is_idle(const struct pipeline *pipeline)
+{
+	return pipeline->length == 0 &&
+	       !(pipeline->copy_in | pipeline->copy_both | pipeline->skips_to_sync | pipeline->unsynced);
+}
 /* ReadyForQuery are still to come. */
 bool pipeline_owes_ready(const struct pipeline *pipeline);
 

@@ -76,6 +76,8 @@ struct client *server_client(const struct server *server);
 bool server_is_clean(const struct server *server);
 /* Its client let go of it: clean, hence reset if need be and back to the pool, or closed with @reason. */
 void server_let_go(struct server *server, enum close_reason reason);
+/* The same for a server that is known to be clean. */
+void server_release(struct server *server);
 /* Prepare for a client's first request: true: ready, possibly with a SET in its out-queue; false: its values must be set
  * first, client_server_ready() follows. */
 bool server_prepare(struct server *server, struct parameter_set *wanted);

@@ -14,6 +14,7 @@
 struct resolver_options {
 	usec_t ttl_max, nxdomain_ttl;
 	const char *resolv_conf; /* "": the system's */
+	const char *servers;     /* "ADDRESS:PORT,...", for tests; NULL: those of resolv_conf */
 };
 
 /* A wish for an answer; embed it. */

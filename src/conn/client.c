@@ -39,40 +39,48 @@ static bool refuses_logins;
 
 enum client_deadline {
 	DEADLINE_NONE,
+	DEADLINE_IDLE,
+	DEADLINE_ACTIVE, /* up to here: none on entering the state */
 	DEADLINE_LOGIN,
 	DEADLINE_WELCOME,
-	DEADLINE_IDLE,
 	DEADLINE_QUERY_WAIT,
-	DEADLINE_ACTIVE,
 	DEADLINE_CANCEL_WAIT,
 	DEADLINE_LINGER
 };
 
-static const struct {
-	const char *name, *shown;
-	uint16_t next;
-	uint8_t place, deadline;
-} states[] = {
+/* The columns of the table that each change of state looks at, apart from the names. */
 #define TO(state) (1u << CLIENT_##state)
-#define CLIENT_STATE(name, shown, place, deadline, next)                                                               \
-	{#name, shown, (uint16_t)((next) | TO(CLOSING)), CLIENT_PLACE_##place, DEADLINE_##deadline},
+static const uint16_t next_states[] = {
+#define CLIENT_STATE(name, shown, place, deadline, next) (uint16_t)((next) | TO(CLOSING)),
 #include "conn/client_states.def"
+};
 #undef TO
+static const uint8_t places[] = {
+#define CLIENT_STATE(name, shown, place, deadline, next) CLIENT_PLACE_##place,
+#include "conn/client_states.def"
+};
+static const uint8_t deadlines[] = {
+#define CLIENT_STATE(name, shown, place, deadline, next) DEADLINE_##deadline,
+#include "conn/client_states.def"
+};
+static const char *const state_names[][2] = {
+#define CLIENT_STATE(name, shown, place, deadline, next) {#name, shown},
+#include "conn/client_states.def"
 };
 
 const char *client_state_name(enum client_state state)
 {
-	return states[state].name;
+	return state_names[state][0];
 }
 
 const char *client_state_shown(enum client_state state)
 {
-	return states[state].shown;
+	return state_names[state][1];
 }
 
 bool client_state_allows(enum client_state from, enum client_state to)
 {
-	return states[from].next >> to & 1;
+	return next_states[from] >> to & 1;
 }
 
 static usec_t after(usec_t since, usec_t limit)
@@ -90,7 +98,7 @@ static void arm(struct client *client)
 {
 	const struct settings *settings = settings_current();
 	usec_t due = 0;
-	switch ((enum client_deadline)states[client->state].deadline) {
+	switch ((enum client_deadline)deadlines[client->state]) {
 	case DEADLINE_NONE:
 	case DEADLINE_IDLE:
 		break;
@@ -119,17 +127,20 @@ static void arm(struct client *client)
 
 bool client_set_state(struct client *client, enum client_state state)
 {
-	if (!client_state_allows(client->state, state)) {
+	if (__builtin_expect(!client_state_allows(client->state, state), 0)) {
 		log_error(client_subject(client), "BUG: illegal state change from %s to %s",
 			  client_state_name(client->state), client_state_name(state));
 		client_close(client, CLOSE_BUG, NULL);
 		return false;
 	}
 	client->state = (uint8_t)state;
-	enum client_place place = states[state].place;
+	enum client_place place = places[state];
 	if (place != client->member.place)
 		pool_client_move(client->member.pool, &client->member, place);
-	arm(client);
+	if (deadlines[state] <= DEADLINE_ACTIVE)
+		loop_timer_clear(&client->endpoint.timer);
+	else
+		arm(client);
 	return true;
 }
 
@@ -430,6 +441,13 @@ static enum request scan(struct client *client, const uint8_t **bytes, size_t *s
 	return (size_t)(end - *bytes) >= REQUEST_MAX ? REQUEST_WANTS_SERVER : REQUEST_NONE;
 }
 
+/* The usual request: one Query, whole and alone. */
+static inline bool is_single_query(const struct client *client, const uint8_t *bytes, size_t size)
+{
+	return size >= MESSAGE_HEADER && bytes[0] == MESSAGE_QUERY && size == (size_t)message_length(bytes) + 1 &&
+	       size <= REQUEST_MAX && client->endpoint.body_left == 0;
+}
+
 static void begin(struct client *client, const uint8_t *bytes, size_t size)
 {
 	struct error error;
@@ -439,7 +457,8 @@ static void begin(struct client *client, const uint8_t *bytes, size_t size)
 		stream_pause(&client->endpoint.stream);
 		return;
 	}
-	enum request request = scan(client, &bytes, &size);
+	enum request request = is_single_query(client, bytes, size) ? REQUEST_WANTS_SERVER
+								       : scan(client, &bytes, &size);
 	switch (request) {
 	case REQUEST_WANTS_SERVER:
 		break;
@@ -593,7 +612,7 @@ static void settle(struct client *client)
 	client_set_state(client, CLIENT_IDLE);
 	bool more = client->endpoint.held != NULL;
 	stream_resume(&client->endpoint.stream);
-	server_let_go(server, CLOSE_IDLE_DIRTY);
+	server_release(server);
 	if (more && client->state == CLIENT_IDLE)
 		go_on(client);
 }
@@ -1126,7 +1145,7 @@ static void due(struct loop_timer *timer)
 {
 	struct client *client = client_of(container_of(timer, struct endpoint, timer));
 	struct error error;
-	switch ((enum client_deadline)states[client->state].deadline) {
+	switch ((enum client_deadline)deadlines[client->state]) {
 	case DEADLINE_LOGIN:
 		client_close(client, CLOSE_LOGIN_TIMEOUT, NULL);
 		break;

@@ -20,8 +20,9 @@ enum io endpoint_receive(struct endpoint *endpoint, uint8_t **bytes, size_t *siz
 	enum io io = stream_read(&endpoint->stream, begin, ENDPOINT_RECEIVE, fresh);
 	if (io != IO_DONE)
 		return io;
-	size_t held = buffer_length(endpoint->held);
-	if (held) {
+	size_t held = 0;
+	if (endpoint->held) {
+		held = buffer_length(endpoint->held);
 		begin -= held;
 		memcpy(begin, buffer_bytes(endpoint->held), held);
 		buffer_free(&endpoint->held);

@@ -143,8 +143,17 @@ static bool completes(struct pipeline *pipeline, uint8_t type)
 
 bool pipeline_received(struct pipeline *pipeline, uint8_t type)
 {
-	drop_stray_copy_ends(pipeline);
 	uint8_t front = pipeline_front(pipeline);
+	/* The usual end of the usual request. */
+	if (type == MESSAGE_READY_FOR_QUERY && front == MESSAGE_QUERY && pipeline->length == 1) {
+		pop(pipeline);
+		pipeline->copy_in = pipeline->unsynced = false;
+		return true;
+	}
+	if (front == COPY_END) {
+		drop_stray_copy_ends(pipeline);
+		front = pipeline_front(pipeline);
+	}
 	bool simple = front == MESSAGE_QUERY || front == PIPELINE_INTERNAL;
 	switch (type) {
 	case MESSAGE_READY_FOR_QUERY:
@@ -186,12 +195,6 @@ bool pipeline_received(struct pipeline *pipeline, uint8_t type)
 	default:
 		return true;
 	}
-}
-
-bool pipeline_is_idle(const struct pipeline *pipeline)
-{
-	return pipeline->length == 0 && !pipeline->unsynced && !pipeline->copy_in && !pipeline->skips_to_sync &&
-	       !pipeline->copy_both;
 }
 
 bool pipeline_owes_ready(const struct pipeline *pipeline)

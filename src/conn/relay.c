@@ -28,8 +28,8 @@ static size_t needed(enum message_care care, uint32_t length)
 	}
 }
 
-enum relay_end relay_walk(const struct relay *relay, struct endpoint *from, const uint8_t *bytes, size_t size,
-			  uint32_t maximum, struct relay_batch *batch)
+static enum relay_end walk(const struct relay *relay, struct endpoint *from, const uint8_t *bytes, size_t size,
+			   uint32_t maximum, struct relay_batch *batch)
 {
 	const uint8_t *const care_of = relay->care;
 	const uint8_t *at = bytes, *const end = bytes + size, *begin = bytes;
@@ -48,23 +48,26 @@ enum relay_end relay_walk(const struct relay *relay, struct endpoint *from, cons
 	while (end - at >= MESSAGE_HEADER) {
 		uint32_t length = message_length(at);
 		enum message_care care = care_of[*at];
-		enum relay_action action = RELAY_FORWARD;
+		size_t whole = (size_t)length + 1, here = (size_t)(end - at);
 		if (length - MESSAGE_LENGTH_MIN > maximum - MESSAGE_LENGTH_MIN) { /* also below 4, by wrapping round */
 			result = RELAY_BAD_LENGTH;
 			break;
 		}
+		if (LIKELY(care == MESSAGE_PASS && here >= whole)) {
+			at += whole;
+			continue; /* nearly always */
+		}
+		enum relay_action action = RELAY_FORWARD;
 		if (care != MESSAGE_PASS) {
-			size_t need = needed(care, length), here = (size_t)(end - at);
+			size_t need = needed(care, length);
 			if (care == MESSAGE_INVALID || need == 0) {
 				result = care == MESSAGE_INVALID ? RELAY_BAD_TYPE : RELAY_BAD_LENGTH;
 				break;
 			}
 			if (here < need)
 				break;
-			if (here > (size_t)length + 1)
-				here = (size_t)length + 1;
 			action = relay->see(from, *at, at + MESSAGE_HEADER, length - MESSAGE_LENGTH_MIN,
-					    (uint32_t)(here - MESSAGE_HEADER));
+					    (uint32_t)((here < whole ? here : whole) - MESSAGE_HEADER));
 			if (action == RELAY_STOP) {
 				result = RELAY_STOPPED;
 				break;
@@ -73,10 +76,10 @@ enum relay_end relay_walk(const struct relay *relay, struct endpoint *from, cons
 		bool drop = action == RELAY_DROP || action == RELAY_DROP_PAUSE;
 		if (drop)
 			gather(batch, begin, at);
-		if (LIKELY((size_t)(end - at) > length)) {
-			at += (size_t)length + 1;
+		if (LIKELY(here >= whole)) {
+			at += whole;
 		} else {
-			from->body_left = length + 1 - (uint32_t)(end - at);
+			from->body_left = (uint32_t)(whole - here);
 			from->body_dropped = drop;
 			at = end;
 		}
@@ -91,4 +94,30 @@ enum relay_end relay_walk(const struct relay *relay, struct endpoint *from, cons
 	batch->rest = at;
 	batch->rest_size = (size_t)(end - at);
 	return result;
+}
+
+/* Most requests are one message, alone and whole, of which the header is enough. */
+static inline bool is_single(const struct relay *relay, const struct endpoint *from, const uint8_t *bytes, size_t size,
+			     uint32_t maximum)
+{
+	if (size < MESSAGE_HEADER || from->body_left || relay->care[*bytes] != MESSAGE_SEE_TYPE)
+		return false;
+	uint32_t length = message_length(bytes);
+	return (size_t)length + 1 == size && length >= MESSAGE_LENGTH_MIN && length <= maximum;
+}
+
+enum relay_end relay_walk(const struct relay *relay, struct endpoint *from, const uint8_t *bytes, size_t size,
+			  uint32_t maximum, struct relay_batch *batch)
+{
+	if (!is_single(relay, from, bytes, size, maximum))
+		return walk(relay, from, bytes, size, maximum, batch);
+	uint32_t body = (uint32_t)size - MESSAGE_HEADER;
+	enum relay_action action = relay->see(from, *bytes, bytes + MESSAGE_HEADER, body, body);
+	bool forwards = action == RELAY_FORWARD || action == RELAY_FORWARD_PAUSE;
+	batch->pieces[0] = (struct iovec){.iov_base = (void *)(uintptr_t)bytes, .iov_len = size};
+	batch->count = forwards;
+	batch->size = forwards ? size : 0;
+	batch->rest = action == RELAY_STOP ? bytes : bytes + size;
+	batch->rest_size = action == RELAY_STOP ? size : 0;
+	return action == RELAY_STOP ? RELAY_STOPPED : action >= RELAY_FORWARD_PAUSE ? RELAY_PAUSED : RELAY_DONE;
 }

@@ -28,38 +28,46 @@ static const struct server_partner_ops *partner_ops;
 
 enum server_deadline { DEADLINE_NONE, DEADLINE_CONNECT, DEADLINE_REST, DEADLINE_TEST };
 
-static const struct {
-	const char *name, *shown;
-	uint16_t next;
-	uint8_t place, deadline;
-} states[] = {
+/* The columns of the table that each change of state looks at, apart from the names. */
 #define TO(state) (1u << SERVER_##state)
-#define SERVER_STATE(name, shown, place, deadline, next)                                                               \
-	{#name, shown, (uint16_t)((next) | TO(CLOSING)), SERVER_PLACE_##place, DEADLINE_##deadline},
+static const uint16_t next_states[] = {
+#define SERVER_STATE(name, shown, place, deadline, next) (uint16_t)((next) | TO(CLOSING)),
 #include "conn/server_states.def"
+};
 #undef TO
+static const uint8_t places[] = {
+#define SERVER_STATE(name, shown, place, deadline, next) SERVER_PLACE_##place,
+#include "conn/server_states.def"
+};
+static const uint8_t deadlines[] = {
+#define SERVER_STATE(name, shown, place, deadline, next) DEADLINE_##deadline,
+#include "conn/server_states.def"
+};
+static const char *const state_names[][2] = {
+#define SERVER_STATE(name, shown, place, deadline, next) {#name, shown},
+#include "conn/server_states.def"
 };
 
 const char *server_state_name(enum server_state state)
 {
-	return states[state].name;
+	return state_names[state][0];
 }
 
 const char *server_state_shown(enum server_state state)
 {
-	return states[state].shown;
+	return state_names[state][1];
 }
 
 bool server_state_allows(enum server_state from, enum server_state to)
 {
-	return states[from].next >> to & 1;
+	return next_states[from] >> to & 1;
 }
 
 static void arm(struct server *server)
 {
 	const struct settings *settings = settings_current();
 	usec_t due = 0;
-	switch ((enum server_deadline)states[server->state].deadline) {
+	switch ((enum server_deadline)deadlines[server->state]) {
 	case DEADLINE_NONE:
 		break;
 	case DEADLINE_CONNECT:
@@ -86,17 +94,16 @@ bool server_set_state(struct server *server, enum server_state state)
 		return false;
 	}
 	server->state = (uint8_t)state;
-	pool_server_move(&server->member, states[state].place);
-	arm(server);
+	if (server->member.place != places[state])
+		pool_server_move(&server->member, places[state]);
+	if (deadlines[state] == DEADLINE_NONE)
+		loop_timer_clear(&server->endpoint.timer);
+	else
+		arm(server);
 	return true;
 }
 
 /* ---- names ---- */
-
-void server_set_partner_ops(const struct server_partner_ops *ops)
-{
-	partner_ops = ops;
-}
 
 struct client *server_client(const struct server *server)
 {
@@ -585,14 +592,18 @@ bool server_prepare(struct server *server, struct parameter_set *wanted)
 
 void server_let_go(struct server *server, enum close_reason reason)
 {
-	const struct settings *settings = settings_current();
-	const struct pool *pool = server->member.pool;
 	if (server->state == SERVER_CLOSING)
 		return;
-	if (!server_is_clean(server)) {
+	if (server_is_clean(server))
+		server_release(server);
+	else
 		server_close(server, reason, NULL);
-		return;
-	}
+}
+
+void server_release(struct server *server)
+{
+	const struct settings *settings = settings_current();
+	const struct pool *pool = server->member.pool;
 	if (server->is_reading) { /* there may be more in what was received: input() comes back here */
 		server->let_go = true;
 		return;
@@ -654,8 +665,8 @@ static void see_parameter(struct server *server, const uint8_t *body, uint32_t s
 
 static bool see_ready(struct server *server, const uint8_t *body, uint32_t size)
 {
-	if (size != 1 || !strchr("ITE", body[0]) || !body[0] ||
-	    !pipeline_received(&server->pipeline, MESSAGE_READY_FOR_QUERY))
+	bool known = size == 1 && (body[0] == 'I' || body[0] == 'T' || body[0] == 'E');
+	if (!known || !pipeline_received(&server->pipeline, MESSAGE_READY_FOR_QUERY))
 		return broken(server, "unexpected ReadyForQuery");
 	server->status = (char)body[0];
 	return true;
@@ -742,22 +753,46 @@ static enum relay_action see_unasked(struct endpoint *from, uint8_t type, const 
 	return from->partner ? RELAY_FORWARD : RELAY_DROP;
 }
 
-/* Serving a request, only what matters is looked at; otherwise everything. */
+/* In the answer to a simple Query what it consists of does not matter, only its end. */
+static enum relay_action see_simple(struct endpoint *from, uint8_t type, const uint8_t *body, uint32_t size,
+				    uint32_t available)
+{
+	struct server *server = server_of(from);
+	if (LIKELY(type == MESSAGE_READY_FOR_QUERY)) {
+		if (!see_ready(server, body, size))
+			return RELAY_STOP;
+		partner_ops->ready(server_client(server), server->status);
+		return pipeline_front(&server->pipeline) == MESSAGE_QUERY ? RELAY_FORWARD : RELAY_FORWARD_PAUSE;
+	}
+	return see(from, type, body, size, available);
+}
+
+/* How what comes next is to be looked at. */
+static uint8_t care_for_simple[256], care_for_all[256];
 static const struct relay serving = {.care = message_backend_care, .see = see};
-static uint8_t care_for_all[256];
+static const struct relay serving_simple = {.care = care_for_simple, .see = see_simple};
 static const struct relay unasked = {.care = care_for_all, .see = see_unasked};
+
+void server_set_partner_ops(const struct server_partner_ops *ops)
+{
+	partner_ops = ops;
+	for (int type = 0; type < 256; type++) {
+		uint8_t care = message_backend_care[type];
+		bool matters = type != MESSAGE_ROW_DESCRIPTION && type != MESSAGE_COMMAND_COMPLETE &&
+			       type != MESSAGE_EMPTY_QUERY_RESPONSE;
+		care_for_simple[type] = matters ? care : MESSAGE_PASS;
+		care_for_all[type] = care == MESSAGE_PASS ? MESSAGE_SEE_TYPE : care;
+	}
+}
 
 static const struct relay *eyes(const struct server *server)
 {
-	bool quiet = server->errand || !server->endpoint.partner ||
-		     (server->status == 'I' && pipeline_is_idle(&server->pipeline));
-	if (LIKELY(!quiet))
-		return &serving;
-	if (!care_for_all['Z'])
-		for (int i = 0; i < 256; i++)
-			care_for_all[i] = message_backend_care[i] == MESSAGE_PASS ? MESSAGE_SEE_TYPE
-										  : message_backend_care[i];
-	return &unasked;
+	uint8_t front = pipeline_front(&server->pipeline);
+	if (server->errand || !server->endpoint.partner)
+		return &unasked;
+	if (LIKELY(front == MESSAGE_QUERY))
+		return &serving_simple;
+	return front == 0 && server->status == 'I' && pipeline_is_idle(&server->pipeline) ? &unasked : &serving;
 }
 
 static void input(struct server *server, const uint8_t *bytes, size_t size)
@@ -862,7 +897,7 @@ static void due(struct loop_timer *timer)
 {
 	struct server *server = server_of(container_of(timer, struct endpoint, timer));
 	struct error error;
-	switch ((enum server_deadline)states[server->state].deadline) {
+	switch ((enum server_deadline)deadlines[server->state]) {
 	case DEADLINE_CONNECT:
 		error_set(&error, SQLSTATE_CONNECTION_FAILURE, "connecting took longer than server_connect_timeout");
 		fail_login(server, CLOSE_CONNECT_TIMEOUT, false, &error);

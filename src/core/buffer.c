@@ -102,6 +102,16 @@ bool buffer_append(struct buffer **buffer, const void *bytes, size_t size, size_
 {
 	if (size == 0)
 		return true;
+	/* The usual case: a small piece that has to wait for a moment. */
+	if (!*buffer && kept.first && size <= SMALL_SIZE && size <= cap) {
+		struct buffer *block = (struct buffer *)kept.first;
+		kept.first = kept.first->next;
+		kept.count--;
+		*block = (struct buffer){.end = (uint32_t)size, .size = SMALL_SIZE};
+		memcpy(block->data, bytes, size);
+		*buffer = block;
+		return true;
+	}
 	uint8_t *room = buffer_reserve(buffer, size, cap);
 	if (!room)
 		return false;

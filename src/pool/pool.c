@@ -144,8 +144,6 @@ void pool_configure(struct pool *pool)
 
 void pool_client_move(struct pool *pool, struct pool_client *client, enum client_place place)
 {
-	if (client->place == place && client->pool == pool)
-		return;
 	if (client->place != CLIENT_PLACE_NONE)
 		list_remove(&client->pool->clients[client->place], &client->node);
 	client->pool = pool;
@@ -249,10 +247,11 @@ static bool lifetime_is_over(const struct pool_server *server)
 {
 	const struct pool *pool = server->pool;
 	usec_t lifetime = pool->server_lifetime;
-	if (lifetime == 0)
-		return true; /* one use */
+	if (clock_now() - server->connected_at < lifetime)
+		return false;
+	/* 0: one use */
 	usec_t gap = pool->size > 0 ? lifetime / pool->size : 0;
-	return clock_now() - server->connected_at >= lifetime && clock_now() - pool->lifetime_closed_at >= gap;
+	return lifetime == 0 || clock_now() - pool->lifetime_closed_at >= gap;
 }
 
 enum close_reason pool_verdict(const struct pool_server *server)

@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: ISC */
+#include "config.h"
+#include "config/snapshot.h"
+#include "section_priv.h"
+#include "settings_priv.h"
+#include "config/ini.h"
+#include "core/error.h"
+#include "core/list.h"
+#include "core/log.h"
+#include "core/memory.h"
+#include <string.h>
+
+enum section { SECTION_MAIN, SECTION_DATABASES, SECTION_USERS, SECTION_PEERS };
+
+static const struct {
+	const char *name;
+	enum section section;
+} sections[] = {
+	{"pgbouncer", SECTION_MAIN}, {"pgweir", SECTION_MAIN}, {"databases", SECTION_DATABASES},
+	{"users", SECTION_USERS},    {"peers", SECTION_PEERS},
+};
+
+/* A snapshot being loaded. */
+struct loading {
+	struct snapshot *snapshot;
+	enum section section;
+	const char *section_name; /* as the file has it: pgbouncer or pgweir */
+	bool has_main;
+	struct ini_place places[SETTING_COUNT]; /* file NULL: not set */
+};
+
+static struct snapshot *current;
+
+static struct section_database *database_of(struct map_node *node)
+{
+	return container_of(node, struct section_database, node);
+}
+
+static struct section_user *user_of(struct map_node *node)
+{
+	return container_of(node, struct section_user, node);
+}
+
+static struct section_peer *peer_of(struct map_node *node)
+{
+	return container_of(node, struct section_peer, node);
+}
+
+/* ---- what the file says ---- */
+
+static bool enter_section(void *context, const char *name, const struct ini_place *place,
+			  struct error *error)
+{
+	struct loading *loading = context;
+	char shown[VALUE_SHOWN_SIZE];
+	(void)place;
+	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
+		if (strcmp(sections[i].name, name) != 0)
+			continue;
+		loading->section = sections[i].section;
+		loading->section_name = sections[i].name;
+		loading->has_main |= loading->section == SECTION_MAIN;
+		return true;
+	}
+	return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
+			 "unknown section [%s]: allowed are [pgbouncer] (or [pgweir]), "
+			 "[databases], [users] and [peers]",
+			 value_show(name, shown));
+}
+
+static bool set_setting(struct loading *loading, const char *key, const char *value,
+			const struct ini_place *place, struct error *error)
+{
+	enum setting_index index = setting_find(key);
+	char shown[VALUE_SHOWN_SIZE], suggestion[VALUE_SHOWN_SIZE];
+	if (index == SETTING_COUNT)
+		return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
+				 "unknown parameter \"%s\" in section [%s]%s",
+				 value_show(key, shown), loading->section_name,
+				 settings_suggest(key, suggestion));
+	if (!settings_set_at(&loading->snapshot->settings, index, value, place, error))
+		return false;
+	memory_free(&loading->places[index].file);
+	loading->places[index].file = memory_strdup(place->file);
+	loading->places[index].line = place->line;
+	return true;
+}
+
+/* A row that comes again replaces the one before. */
+static bool add_database(struct snapshot *snapshot, const char *name, const char *text,
+			 struct error *error)
+{
+	struct section_database *row = section_parse_database(name, text, error);
+	if (!row)
+		return false;
+	if (strcmp(name, "*") == 0) {
+		section_free_database(&snapshot->automatic);
+		snapshot->automatic = row;
+		return true;
+	}
+	struct map_node *old = map_find(&snapshot->databases, name, strlen(name));
+	if (old) {
+		struct section_database *replaced = database_of(old);
+		map_remove(&snapshot->databases, old);
+		section_free_database(&replaced);
+	}
+	map_add(&snapshot->databases, row->name, strlen(row->name), &row->node);
+	return true;
+}
+
+static bool add_user(struct snapshot *snapshot, const char *name, const char *text,
+		     struct error *error)
+{
+	struct section_user *row = section_parse_user(name, text, error);
+	if (!row)
+		return false;
+	struct map_node *old = map_find(&snapshot->users, name, strlen(name));
+	if (old) {
+		struct section_user *replaced = user_of(old);
+		map_remove(&snapshot->users, old);
+		section_free_user(&replaced);
+	}
+	map_add(&snapshot->users, row->name, strlen(row->name), &row->node);
+	return true;
+}
+
+static bool add_peer(struct snapshot *snapshot, const char *id, const char *text,
+		     struct error *error)
+{
+	struct section_peer *row = section_parse_peer(id, text, error);
+	if (!row)
+		return false;
+	struct map_node *old = map_find(&snapshot->peers, &row->id, sizeof(row->id));
+	if (old) {
+		struct section_peer *replaced = peer_of(old);
+		map_remove(&snapshot->peers, old);
+		section_free_peer(&replaced);
+	}
+	map_add(&snapshot->peers, &row->id, sizeof(row->id), &row->node);
+	return true;
+}
+
+static bool take_value(void *context, const char *key, const char *value,
+		       const struct ini_place *place, struct error *error)
+{
+	struct loading *loading = context;
+	switch (loading->section) {
+	case SECTION_MAIN:
+		return set_setting(loading, key, value, place, error);
+	case SECTION_DATABASES:
+		return add_database(loading->snapshot, key, value, error);
+	case SECTION_USERS:
+		return add_user(loading->snapshot, key, value, error);
+	default:
+		return add_peer(loading->snapshot, key, value, error);
+	}
+}
+
+/* ---- what must fit together ---- */
+
+/* Rules over the settings as a whole. *@culprit: the setting to change. */
+static bool check_settings(const struct settings *settings, enum setting_index *culprit,
+			   struct error *error)
+{
+	char shown[VALUE_SHOWN_SIZE];
+	const char *auth_dbname = settings->auth_dbname;
+	*culprit = SETTING_syslog_facility;
+	if (!log_facility_is_known(settings->syslog_facility))
+		return error_set(
+			error, SQLSTATE_CONFIG_FILE_ERROR,
+			"unknown syslog_facility \"%s\": allowed are names such as daemon, "
+			"user, local0 to local7",
+			value_show(settings->syslog_facility, shown));
+	*culprit = SETTING_auth_dbname;
+	if (strcmp(auth_dbname, "pgbouncer") == 0 || strcmp(auth_dbname, "pgweir") == 0)
+		return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
+				 "cannot use the reserved \"%s\" database as an auth_dbname",
+				 auth_dbname);
+	*culprit = SETTING_unix_socket_dir;
+	if (!*settings->unix_socket_dir && (!*settings->listen_addr || settings->listen_port == 0))
+		return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
+				 "nothing to listen on: set listen_addr (and a listen_port) or "
+				 "unix_socket_dir");
+	return true;
+}
+
+/* "FILE:LINE: " of the setting, or of the file as a whole. */
+static bool fail_setting(const struct loading *loading, enum setting_index index,
+			 struct error *error)
+{
+	char where[INI_PLACE_TEXT];
+	if (loading->places[index].file)
+		return error_prefix(error, "%s", ini_place_print(&loading->places[index], where));
+	return *loading->snapshot->path ? error_prefix(error, "%s", loading->snapshot->path)
+					: false;
+}
+
+static bool load_userlist(const struct loading *loading, struct error *error)
+{
+	struct snapshot *snapshot = loading->snapshot;
+	const char *path = snapshot->settings.auth_file;
+	struct error reason = {0};
+	snapshot->userlist =
+		*path ? userlist_load(path, &reason) : userlist_parse("", 0, "", &reason);
+	if (snapshot->userlist)
+		return true;
+	/* What is wrong inside the file names its own line. */
+	if (strcmp(reason.sqlstate, sqlstate_code(SQLSTATE_CONFIG_FILE_ERROR)) != 0)
+		fail_setting(loading, SETTING_auth_file, &reason);
+	if (error)
+		*error = reason;
+	return false;
+}
+
+/* ---- what this version cannot do ---- */
+
+static void warn_later(enum setting_index index, const char *where)
+{
+	log_warning("", "setting \"%s\"%s is not implemented yet", setting_row(index)->name, where);
+}
+
+static void warn_auth_type(enum auth_type type, const char *text)
+{
+	if (type == AUTH_PLAIN)
+		log_warning("", "auth_type \"plain\" is not implemented yet: clients are asked for "
+				"a SCRAM exchange");
+	else if (type != AUTH_TRUST && type != AUTH_MD5 && type != AUTH_SCRAM_SHA_256)
+		log_warning("", "auth_type \"%s\" is not implemented yet: logins are refused",
+			    text);
+}
+
+/* With md5, the default, nothing is missing until a secret is stored as MD5. */
+static void warn_md5_secrets(const struct snapshot *snapshot)
+{
+	enum auth_type type = snapshot->settings.auth_type;
+	unsigned count = 0;
+	if (type != AUTH_MD5 && type != AUTH_PLAIN)
+		return;
+	const void *cursor = NULL;
+	const char *name;
+	while ((name = userlist_next(snapshot->userlist, &cursor))) {
+		if (userlist_find(snapshot->userlist, name)->kind == SECRET_MD5)
+			count++;
+	}
+	if (count)
+		log_warning(
+			"",
+			"auth_type \"md5\" is not implemented yet: %u users of auth_file, whose "
+			"secrets are MD5, cannot log in",
+			count);
+}
+
+static void warn(const struct snapshot *snapshot)
+{
+	const struct settings *settings = &snapshot->settings;
+	bool in_databases[SETTING_COUNT] = {false}, in_users[SETTING_COUNT] = {false};
+	if (snapshot->automatic)
+		section_note_later_database(snapshot->automatic, in_databases);
+	map_foreach (node, &snapshot->databases)
+		section_note_later_database(database_of(node), in_databases);
+	map_foreach (node, &snapshot->users)
+		section_note_later_user(user_of(node), in_users);
+	for (enum setting_index i = 0; i < SETTING_COUNT; i++) {
+		if (setting_row(i)->later && !settings_is_default(settings, i))
+			warn_later(i, "");
+		if (in_databases[i])
+			warn_later(i, " in [databases]");
+		if (in_users[i])
+			warn_later(i, " in [users]");
+	}
+	if (map_length(&snapshot->peers))
+		log_warning("", "section [peers] is not implemented yet");
+	warn_auth_type(settings->auth_type, settings_text(settings, SETTING_auth_type));
+	warn_md5_secrets(snapshot);
+}
+
+/* ---- loading ---- */
+
+/* The pgweir that has no file. */
+static bool fill_in(struct snapshot *snapshot, struct error *error)
+{
+	return settings_set(&snapshot->settings, SETTING_listen_addr, "127.0.0.1", error) &&
+	       settings_set(&snapshot->settings, SETTING_auth_type, "scram-sha-256", error) &&
+	       add_database(snapshot, "*", "host=localhost port=5432", error);
+}
+
+static bool read_file(struct loading *loading, struct error *error)
+{
+	static const struct ini_events events = {.section = enter_section, .value = take_value};
+	const char *path = loading->snapshot->path;
+	if (!settings_set(&loading->snapshot->settings, SETTING_conffile, path, error) ||
+	    !ini_read(path, &events, loading, error))
+		return false;
+	if (loading->has_main)
+		return true;
+	return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
+			 "%s: main section missing from config file: it needs [pgbouncer] or "
+			 "[pgweir]",
+			 path);
+}
+
+static bool load(struct loading *loading, const char *path, struct error *error)
+{
+	struct snapshot *snapshot = loading->snapshot;
+	enum setting_index culprit;
+	snapshot->path = memory_strdup(path ? path : "");
+	settings_init(&snapshot->settings);
+	if (!(path ? read_file(loading, error) : fill_in(snapshot, error)))
+		return false;
+	if (!check_settings(&snapshot->settings, &culprit, error))
+		return fail_setting(loading, culprit, error);
+	return load_userlist(loading, error);
+}
+
+struct snapshot *snapshot_load(const char *path, struct error *error)
+{
+	struct loading loading = {.snapshot = memory_alloc(sizeof(struct snapshot))};
+	if (load(&loading, path, error))
+		warn(loading.snapshot);
+	else
+		snapshot_free(&loading.snapshot);
+	for (int i = 0; i < SETTING_COUNT; i++)
+		memory_free(&loading.places[i].file);
+	return loading.snapshot;
+}
+
+void snapshot_free(struct snapshot **snapshot)
+{
+	struct snapshot *s = *snapshot;
+	if (!s)
+		return;
+	map_foreach (node, &s->databases) {
+		struct section_database *row = database_of(node);
+		map_remove(&s->databases, node);
+		section_free_database(&row);
+	}
+	map_foreach (node, &s->users) {
+		struct section_user *row = user_of(node);
+		map_remove(&s->users, node);
+		section_free_user(&row);
+	}
+	map_foreach (node, &s->peers) {
+		struct section_peer *row = peer_of(node);
+		map_remove(&s->peers, node);
+		section_free_peer(&row);
+	}
+	section_free_database(&s->automatic);
+	userlist_free(&s->userlist);
+	settings_fini(&s->settings);
+	memory_free(&s->path);
+	memory_free(snapshot);
+}
+
+/* ---- the one in force ---- */
+
+const struct snapshot *snapshot_current(void)
+{
+	return current;
+}
+
+static void keep_restart_settings(struct settings *new, const struct settings *old)
+{
+	for (enum setting_index i = 0; i < SETTING_COUNT; i++) {
+		if (setting_row(i)->change != CHANGE_RESTART || settings_is_equal(new, old, i))
+			continue;
+		log_warning("",
+			    "setting \"%s\" cannot be changed without a restart; still using "
+			    "\"%s\"",
+			    setting_row(i)->name, settings_text(old, i));
+		settings_copy_one(new, old, i);
+	}
+}
+
+void snapshot_install(struct snapshot *taken)
+{
+	if (current)
+		keep_restart_settings(&taken->settings, &current->settings);
+	snapshot_free(&current);
+	current = taken;
+}
+
+bool snapshot_set(enum setting_index index, const char *text, struct error *error)
+{
+	const struct setting *row = setting_row(index);
+	enum setting_index culprit;
+	struct settings changed;
+	if (row->change == CHANGE_RESTART)
+		return error_set(error, SQLSTATE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+				 "setting \"%s\" cannot be changed without a restart", row->name);
+	settings_copy(&changed, &current->settings);
+	if (!settings_set(&changed, index, text, error) ||
+	    !check_settings(&changed, &culprit, error)) {
+		settings_fini(&changed);
+		return false;
+	}
+	settings_fini(&current->settings);
+	current->settings = changed;
+	if (row->later && !settings_is_default(&changed, index))
+		warn_later(index, "");
+	if (index == SETTING_auth_type)
+		warn_auth_type(changed.auth_type, settings_text(&changed, index));
+	return true;
+}
+
+const struct section_database *snapshot_database(const struct snapshot *snapshot, const char *name)
+{
+	struct map_node *node = map_find(&snapshot->databases, name, strlen(name));
+	return node ? database_of(node) : NULL;
+}
+
+const struct section_user *snapshot_user(const struct snapshot *snapshot, const char *name)
+{
+	struct map_node *node = map_find(&snapshot->users, name, strlen(name));
+	return node ? user_of(node) : NULL;
+}
