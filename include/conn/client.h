@@ -43,8 +43,6 @@ const char *client_state_name(enum client_state state);
 const char *client_state_shown(enum client_state state);
 bool client_state_allows(enum client_state from, enum client_state to);
 
-/* Take over an accepted socket. */
-struct client *client_accept(int fd, const struct address *remote, const struct address *local);
 bool client_set_state(struct client *client, enum client_state state);
 /* Close: it is sent @error as FATAL (NULL: what the reason says, if anything), then lingers until it has read that, freed
  * after that. Its server goes back or is closed. Harmless twice. */
@@ -73,16 +71,10 @@ uint32_t client_login_count(void);
 /* By the id of SHOW CLIENTS; NULL: none. */
 struct client *client_find(uint64_t id);
 
-/* pool_ops: what client.c does for the pool. */
-void client_assign(struct pool_client *member, struct pool_server *server);
-void client_reject(struct pool_client *member, enum close_reason reason, const struct error *error);
-void client_welcome(struct pool_client *member);
-/* What it does for servers. */
+/* Before the first client. */
 void client_open(void);
 /* Close all clients (at exit). */
 void client_close_all(enum close_reason reason);
-/* No logins any more but to the console. */
-void client_refuse_logins(void);
 
 /* The console, which is above this layer. */
 struct console_ops {

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 #include "config.h"
 #include "conn/gate.h"
-#include "conn/client.h"
+#include "conn/client_entry.h"
+#include "conn/client_event.h"
+#include "conn/client_request.h"
 #include "conn/server.h"
 #include "core/log.h"
 #include "core/loop.h"
@@ -38,9 +40,9 @@ static void drop_parameters(void *parameters)
 void gate_open(void)
 {
 	static const struct pool_ops ops = {
-		.assign = client_assign,
-		.reject = client_reject,
-		.welcome = client_welcome,
+		.assign = client_request_assign,
+		.reject = client_event_reject,
+		.welcome = client_entry_welcome,
 		.launch = server_launch,
 		.close_server = close_server,
 		.test_server = test_server,
@@ -48,7 +50,7 @@ void gate_open(void)
 		.drop_parameters = drop_parameters,
 	};
 	pool_set_ops(&ops);
-	client_open();
+	client_event_open();
 	shutdown_state = GATE_OPEN;
 }
 
@@ -103,7 +105,7 @@ void gate_shut(enum gate_shutdown how)
 	if (shutdown_state == GATE_OPEN) {
 		loop_timer_init(&watch, look);
 		listener_close_tcp();
-		client_refuse_logins();
+		client_entry_refuse_logins(true);
 	}
 	shutdown_state = how;
 	if (how == GATE_WAIT_FOR_SERVERS) {

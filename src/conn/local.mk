@@ -11,5 +11,8 @@ src_conn_libconn_a_SOURCES = \
 	include/conn/server.h src/conn/server.c \
 	include/conn/cancel.h src/conn/cancel.c \
 	include/conn/client_login.h src/conn/client_login.c \
-	include/conn/client.h src/conn/client.c \
+	include/conn/client.h src/conn/client.c src/conn/client_priv.h \
+	include/conn/client_request.h src/conn/client_request.c \
+	include/conn/client_entry.h src/conn/client_entry.c \
+	include/conn/client_event.h src/conn/client_event.c \
 	include/conn/gate.h src/conn/gate.c

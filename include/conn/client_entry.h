@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: ISC */
+/* client_entry: what connections say before they are logged-in clients: start-up packets, authentication, the greeting; and
+ * CancelRequests, which come the same way. Contract sections 9, 14. */
+#ifndef PGWEIR_CONN_CLIENT_ENTRY_H
+#define PGWEIR_CONN_CLIENT_ENTRY_H
+
+#include "conn/client.h"
+
+/* Bytes in state STARTUP, and in state AUTH. */
+void client_entry_startup(struct client *client, const uint8_t *bytes, size_t size);
+void client_entry_answer(struct client *client, const uint8_t *bytes, size_t size);
+
+/* pool_ops.welcome */
+void client_entry_welcome(struct pool_client *member);
+/* server_partner_ops.cancel_ended */
+void client_entry_cancel_ended(struct client *client);
+
+/* No logins but to the console. */
+void client_entry_refuse_logins(bool refuse);
+
+#endif

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: ISC */
+#include "config.h"
+#include "conn/client_event.h"
+#include "client_priv.h"
+#include "conn/client_entry.h"
+#include "conn/client_request.h"
+
+/* ---- the console's clients ---- */
+
+static void console_input(struct client *client, const uint8_t *bytes, size_t size)
+{
+	while (client->console && !client->stalled) {
+		struct message message;
+		enum frame frame = message_parse(bytes, size, MESSAGE_WHOLE_MAX, &message);
+		if (frame == FRAME_SHORT)
+			break;
+		if (frame == FRAME_BAD || message_frontend_care[message.type] == MESSAGE_INVALID) {
+			client_fail_header(client, frame == FRAME_BAD ? RELAY_BAD_LENGTH : RELAY_BAD_TYPE, bytes, size);
+			return;
+		}
+		bytes += message.size + MESSAGE_HEADER;
+		size -= message.size + MESSAGE_HEADER;
+		if (message.type == MESSAGE_TERMINATE) {
+			client_close(client, CLOSE_CLIENT_REQUEST, NULL);
+			return;
+		}
+		client->endpoint.request_at = clock_now();
+		client_console()->message(client, &message);
+	}
+	if (client->console)
+		client_hold_for_later(client, bytes, size);
+}
+
+static void resume_later(struct loop_work *work)
+{
+	struct client *client = container_of(work, struct client, endpoint.ending);
+	struct buffer *held = client->endpoint.held;
+	if (client->state == CLIENT_CLOSING || client->stalled)
+		return;
+	client->endpoint.held = NULL;
+	stream_resume(&client->endpoint.stream);
+	if (held)
+		console_input(client, buffer_bytes(held), buffer_length(held));
+	buffer_free(&held);
+}
+
+void client_resume(struct client *client)
+{
+	client->stalled = false;
+	client->endpoint.ending.callback = resume_later;
+	loop_post(&client->endpoint.ending);
+}
+
+/* ---- events ---- */
+
+static void input(struct client *client, const uint8_t *bytes, size_t size, size_t fresh)
+{
+	switch ((enum client_state)client->state) {
+	case CLIENT_ACTIVE:
+		client_counters(client)->received += fresh;
+		client_request_forward(client, bytes, size);
+		break;
+	case CLIENT_IDLE:
+		client_counters(client)->received += fresh;
+		if (client->console)
+			console_input(client, bytes, size);
+		else
+			client_request_begin(client, bytes, size);
+		break;
+	case CLIENT_WAITING:
+		client_counters(client)->received += fresh;
+		client_hold_for_later(client, bytes, size);
+		break;
+	case CLIENT_WELCOME:
+		client_hold_for_later(client, bytes, size);
+		break;
+	case CLIENT_STARTUP:
+		client_entry_startup(client, bytes, size);
+		break;
+	case CLIENT_AUTH:
+		client_entry_answer(client, bytes, size);
+		break;
+	case CLIENT_TLS:
+	case CLIENT_CANCEL_WAITING:
+	case CLIENT_CANCEL_ACTIVE:
+	case CLIENT_CLOSING:
+	case CLIENT_STATE_COUNT:
+		break; /* nothing it says matters any more */
+	}
+}
+
+/* The far end sends nothing more, or is gone. */
+static void ended(struct client *client)
+{
+	switch ((enum client_state)client->state) {
+	case CLIENT_CLOSING:
+		client_vanish(client);
+		break;
+	case CLIENT_CANCEL_WAITING:
+	case CLIENT_CANCEL_ACTIVE:
+		/* Who asks to cancel may leave at once; its request stands. */
+		stream_pause(&client->endpoint.stream);
+		break;
+	case CLIENT_ACTIVE:
+		client_request_depart(client, CLOSE_CLIENT_EOF);
+		break;
+	default:
+		client_close(client, CLOSE_CLIENT_EOF, NULL);
+	}
+}
+
+static void readable(struct stream *stream)
+{
+	struct client *client = client_of_stream(stream);
+	uint8_t *bytes;
+	size_t size, fresh;
+	switch (endpoint_receive(&client->endpoint, &bytes, &size, &fresh)) {
+	case IO_DONE:
+		input(client, bytes, size, fresh);
+		break;
+	case IO_AGAIN:
+		break;
+	case IO_EOF:
+		ended(client);
+		break;
+	case IO_ERROR:
+		if (client->state == CLIENT_ACTIVE)
+			client_close(client, CLOSE_CLIENT_EOF, NULL);
+		else
+			ended(client);
+		break;
+	}
+}
+
+static void drained(struct stream *stream)
+{
+	struct client *client = client_of_stream(stream);
+	struct server *server = client_server(client);
+	if (client->state == CLIENT_CLOSING)
+		stream_shutdown(stream);
+	else if (server)
+		stream_resume(&server->endpoint.stream);
+	else if (client->state == CLIENT_IDLE && !client->console)
+		client_request_go_on(client);
+}
+
+static const struct stream_events events = {.readable = readable, .drained = drained};
+
+static void due(struct loop_timer *timer)
+{
+	struct client *client = client_of(container_of(timer, struct endpoint, timer));
+	struct error error;
+	switch (client_deadline(client)) {
+	case DEADLINE_LOGIN:
+		client_close(client, CLOSE_LOGIN_TIMEOUT, NULL);
+		break;
+	case DEADLINE_WELCOME:
+	case DEADLINE_QUERY_WAIT: {
+		usec_t limit = client->member.pool->query_wait_timeout;
+		bool waited = limit && clock_now() - client->member.wait_since >= limit;
+		enum close_reason reason = waited ? CLOSE_QUERY_WAIT_TIMEOUT : CLOSE_LOGIN_TIMEOUT_SERVER;
+		close_reason_error(reason, &error);
+		if (*client->member.pool->failure.message) /* the real cause */
+			error_detail(&error, "%s", client->member.pool->failure.message);
+		client_close(client, reason, &error);
+		break;
+	}
+	case DEADLINE_ACTIVE:
+		client_close(client, CLOSE_CLIENT_EOF, NULL);
+		break;
+	case DEADLINE_CANCEL_WAIT:
+		client_close(client, CLOSE_CANCEL_TIMEOUT, NULL);
+		break;
+	case DEADLINE_LINGER:
+		client_vanish(client);
+		break;
+	case DEADLINE_NONE:
+	case DEADLINE_IDLE:
+		break;
+	}
+}
+
+/* pool_ops.reject */
+void client_event_reject(struct pool_client *member, enum close_reason reason, const struct error *error)
+{
+	client_close(client_of_member(member), reason, error);
+}
+
+void client_accept(int fd, const struct address *remote, const struct address *local)
+{
+	client_new(fd, remote, local, &events, due);
+}
+
+void client_event_open(void)
+{
+	static const struct server_partner_ops partner = {
+		.deliver = client_request_deliver,
+		.settle = client_request_settle,
+		.ready = client_request_ready,
+		.prepared = client_request_prepared,
+		.writable = client_request_writable,
+		.lost = client_request_lost,
+		.cancel_ended = client_entry_cancel_ended,
+		.parameter = client_request_parameter,
+	};
+	server_set_partner_ops(&partner);
+	client_open();
+	client_entry_refuse_logins(false);
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: ISC */
+/* client_priv: what the rooms of a client (client, client_request, client_entry, client_event) share. */
+#ifndef PGWEIR_SRC_CONN_CLIENT_PRIV_H
+#define PGWEIR_SRC_CONN_CLIENT_PRIV_H
+
+#include <assert.h>
+#include "conn/client.h"
+#include "conn/relay.h"
+
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+
+enum {
+	CLIENT_MAGIC = 0x636c6e74,
+	CLIENT_REQUEST_MAX = 16 * 1024, /* a longer request takes a server before it is whole */
+};
+
+/* Which limit of time runs in a state. */
+enum client_deadline {
+	DEADLINE_NONE,
+	DEADLINE_IDLE,
+	DEADLINE_ACTIVE, /* up to here: none on entering the state */
+	DEADLINE_LOGIN,
+	DEADLINE_WELCOME,
+	DEADLINE_QUERY_WAIT,
+	DEADLINE_CANCEL_WAIT,
+	DEADLINE_LINGER
+};
+
+static inline struct client *client_of(struct endpoint *endpoint)
+{
+	struct client *client = container_of(endpoint, struct client, endpoint);
+	assert(client->endpoint.magic == CLIENT_MAGIC);
+	return client;
+}
+
+static inline struct client *client_of_stream(struct stream *stream)
+{
+	return client_of(container_of(stream, struct endpoint, stream));
+}
+
+/* Where its database counts. */
+static inline struct stats_counters *client_counters(const struct client *client)
+{
+	return &client->database->stats.now;
+}
+
+/* A connection that was accepted; @due is told when its state's deadline came. */
+struct client *client_new(int fd, const struct address *remote, const struct address *local,
+			  const struct stream_events *events, void (*due)(struct loop_timer *));
+/* It is known what it wants: it leaves the entrance; its next state puts it into a list of the pool. */
+void client_enter_pool(struct client *client, struct pool *pool);
+enum client_deadline client_deadline(const struct client *client);
+/* Set the deadline of its state anew. */
+void client_arm(struct client *client);
+/* Close it; @silently: it cannot be told why, or was. */
+void client_close_saying(struct client *client, enum close_reason reason, const struct error *error, bool silently);
+/* The last step of closing: nothing more is to be said or heard. */
+void client_vanish(struct client *client);
+/* It broke the protocol: told so, and closed. */
+void client_fail(struct client *client, enum sqlstate sqlstate, const char *text);
+void client_fail_header(struct client *client, enum relay_end end, const uint8_t *bytes, size_t size);
+/* Keep bytes until they can go on; _for_later: and stop reading when it is much. */
+void client_hold(struct client *client, const uint8_t *bytes, size_t size);
+void client_hold_for_later(struct client *client, const uint8_t *bytes, size_t size);
+
+#endif

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: ISC */
+#include "config.h"
+#include "conn/client_request.h"
+#include "client_priv.h"
+#include "config/snapshot.h"
+#include "proto/response.h"
+
+/* Go on with what was held. */
+void client_request_go_on(struct client *client)
+{
+	struct buffer *held = client->endpoint.held;
+	client->endpoint.held = NULL;
+	stream_resume(&client->endpoint.stream);
+	if (held && client_server(client))
+		client_request_forward(client, buffer_bytes(held), buffer_length(held));
+	else if (held)
+		client_request_begin(client, buffer_bytes(held), buffer_length(held));
+	buffer_free(&held);
+}
+
+static void link_to(struct client *client, struct server *server)
+{
+	endpoint_link(&client->endpoint, &server->endpoint);
+	client_counters(client)->server_assignment_count++;
+	if (!server_set_state(server, SERVER_ACTIVE) || !client_set_state(client, CLIENT_ACTIVE))
+		return;
+	client->stalled = !server_prepare(server, client->parameters);
+}
+
+/* pool_ops.assign: from the queue, or out of pool_request() in client_request_begin(), which goes on by itself. */
+void client_request_assign(struct pool_client *member, struct pool_server *server)
+{
+	struct client *client = client_of_member(member);
+	bool waited = client->state == CLIENT_WAITING;
+	if (waited)
+		client_counters(client)->wait_time += (uint64_t)(clock_now() - member->wait_since);
+	link_to(client, server_of_member(server));
+	if (waited && client->state == CLIENT_ACTIVE && !client->stalled)
+		client_request_go_on(client);
+}
+
+enum request { REQUEST_NONE, REQUEST_WANTS_SERVER, REQUEST_TERMINATE, REQUEST_BAD_TYPE, REQUEST_BAD_LENGTH };
+
+/* Has an idle client sent what deserves a server? A request that is not whole does not, nor do messages that the server
+ * would not answer: extended ones until Sync or Flush (PostgreSQL says nothing before), strays of a COPY that failed
+ * meanwhile, a Flush of nothing. Strays are skipped: *@bytes, *@size are what is left. */
+static enum request scan(struct client *client, const uint8_t **bytes, size_t *size)
+{
+	const uint32_t maximum = (uint32_t)settings_current()->max_packet_size;
+	const uint8_t *at = *bytes, *const end = at + *size;
+	bool extended = false;
+	if (client->endpoint.body_left) { /* the rest of a stray */
+		size_t here = *size < client->endpoint.body_left ? *size : client->endpoint.body_left;
+		client->endpoint.body_left -= (uint32_t)here;
+		*bytes = at += here;
+		*size -= here;
+	}
+	while (end - at >= MESSAGE_HEADER) {
+		uint32_t length = message_length(at);
+		bool whole = (size_t)(end - at) > length;
+		if (message_frontend_care[*at] == MESSAGE_INVALID)
+			return REQUEST_BAD_TYPE;
+		if (length < MESSAGE_LENGTH_MIN || length > maximum)
+			return REQUEST_BAD_LENGTH;
+		switch (*at) {
+		case MESSAGE_QUERY:
+		case MESSAGE_SYNC:
+		case MESSAGE_FUNCTION_CALL:
+			if (whole || (size_t)(end - *bytes) >= CLIENT_REQUEST_MAX)
+				return REQUEST_WANTS_SERVER;
+			return REQUEST_NONE;
+		case MESSAGE_TERMINATE:
+			return REQUEST_TERMINATE;
+		case MESSAGE_COPY_DATA:
+		case MESSAGE_COPY_DONE:
+		case MESSAGE_COPY_FAIL:
+		case MESSAGE_FLUSH:
+			if (*at == MESSAGE_FLUSH && extended)
+				return REQUEST_WANTS_SERVER;
+			if (extended)
+				break;
+			if (!whole) {
+				client->endpoint.body_left = length + 1 - (uint32_t)(end - at);
+				*bytes = end;
+				*size = 0;
+				return REQUEST_NONE;
+			}
+			*bytes = at + length + 1;
+			*size = (size_t)(end - *bytes);
+			break;
+		default:
+			extended = true;
+		}
+		if (!whole)
+			break;
+		at += (size_t)length + 1;
+	}
+	return (size_t)(end - *bytes) >= CLIENT_REQUEST_MAX ? REQUEST_WANTS_SERVER : REQUEST_NONE;
+}
+
+/* The usual request: one Query, whole and alone. */
+static inline bool is_single_query(const struct client *client, const uint8_t *bytes, size_t size)
+{
+	return size >= MESSAGE_HEADER && bytes[0] == MESSAGE_QUERY && size == (size_t)message_length(bytes) + 1 &&
+	       size <= CLIENT_REQUEST_MAX && client->endpoint.body_left == 0;
+}
+
+void client_request_begin(struct client *client, const uint8_t *bytes, size_t size)
+{
+	struct error error;
+	/* It has not read its last answers: a server would have to wait for that. */
+	if (stream_is_blocked(&client->endpoint.stream)) {
+		client_hold(client, bytes, size);
+		stream_pause(&client->endpoint.stream);
+		return;
+	}
+	enum request request = is_single_query(client, bytes, size) ? REQUEST_WANTS_SERVER
+								       : scan(client, &bytes, &size);
+	switch (request) {
+	case REQUEST_WANTS_SERVER:
+		break;
+	case REQUEST_NONE:
+		client_hold(client, bytes, size);
+		return;
+	case REQUEST_TERMINATE:
+		client_close(client, CLOSE_CLIENT_REQUEST, NULL);
+		return;
+	default:
+		client_fail_header(client, request == REQUEST_BAD_TYPE ? RELAY_BAD_TYPE : RELAY_BAD_LENGTH, bytes, size);
+		return;
+	}
+	client->endpoint.request_at = clock_now();
+	if (pool_is_failing(client->member.pool, &error)) {
+		client_close(client, CLOSE_SERVER_REJECTED, &error);
+		return;
+	}
+	pool_request(client->member.pool, &client->member);
+	if (LIKELY(client->state == CLIENT_ACTIVE)) {
+		client_request_forward(client, bytes, size);
+	} else if (client->state == CLIENT_IDLE) {
+		client_set_state(client, CLIENT_WAITING);
+		client_hold_for_later(client, bytes, size);
+	}
+}
+
+/* It will send nothing more. Answers that are owed are still delivered, within bounds. */
+void client_request_depart(struct client *client, enum close_reason reason)
+{
+	struct server *server = client_server(client);
+	bool served = server && !server_is_clean(server) && pipeline_owes_ready(&server->pipeline) &&
+		      !server->pipeline.copy_in && client->endpoint.body_left == 0 && !client->endpoint.held;
+	if (!served || client->departing) {
+		client_close(client, reason, NULL);
+		return;
+	}
+	client->departing = true;
+	stream_pause(&client->endpoint.stream);
+	client_arm(client);
+}
+
+static enum relay_action see(struct endpoint *from, uint8_t type, const uint8_t *body, uint32_t size, uint32_t available)
+{
+	struct client *client = client_of(from);
+	struct pipeline *pipeline = &client_server(client)->pipeline;
+	(void)body;
+	(void)size;
+	(void)available;
+	if (type == MESSAGE_TERMINATE || pipeline_is_full(pipeline) || !pipeline_sent(pipeline, type))
+		return RELAY_STOP;
+	return RELAY_FORWARD;
+}
+
+static const struct relay requests = {.care = message_frontend_care, .see = see};
+
+/* From a linked client to its server. */
+void client_request_forward(struct client *client, const uint8_t *bytes, size_t size)
+{
+	struct server *server = client_server(client);
+	struct relay_batch batch;
+	if (client->stalled) {
+		client_hold_for_later(client, bytes, size);
+		return;
+	}
+	if (!client->in_transaction) {
+		client->in_transaction = true;
+		client->transaction_at = clock_now();
+	}
+	if (pipeline_is_idle(&server->pipeline))
+		client->query_at = clock_now();
+	enum relay_end end = relay_walk(&requests, &client->endpoint, bytes, size,
+					(uint32_t)settings_current()->max_packet_size, &batch);
+	/* If the write fails the server is gone; what it said last comes by its own readable event. */
+	if (batch.size && stream_write(&server->endpoint.stream, batch.pieces, batch.count, ENDPOINT_QUEUE_MAX) == IO_AGAIN)
+		stream_pause(&client->endpoint.stream);
+	if (LIKELY(end == RELAY_DONE)) {
+		if (batch.rest_size)
+			client_hold(client, batch.rest, batch.rest_size);
+	} else if (end == RELAY_STOPPED && batch.rest[0] == MESSAGE_TERMINATE) {
+		client_request_depart(client, CLOSE_CLIENT_REQUEST);
+	} else if (end == RELAY_STOPPED) { /* the server owes very many answers */
+		client_hold(client, batch.rest, batch.rest_size);
+		stream_pause(&client->endpoint.stream);
+	} else {
+		client_fail_header(client, end, batch.rest, batch.rest_size);
+	}
+}
+
+/* ---- what servers have for it: server_partner_ops ---- */
+
+void client_request_deliver(struct client *client, const struct iovec *pieces, int count, size_t size)
+{
+	struct server *server = client_server(client);
+	client_counters(client)->sent += size;
+	switch (stream_write(&client->endpoint.stream, pieces, count, ENDPOINT_QUEUE_MAX)) {
+	case IO_DONE:
+		break;
+	case IO_AGAIN:
+		stream_pause(&server->endpoint.stream);
+		break;
+	default:
+		client_close(client, CLOSE_CLIENT_EOF, NULL);
+	}
+}
+
+void client_request_ready(struct client *client, char status)
+{
+	struct stats_counters *c = client_counters(client);
+	usec_t now = clock_now();
+	c->query_count++;
+	c->query_time += (uint64_t)(now - client->query_at);
+	client->query_at = now; /* for the next in a pipeline */
+	if (status == 'I' && client->in_transaction) {
+		client->in_transaction = false;
+		c->xact_count++;
+		c->xact_time += (uint64_t)(now - client->transaction_at);
+	}
+}
+
+void client_request_settle(struct client *client)
+{
+	struct server *server = client_server(client);
+	if (!pipeline_is_idle(&server->pipeline)) {
+		/* Requests that found the pipeline full may go on when half of it is through. */
+		if (client->endpoint.held && !client->departing && !client->stalled &&
+		    server->pipeline.length < PIPELINE_MAX / 2 && !stream_is_blocked(&server->endpoint.stream))
+			client_request_go_on(client);
+		return;
+	}
+	if (client->departing) {
+		client_close(client, CLOSE_CLIENT_REQUEST, NULL);
+		return;
+	}
+	enum pool_mode mode = client->member.pool->mode;
+	if (mode == POOL_MODE_STATEMENT && server->status != 'I') {
+		client_close(client, CLOSE_TRANSACTION_BLOCK, NULL);
+		return;
+	}
+	if (mode == POOL_MODE_SESSION) {
+		if (server->member.close_needed && settings_current()->server_fast_close && server->status == 'I')
+			client_close(client, CLOSE_CLOSE_NEEDED, NULL);
+		else if (client->endpoint.held && !stream_is_blocked(&server->endpoint.stream))
+			client_request_go_on(client);
+		return;
+	}
+	if (!server_is_clean(server))
+		return;
+	client->in_transaction = false;
+	endpoint_unlink(&client->endpoint);
+	client_set_state(client, CLIENT_IDLE);
+	bool more = client->endpoint.held != NULL;
+	stream_resume(&client->endpoint.stream);
+	server_release(server);
+	if (more && client->state == CLIENT_IDLE)
+		client_request_go_on(client);
+}
+
+void client_request_prepared(struct client *client)
+{
+	struct server *server = client_server(client);
+	/* The values as the server made them ("SQL" became "SQL, DMY"): the client is told where they differ. */
+	struct buffer *out = NULL;
+	const char *cursor = NULL, *name, *value;
+	while (parameter_next(server->parameters, &cursor, &name, &value)) {
+		const char *mine = parameter_get(client->parameters, name);
+		if (!mine || strcmp(mine, value))
+			response_put_parameter_status(&out, ENDPOINT_QUEUE_MAX, name, value);
+	}
+	parameter_prove(client->parameters);
+	parameter_prove(server->parameters);
+	parameter_release(&client->parameters);
+	client->parameters = parameter_share(server->parameters);
+	client_send(client, &out);
+	if (client->stalled && client->state == CLIENT_ACTIVE) {
+		client->stalled = false;
+		client_request_go_on(client);
+	}
+}
+
+void client_request_writable(struct client *client)
+{
+	if (!client->departing && !client->stalled)
+		client_request_go_on(client);
+	else
+		client_request_settle(client);
+}
+
+void client_request_lost(struct client *client, enum close_reason reason, const struct error *error, bool silently)
+{
+	struct error told;
+	if (!error) {
+		if (!close_reason_error(reason, &told))
+			close_reason_error(CLOSE_SERVER_CRASHED, &told);
+		error = &told;
+	}
+	client_close_saying(client, CLOSE_SERVER_CRASHED, error, silently);
+}
+
+void client_request_parameter(struct client *client, const char *name, const char *value)
+{
+	if (client->parameters)
+		parameter_put(&client->parameters, name, value);
+}
