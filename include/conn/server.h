@@ -59,10 +59,6 @@ const char *server_state_name(enum server_state state);
 const char *server_state_shown(enum server_state state);
 bool server_state_allows(enum server_state from, enum server_state to);
 
-/* Connect and log in a server for @pool: what pool_ops.launch does. */
-void server_launch(struct pool *pool);
-/* Carry a CancelRequest to where @target lives, for @asker. Counts as SERVER_PLACE_CANCELING. */
-void server_launch_cancel(struct server *target, struct client *asker);
 /* Change state; an illegal move is a bug: it is logged, and the connection closes. */
 bool server_set_state(struct server *server, enum server_state state);
 /* Close now, free at the end of the turn. Its client is told @error (NULL: what the reason says). Harmless twice. */
@@ -111,6 +107,4 @@ struct server_partner_ops {
 	/* A reported parameter. */
 	void (*parameter)(struct client *client, const char *name, const char *value);
 };
-void server_set_partner_ops(const struct server_partner_ops *ops);
-
 #endif

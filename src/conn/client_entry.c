@@ -7,6 +7,7 @@
 #include "config/snapshot.h"
 #include "conn/client_login.h"
 #include "conn/client_request.h"
+#include "conn/server_connect.h"
 #include "core/log.h"
 #include "pool/limit.h"
 #include "pool/registry.h"

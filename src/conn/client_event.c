@@ -4,6 +4,7 @@
 #include "client_priv.h"
 #include "conn/client_entry.h"
 #include "conn/client_request.h"
+#include "conn/server_event.h"
 
 /* ---- the console's clients ---- */
 
@@ -203,7 +204,7 @@ void client_event_open(void)
 		.cancel_ended = client_entry_cancel_ended,
 		.parameter = client_request_parameter,
 	};
-	server_set_partner_ops(&partner);
+	server_event_open(&partner);
 	client_open();
 	client_entry_refuse_logins(false);
 }

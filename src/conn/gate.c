@@ -4,7 +4,7 @@
 #include "conn/client_entry.h"
 #include "conn/client_event.h"
 #include "conn/client_request.h"
-#include "conn/server.h"
+#include "conn/server_connect.h"
 #include "core/log.h"
 #include "core/loop.h"
 #include "net/listener.h"

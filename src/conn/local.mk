@@ -8,7 +8,9 @@ src_conn_libconn_a_SOURCES = \
 	include/conn/pipeline.h src/conn/pipeline.c \
 	include/conn/relay.h src/conn/relay.c \
 	include/conn/server_login.h src/conn/server_login.c \
-	include/conn/server.h src/conn/server.c \
+	include/conn/server.h src/conn/server.c src/conn/server_priv.h \
+	include/conn/server_connect.h src/conn/server_connect.c \
+	include/conn/server_event.h src/conn/server_event.c \
 	include/conn/cancel.h src/conn/cancel.c \
 	include/conn/client_login.h src/conn/client_login.c \
 	include/conn/client.h src/conn/client.c src/conn/client_priv.h \

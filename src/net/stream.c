@@ -1,61 +1,212 @@
 /* SPDX-License-Identifier: ISC */
 #include "config.h"
 #include "net/stream.h"
+#include "net/socket.h"
+#include <assert.h>
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include "core/list.h"
-#include "net/socket.h"
 
-#define LIKELY(x) __builtin_expect(!!(x), 1)
-
-/* Watch for what matters now: writing while bytes are queued, reading unless paused. */
-static void watch(struct stream *stream)
+static ssize_t send_bytes(int fd, const void *bytes, size_t size)
 {
-	int events = stream->connecting ? LOOP_WRITE : (stream->out ? LOOP_WRITE : 0) | (stream->paused ? 0 : LOOP_READ);
-	loop_io_set(&stream->watcher, stream->fd, events);
+	ssize_t sent;
+	do
+		sent = send(fd, bytes, size, MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	return sent;
+}
+
+static ssize_t send_pieces(int fd, struct iovec *pieces, int count)
+{
+	struct msghdr message = {.msg_iov = pieces, .msg_iovlen = (size_t)count};
+	ssize_t sent;
+	do
+		sent = sendmsg(fd, &message, MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	return sent;
+}
+
+/* Must a write wait for an event? Then bytes are only put behind the others. */
+static bool is_waiting(const struct stream *stream)
+{
+	return stream->connecting || (loop_io_events(&stream->watcher) & LOOP_WRITE);
+}
+
+static void watch(struct stream *stream, int write_event)
+{
+	loop_io_set(&stream->watcher, stream->fd, (stream->paused ? 0 : LOOP_READ) | write_event);
+}
+
+/* Nothing more can be written, and nobody may go on in the middle of a message: the socket is ended both ways. What has
+ * been received can still be read, then comes the end of the stream. Keeps errno; returns IO_ERROR. */
+static enum io end_writing(struct stream *stream)
+{
+	int reason = errno;
+	buffer_free(&stream->out);
+	if (stream->fd >= 0) {
+		if (!stream->connecting)
+			watch(stream, 0);
+		shutdown(stream->fd, SHUT_RDWR);
+	}
+	errno = reason;
+	return IO_ERROR;
+}
+
+/* Put all but the first @skip bytes of the pieces into the out-queue, and wait until the socket takes more. */
+static enum io keep(struct stream *stream, const struct iovec *pieces, int count, size_t skip, size_t cap)
+{
+	size_t total = 0;
+	for (int i = 0; i < count; i++)
+		total += pieces[i].iov_len;
+	uint8_t *room = buffer_reserve(&stream->out, total - skip, cap);
+	if (!room) {
+		errno = ENOBUFS;
+		return end_writing(stream);
+	}
+	for (int i = 0; i < count; i++) {
+		size_t passed = skip < pieces[i].iov_len ? skip : pieces[i].iov_len;
+		size_t size = pieces[i].iov_len - passed;
+		skip -= passed;
+		if (size == 0)
+			continue;
+		memcpy(room, (const uint8_t *)pieces[i].iov_base + passed, size);
+		room += size;
+	}
+	buffer_commit(stream->out, total - skip);
+	if (!stream->connecting)
+		watch(stream, LOOP_WRITE);
+	return IO_AGAIN;
+}
+
+/* Several pieces, or such as come behind what was queued: one system call for all of it. */
+static enum io write_pieces(struct stream *stream, const struct iovec *pieces, int count, size_t cap)
+{
+	struct iovec all[STREAM_PIECES_MAX + 1];
+	size_t queued = buffer_length(stream->out), total = 0;
+	int used = 0;
+	assert(count <= STREAM_PIECES_MAX);
+	if (is_waiting(stream))
+		return keep(stream, pieces, count, 0, cap);
+	if (queued) {
+		all[used++] = (struct iovec){.iov_base = (void *)(uintptr_t)buffer_bytes(stream->out), .iov_len = queued};
+		total = queued;
+	}
+	for (int i = 0; i < count; i++) {
+		all[used++] = pieces[i];
+		total += pieces[i].iov_len;
+	}
+	if (total == 0)
+		return IO_DONE;
+	ssize_t result = send_pieces(stream->fd, all, used);
+	if (result < 0 && errno != EAGAIN)
+		return end_writing(stream);
+	size_t sent = result < 0 ? 0 : (size_t)result;
+	size_t of_queue = sent < queued ? sent : queued;
+	buffer_consume(&stream->out, of_queue);
+	if (sent == total)
+		return IO_DONE;
+	return keep(stream, pieces, count, sent - of_queue, cap);
+}
+
+enum io stream_write(struct stream *stream, const struct iovec *pieces, int count, size_t cap)
+{
+	if (count != 1 || stream->out || stream->connecting)
+		return write_pieces(stream, pieces, count, cap);
+	ssize_t sent = send_bytes(stream->fd, pieces->iov_base, pieces->iov_len);
+	if (sent == (ssize_t)pieces->iov_len)
+		return IO_DONE;
+	if (sent < 0 && errno != EAGAIN)
+		return end_writing(stream);
+	return keep(stream, pieces, 1, sent < 0 ? 0 : (size_t)sent, cap);
+}
+
+bool stream_queue(struct stream *stream, const void *bytes, size_t size, size_t cap)
+{
+	return stream->fd >= 0 && buffer_append(&stream->out, bytes, size, cap);
+}
+
+static enum io send_queue(struct stream *stream)
+{
+	ssize_t sent = send_bytes(stream->fd, buffer_bytes(stream->out), buffer_length(stream->out));
+	if (sent < 0 && errno != EAGAIN)
+		return end_writing(stream);
+	if (sent > 0)
+		buffer_consume(&stream->out, (size_t)sent);
+	watch(stream, stream->out ? LOOP_WRITE : 0);
+	return stream->out ? IO_AGAIN : IO_DONE;
+}
+
+enum io stream_flush(struct stream *stream)
+{
+	if (!stream->out)
+		return IO_DONE;
+	if (is_waiting(stream))
+		return IO_AGAIN;
+	return send_queue(stream);
+}
+
+enum io stream_read(struct stream *stream, void *bytes, size_t size, size_t *got)
+{
+	ssize_t received;
+	assert(size > 0);
+	do
+		received = recv(stream->fd, bytes, size, 0);
+	while (received < 0 && errno == EINTR);
+	*got = received > 0 ? (size_t)received : 0;
+	if (received > 0)
+		return IO_DONE;
+	if (received == 0)
+		return IO_EOF;
+	return errno == EAGAIN ? IO_AGAIN : IO_ERROR;
+}
+
+/* --- events --- */
+
+static void end_connecting(struct stream *stream)
+{
+	int result = socket_connect_result(stream->fd);
+	stream->connecting = false;
+	if (result)
+		loop_io_set(&stream->watcher, stream->fd, 0); /* a dead socket is always ready */
+	else
+		watch(stream, stream->out ? LOOP_WRITE : 0);
+	stream->events->connected(stream, result);
 }
 
 static void writable(struct stream *stream)
 {
-	if (stream->connecting) {
-		int error_number = socket_connect_result(stream->fd);
-		stream->connecting = false;
-		watch(stream);
-		stream->events->connected(stream, error_number);
+	if (!stream->out) {
+		watch(stream, 0);
 		return;
 	}
-	enum io io = stream_flush(stream);
-	if (io == IO_DONE && stream->events->drained)
+	/* An error is not told here: the queue is gone, so whoever waits for it goes on, and learns it from the next read
+	 * or write. */
+	if (send_queue(stream) != IO_AGAIN)
 		stream->events->drained(stream);
-	else if (io == IO_ERROR && stream->paused && stream->fd >= 0)
-		/* Nobody would read the error while reading is paused: say that it is readable. */
-		stream->events->readable(stream);
 }
 
 static void ready(struct loop_io *watcher, int events)
 {
-	struct stream *stream = container_of(watcher, struct stream, watcher);
-	if (LIKELY(events == LOOP_READ && !stream->connecting)) {
-		if (!stream->paused)
-			stream->events->readable(stream);
+	struct stream *stream = (struct stream *)watcher;
+	if (stream->connecting) {
+		end_connecting(stream);
 		return;
 	}
 	if (events & LOOP_WRITE)
 		writable(stream);
+	/* The owner may have closed, paused or even opened it again. */
 	if ((events & LOOP_READ) && stream->fd >= 0 && !stream->paused && !stream->connecting)
 		stream->events->readable(stream);
 }
 
+/* --- life --- */
+
 static void begin(struct stream *stream, int fd, const struct stream_events *events, bool connecting)
 {
-	stream->fd = fd;
-	stream->events = events;
-	stream->paused = false;
-	stream->connecting = connecting;
-	stream->out = NULL;
+	*stream = (struct stream){.fd = fd, .connecting = connecting, .events = events};
 	loop_io_init(&stream->watcher, ready);
-	watch(stream);
+	loop_io_set(&stream->watcher, fd, connecting ? LOOP_WRITE : LOOP_READ);
 }
 
 void stream_open(struct stream *stream, int fd, const struct stream_events *events)
@@ -79,130 +230,22 @@ void stream_close(struct stream *stream)
 	buffer_free(&stream->out);
 }
 
-enum io stream_read(struct stream *stream, void *bytes, size_t size, size_t *got)
-{
-	ssize_t n = recv(stream->fd, bytes, size, 0);
-	if (LIKELY(n > 0)) {
-		*got = (size_t)n;
-		return IO_DONE;
-	}
-	if (n == 0)
-		return IO_EOF;
-	return errno == EAGAIN || errno == EINTR ? IO_AGAIN : IO_ERROR;
-}
-
-/* What one call of the kernel took; -1: an error, with errno. */
-static ssize_t send_pieces(struct stream *stream, const struct iovec *pieces, int count)
-{
-	struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)pieces, .msg_iovlen = (size_t)count};
-	ssize_t n;
-	do
-		n = count == 1 ? send(stream->fd, pieces->iov_base, pieces->iov_len, MSG_NOSIGNAL)
-			       : sendmsg(stream->fd, &message, MSG_NOSIGNAL);
-	while (n < 0 && errno == EINTR);
-	return n < 0 && errno == EAGAIN ? 0 : n;
-}
-
-/* Queue what is left of the pieces behind the first @sent bytes. */
-static bool keep(struct stream *stream, const struct iovec *pieces, int count, size_t sent, size_t cap)
-{
-	for (int i = 0; i < count; i++) {
-		size_t size = pieces[i].iov_len;
-		if (sent >= size) {
-			sent -= size;
-			continue;
-		}
-		if (!buffer_append(&stream->out, (const uint8_t *)pieces[i].iov_base + sent, size - sent, cap)) {
-			errno = ENOBUFS;
-			return false;
-		}
-		sent = 0;
-	}
-	return true;
-}
-
-static enum io write_behind_queue(struct stream *stream, const struct iovec *pieces, int count, size_t cap)
-{
-	struct iovec all[32];
-	size_t queued = buffer_length(stream->out);
-	bool waits = loop_io_events(&stream->watcher) & LOOP_WRITE;
-	if (waits || count >= 32 || stream->connecting) {
-		if (!keep(stream, pieces, count, 0, cap))
-			return IO_ERROR;
-		return waits || stream->connecting ? IO_AGAIN : stream_flush(stream);
-	}
-	all[0] = (struct iovec){.iov_base = stream->out->data + stream->out->start, .iov_len = queued};
-	for (int i = 0; i < count; i++)
-		all[i + 1] = pieces[i];
-	ssize_t n = send_pieces(stream, all, count + 1);
-	if (n < 0)
-		return IO_ERROR;
-	size_t sent = (size_t)n;
-	if (sent < queued) {
-		buffer_consume(&stream->out, sent);
-		sent = 0;
-	} else {
-		buffer_free(&stream->out);
-		sent -= queued;
-	}
-	if (!keep(stream, pieces, count, sent, cap))
-		return IO_ERROR;
-	watch(stream);
-	return stream->out ? IO_AGAIN : IO_DONE;
-}
-
-enum io stream_write(struct stream *stream, const struct iovec *pieces, int count, size_t cap)
-{
-	if (stream->out)
-		return write_behind_queue(stream, pieces, count, cap);
-	ssize_t n = send_pieces(stream, pieces, count);
-	if (LIKELY(n == (ssize_t)pieces->iov_len && count == 1))
-		return IO_DONE;
-	if (n < 0 || !keep(stream, pieces, count, (size_t)n, cap))
-		return IO_ERROR;
-	if (!stream->out)
-		return IO_DONE;
-	watch(stream);
-	return IO_AGAIN;
-}
-
-bool stream_queue(struct stream *stream, const void *bytes, size_t size, size_t cap)
-{
-	return buffer_append(&stream->out, bytes, size, cap);
-}
-
-enum io stream_flush(struct stream *stream)
-{
-	while (stream->out) {
-		struct iovec piece = {.iov_base = stream->out->data + stream->out->start,
-				      .iov_len = buffer_length(stream->out)};
-		ssize_t n = send_pieces(stream, &piece, 1);
-		if (n < 0)
-			return IO_ERROR;
-		if (n == 0) {
-			watch(stream);
-			return IO_AGAIN;
-		}
-		buffer_consume(&stream->out, (size_t)n);
-	}
-	watch(stream);
-	return IO_DONE;
-}
-
 void stream_pause(struct stream *stream)
 {
-	if (stream->fd < 0 || stream->paused)
+	if (stream->paused)
 		return;
 	stream->paused = true;
-	watch(stream);
+	if (stream->fd >= 0 && !stream->connecting)
+		watch(stream, loop_io_events(&stream->watcher) & LOOP_WRITE);
 }
 
 void stream_resume(struct stream *stream)
 {
-	if (stream->fd < 0 || !stream->paused)
+	if (!stream->paused)
 		return;
 	stream->paused = false;
-	watch(stream);
+	if (stream->fd >= 0 && !stream->connecting)
+		watch(stream, loop_io_events(&stream->watcher) & LOOP_WRITE);
 }
 
 void stream_shutdown(struct stream *stream)

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: ISC */
+/* server_connect: a server's way from nothing to its first ReadyForQuery, and the connections that carry a CancelRequest. */
+#ifndef PGWEIR_CONN_SERVER_CONNECT_H
+#define PGWEIR_CONN_SERVER_CONNECT_H
+
+#include "conn/server.h"
+
+/* Connect and log in a server for @pool: what pool_ops.launch does. */
+void server_launch(struct pool *pool);
+/* Carry a CancelRequest to where @target lives, for @asker. Counts as SERVER_PLACE_CANCELING. */
+void server_launch_cancel(struct server *target, struct client *asker);
+
+/* Its socket is connected, or is not (an errno). */
+void server_connected(struct stream *stream, int error_number);
+/* Bytes before the first ReadyForQuery. */
+void server_login_input(struct server *server, const uint8_t *bytes, size_t size);
+/* It cannot be used. The pool is told first, so that it waits before it tries again. @refused: by the server's own word. */
+void server_fail_login(struct server *server, enum close_reason reason, bool refused, const struct error *error);
+
+#endif

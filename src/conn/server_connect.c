@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: ISC */
+#include "config.h"
+#include "conn/server_connect.h"
+#include <stdio.h>
+#include <string.h>
+#include "server_priv.h"
+#include "config/snapshot.h"
+#include "conn/server_login.h"
+#include "core/log.h"
+#include "core/memory.h"
+#include "net/socket.h"
+#include "proto/startup.h"
+
+/* The server could not be used for a first time: the pool is told why before the connection goes, so that it waits before
+ * it tries again. */
+void server_fail_login(struct server *server, enum close_reason reason, bool refused, const struct error *error)
+{
+	struct pool *pool = server->member.pool;
+	if (server->state != SERVER_CANCELING) {
+		log_warning(server_subject(server), refused ? "server login failed: %s" : "cannot use the server: %s",
+			    error->message);
+		host_failed(&pool->database->hosts, server->host);
+		pool_login_failed(pool, refused, error);
+	}
+	server_close(server, reason, NULL);
+}
+
+/* ---- connecting ---- */
+
+static struct socket_options tuning(void)
+{
+	const struct settings *s = settings_current();
+	return (struct socket_options){
+		.keepalive = s->tcp_keepalive,
+		.keepalive_idle = s->tcp_keepidle,
+		.keepalive_interval = s->tcp_keepintvl,
+		.keepalive_count = s->tcp_keepcnt,
+		.user_timeout = s->tcp_user_timeout,
+		.buffer_size = s->tcp_socket_buffer,
+	};
+}
+
+static bool connect_to(struct server *server, struct error *error)
+{
+	struct socket_options options = tuning();
+	bool in_progress;
+	int fd = socket_connect((const struct sockaddr *)&server->sockaddr, server->sockaddr_size, &options, &in_progress,
+				error);
+	if (fd < 0)
+		return false;
+	/* A Unix socket connects at once; it is told by the same event, a turn later at most. */
+	stream_open_connecting(&server->endpoint.stream, fd, server_stream_events());
+	return true;
+}
+
+/* Try the addresses of the host one after the other. */
+static void connect_next(struct server *server, const struct error *why)
+{
+	struct error error = *why;
+	while (server->address_next < server->address_count) {
+		const struct address *address = &server->addresses[server->address_next++];
+		server->endpoint.remote = *address;
+		address_to_sockaddr(address, &server->sockaddr, &server->sockaddr_size);
+		if (connect_to(server, &error))
+			return;
+	}
+	server_fail_login(server, CLOSE_CONNECT_FAILED, false, &error);
+}
+
+static void resolved(struct resolver_query *query, const struct address *addresses, unsigned count,
+		     const struct error *error)
+{
+	struct server *server = container_of(query, struct server, lookup);
+	struct error why;
+	if (count == 0) {
+		server_fail_login(server, CLOSE_DNS_FAILED, false, error);
+		return;
+	}
+	/* All addresses are used in turn: each connection begins with another one. */
+	server->addresses = memory_alloc(count * sizeof *addresses);
+	for (unsigned i = 0; i < count; i++) {
+		server->addresses[i] = addresses[(i + server->endpoint.id) % count];
+		server->addresses[i].port = (uint16_t)server->member.pool->database->port;
+	}
+	server->address_count = count > UINT16_MAX ? UINT16_MAX : (uint16_t)count;
+	error_set(&why, SQLSTATE_CONNECTION_FAILURE, "no address of \"%s\" could be reached", server->host);
+	connect_next(server, &why);
+}
+
+static void connect_unix(struct server *server)
+{
+	char path[512];
+	struct error error;
+	uint16_t port = (uint16_t)server->member.pool->database->port;
+	snprintf(path, sizeof path, "%s/.s.PGSQL.%u", server->host, port);
+	server->endpoint.remote = (struct address){.family = AF_UNIX, .port = port};
+	if (!address_unix_sockaddr(path, (struct sockaddr_un *)&server->sockaddr, &server->sockaddr_size))
+		error_set(&error, SQLSTATE_CONNECTION_FAILURE, "the path of the Unix socket is too long: \"%s\"", path);
+	else if (connect_to(server, &error))
+		return;
+	server_fail_login(server, CLOSE_CONNECT_FAILED, false, &error);
+}
+
+void server_launch(struct pool *pool)
+{
+	const struct settings *settings = settings_current();
+	struct server *server = server_new(pool);
+	struct address address;
+	server->lookup.callback = resolved;
+	server->host = memory_strdup(host_next(&pool->database->hosts));
+	server_arm(server);
+	if (host_is_unix(server->host)) {
+		connect_unix(server);
+	} else if (settings->server_tls_sslmode >= TLS_REQUIRE) {
+		/* Never in the clear where TLS was demanded. */
+		struct error error;
+		error_set(&error, SQLSTATE_FEATURE_NOT_SUPPORTED,
+			  "server_tls_sslmode demands TLS towards servers, which is not implemented yet");
+		server_fail_login(server, CLOSE_SERVER_REFUSED_TLS, false, &error);
+	} else if (address_parse(server->host, (uint16_t)pool->database->port, &address)) {
+		resolved(&server->lookup, &address, 1, NULL);
+	} else {
+		resolver_lookup(&server->lookup, server->host);
+	}
+}
+
+void server_launch_cancel(struct server *target, struct client *asker)
+{
+	struct server *server = server_new(target->member.pool);
+	struct error error;
+	server->host = memory_strdup(target->host);
+	server->sockaddr = target->sockaddr;
+	server->sockaddr_size = target->sockaddr_size;
+	server->endpoint.remote = target->endpoint.remote;
+	server->cancel_target = target;
+	server->cancel_client = asker;
+	target->cancels++;
+	server->state = SERVER_CANCELING;
+	pool_server_move(&server->member, SERVER_PLACE_CANCELING);
+	server_arm(server);
+	if (!connect_to(server, &error))
+		server_close(server, CLOSE_CONNECT_FAILED, NULL);
+}
+
+/* ---- logging in ---- */
+
+static void begin_login(struct server *server)
+{
+	const struct database *database = server->member.pool->database;
+	const char *const wishes[][2] = {
+		{"client_encoding", database->client_encoding},
+		{"DateStyle", database->datestyle},
+		{"TimeZone", database->timezone},
+		{"application_name", database->application_name},
+	};
+	const char *pairs[2 * (2 + sizeof wishes / sizeof *wishes) + 1];
+	const char *user = server->member.pool->user->name;
+	int n = 0;
+	const struct secret *secret = userlist_find(snapshot_current()->userlist, user);
+	const char *password = database->user && database->password ? database->password : secret ? secret->text : NULL;
+	struct buffer *out = NULL;
+	pairs[n++] = "user";
+	pairs[n++] = user;
+	pairs[n++] = "database";
+	pairs[n++] = database->dbname;
+	for (size_t i = 0; i < sizeof wishes / sizeof *wishes; i++)
+		if (wishes[i][1]) {
+			pairs[n++] = wishes[i][0];
+			pairs[n++] = wishes[i][1];
+		}
+	pairs[n] = NULL;
+	server->login = server_login_new(user, password);
+	if (!server_set_state(server, SERVER_LOGIN))
+		return;
+	if (settings_current()->log_connections)
+		log_info(server_subject(server), "new connection to server");
+	if (server_login_start(server->login, pairs, &out))
+		stream_write_bytes(&server->endpoint.stream, buffer_bytes(out), buffer_length(out), ENDPOINT_QUEUE_MAX);
+	buffer_free(&out);
+}
+
+static void send_cancel(struct server *server)
+{
+	struct server *target = server->cancel_target;
+	struct buffer *out = NULL;
+	/* Its query may have ended while we connected: then it must not be sent. */
+	if (!target || target->state != SERVER_ACTIVE || !target->key) {
+		server_close(server, CLOSE_NOT_WANTED, NULL);
+		return;
+	}
+	if (startup_put_cancel(&out, ENDPOINT_QUEUE_MAX, target->process_id, target->key, target->key_size))
+		stream_write_bytes(&server->endpoint.stream, buffer_bytes(out), buffer_length(out), ENDPOINT_QUEUE_MAX);
+	buffer_free(&out);
+}
+
+void server_connected(struct stream *stream, int error_number)
+{
+	struct server *server = server_of_stream(stream);
+	if (error_number) {
+		struct error error;
+		char text[ADDRESS_TEXT];
+		error_set(&error, SQLSTATE_CONNECTION_FAILURE, "connect to %s failed: %s",
+			  address_print(&server->endpoint.remote, text), strerror(error_number));
+		stream_close(stream);
+		if (server->state == SERVER_CANCELING)
+			server_close(server, CLOSE_CONNECT_FAILED, NULL);
+		else
+			connect_next(server, &error);
+		return;
+	}
+	if (server->state == SERVER_CANCELING)
+		send_cancel(server);
+	else
+		begin_login(server);
+}
+
+static void logged_in(struct server *server)
+{
+	struct server_login *login = server->login;
+	struct pool *pool = server->member.pool;
+	struct buffer *welcome = login->welcome;
+	login->welcome = NULL;
+	parameter_release(&server->parameters);
+	server->parameters = parameter_share(login->parameters);
+	parameter_prove(server->parameters);
+	server->process_id = login->process_id;
+	if (login->key_size) {
+		server->key = memory_dup(login->key, login->key_size);
+		server->key_size = login->key_size;
+	}
+	server_login_free(&server->login);
+	memory_free(&server->addresses);
+	server->status = 'I';
+	pool_login_succeeded(pool, welcome, parameter_share(server->parameters));
+	if (server->state == SERVER_CLOSING)
+		return;
+	if (pool->database->connect_query) {
+		if (!server_run(server, ERRAND_CONNECT, pool->database->connect_query))
+			server_close(server, CLOSE_SERVER_CRASHED, NULL);
+		return;
+	}
+	server_rest(server);
+}
+
+/* What arrives before the first ReadyForQuery: few messages, each seen whole. */
+void server_login_input(struct server *server, const uint8_t *bytes, size_t size)
+{
+	while (server->login) {
+		struct message message;
+		struct error error;
+		struct buffer *out = NULL;
+		enum frame frame = message_parse(bytes, size, MESSAGE_WHOLE_MAX, &message);
+		if (frame == FRAME_SHORT) {
+			endpoint_hold(&server->endpoint, bytes, size);
+			return;
+		}
+		enum server_login_step step = SERVER_LOGIN_BROKEN;
+		if (frame == FRAME_BAD)
+			error_set(&error, SQLSTATE_PROTOCOL_VIOLATION, "the server sent a message of a wrong length");
+		else
+			step = server_login_message(server->login, &message, &out, &error);
+		if (out)
+			stream_write_bytes(&server->endpoint.stream, buffer_bytes(out), buffer_length(out),
+					   ENDPOINT_QUEUE_MAX);
+		buffer_free(&out);
+		if (step == SERVER_LOGIN_REFUSED || step == SERVER_LOGIN_BROKEN) {
+			/* Starting up, shutting down, too many clients just now: as if it could not be reached. */
+			bool passes = !strcmp(error.sqlstate, sqlstate_code(SQLSTATE_CANNOT_CONNECT_NOW));
+			server_fail_login(server, CLOSE_LOGIN_FAILED, !passes, &error);
+			return;
+		}
+		bytes += message.size + MESSAGE_HEADER;
+		size -= message.size + MESSAGE_HEADER;
+		if (step == SERVER_LOGIN_DONE) {
+			if (size)
+				endpoint_hold(&server->endpoint, bytes, size);
+			logged_in(server);
+		}
+	}
+}

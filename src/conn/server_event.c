@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: ISC */
+#include "config.h"
+#include "conn/server_event.h"
+#include "server_priv.h"
+#include "config/snapshot.h"
+#include "conn/relay.h"
+#include "conn/server_connect.h"
+#include "core/log.h"
+#include "proto/response.h"
+
+static const struct server_partner_ops *partner;
+
+static bool broken(struct server *server, const char *what)
+{
+	server->is_broken = true;
+	log_warning(server_subject(server), "server broke the protocol: %s", what);
+	return false;
+}
+
+static void see_parameter(struct server *server, const uint8_t *body, uint32_t size)
+{
+	const char *name, *value;
+	if (!response_parse_parameter_status(body, size, &name, &value)) {
+		broken(server, "malformed ParameterStatus");
+		return;
+	}
+	name = parameter_tracked(name);
+	if (!name)
+		return;
+	parameter_put(&server->parameters, name, value);
+	if (server->endpoint.partner && server->errand != ERRAND_PARAMETERS)
+		partner->parameter(server_client(server), name, value);
+}
+
+static bool see_ready(struct server *server, const uint8_t *body, uint32_t size)
+{
+	bool known = size == 1 && (body[0] == 'I' || body[0] == 'T' || body[0] == 'E');
+	if (!known || !pipeline_received(&server->pipeline, MESSAGE_READY_FOR_QUERY))
+		return broken(server, "unexpected ReadyForQuery");
+	server->status = (char)body[0];
+	return true;
+}
+
+/* An answer to our own query: nobody else sees it. */
+static enum relay_action see_errand(struct server *server, uint8_t type, const uint8_t *body, uint32_t size,
+				    uint32_t available)
+{
+	if (type == MESSAGE_PARAMETER_STATUS) {
+		see_parameter(server, body, size);
+	} else if (type == MESSAGE_READY_FOR_QUERY) {
+		if (!see_ready(server, body, size))
+			return RELAY_STOP;
+		server->errand_done = true;
+		return RELAY_DROP_PAUSE;
+	} else {
+		if (type == MESSAGE_ERROR_RESPONSE) {
+			char severity[16];
+			struct error error;
+			response_parse_error(body, available, severity, &error);
+			server->errand_failed = true;
+			server->said_fatal = response_error_is_fatal(body, available);
+			log_warning(server_subject(server), "our own query failed: %s %s", error.sqlstate, error.message);
+		}
+		if (!pipeline_received(&server->pipeline, type) && !broken(server, "unexpected message"))
+			return RELAY_STOP;
+	}
+	return server->is_broken ? RELAY_STOP : RELAY_DROP;
+}
+
+/* Between requests a server may only say what is asynchronous. */
+static bool is_asynchronous(uint8_t type)
+{
+	return type == MESSAGE_NOTICE_RESPONSE || type == MESSAGE_PARAMETER_STATUS ||
+	       type == MESSAGE_NOTIFICATION_RESPONSE || type == MESSAGE_ERROR_RESPONSE;
+}
+
+static enum relay_action see(struct endpoint *from, uint8_t type, const uint8_t *body, uint32_t size, uint32_t available)
+{
+	struct server *server = server_of(from);
+	if (server->errand)
+		return see_errand(server, type, body, size, available);
+	switch (type) {
+	case MESSAGE_READY_FOR_QUERY:
+		if (!see_ready(server, body, size))
+			return RELAY_STOP;
+		partner->ready(server_client(server), server->status);
+		return pipeline_is_idle(&server->pipeline) ? RELAY_FORWARD_PAUSE : RELAY_FORWARD;
+	case MESSAGE_PARAMETER_STATUS:
+		see_parameter(server, body, size);
+		break;
+	case MESSAGE_ERROR_RESPONSE:
+		server->said_fatal = response_error_is_fatal(body, available);
+		pipeline_received(&server->pipeline, type);
+		break;
+	default:
+		if (!pipeline_received(&server->pipeline, type))
+			broken(server, "unexpected message");
+	}
+	return server->is_broken ? RELAY_STOP : RELAY_FORWARD;
+}
+
+static enum relay_action see_unasked(struct endpoint *from, uint8_t type, const uint8_t *body, uint32_t size,
+				     uint32_t available)
+{
+	struct server *server = server_of(from);
+	if (server->errand)
+		return see_errand(server, type, body, size, available);
+	if (!is_asynchronous(type)) {
+		broken(server, "message without a request");
+		return RELAY_STOP;
+	}
+	if (type == MESSAGE_PARAMETER_STATUS)
+		see_parameter(server, body, size);
+	if (type == MESSAGE_ERROR_RESPONSE) {
+		char severity[16];
+		struct error error;
+		response_parse_error(body, available, severity, &error);
+		server->said_fatal = response_error_is_fatal(body, available);
+		if (!from->partner)
+			log_info(server_subject(server), "server said: %s %s", severity, error.message);
+	}
+	return from->partner ? RELAY_FORWARD : RELAY_DROP;
+}
+
+/* In the answer to a simple Query what it consists of does not matter, only its end. */
+static enum relay_action see_simple(struct endpoint *from, uint8_t type, const uint8_t *body, uint32_t size,
+				    uint32_t available)
+{
+	struct server *server = server_of(from);
+	if (LIKELY(type == MESSAGE_READY_FOR_QUERY)) {
+		if (!see_ready(server, body, size))
+			return RELAY_STOP;
+		partner->ready(server_client(server), server->status);
+		return pipeline_front(&server->pipeline) == MESSAGE_QUERY ? RELAY_FORWARD : RELAY_FORWARD_PAUSE;
+	}
+	return see(from, type, body, size, available);
+}
+
+/* How what comes next is to be looked at. */
+static uint8_t care_for_simple[256], care_for_all[256];
+static const struct relay serving = {.care = message_backend_care, .see = see};
+static const struct relay serving_simple = {.care = care_for_simple, .see = see_simple};
+static const struct relay unasked = {.care = care_for_all, .see = see_unasked};
+
+static const struct relay *eyes(const struct server *server)
+{
+	uint8_t front = pipeline_front(&server->pipeline);
+	if (server->errand || !server->endpoint.partner)
+		return &unasked;
+	if (LIKELY(front == MESSAGE_QUERY))
+		return &serving_simple;
+	return front == 0 && server->status == 'I' && pipeline_is_idle(&server->pipeline) ? &unasked : &serving;
+}
+
+static void input(struct server *server, const uint8_t *bytes, size_t size)
+{
+	struct endpoint *endpoint = &server->endpoint;
+	uint32_t maximum = (uint32_t)settings_current()->max_packet_size;
+	struct relay_batch batch;
+	enum relay_end end;
+	server->is_reading = true;
+	server->let_go = false;
+	do {
+		end = relay_walk(eyes(server), endpoint, bytes, size, maximum, &batch);
+		bytes = batch.rest;
+		size = batch.rest_size;
+		if (batch.size && endpoint->partner)
+			partner->deliver(server_client(server), batch.pieces, batch.count, batch.size);
+		if (server->state == SERVER_CLOSING)
+			return;
+		if (server->errand_done && server->errand == ERRAND_PARAMETERS) {
+			bool well = !server->errand_failed;
+			server->errand = ERRAND_NONE;
+			server->errand_done = false;
+			if (!well) {
+				struct error error;
+				close_reason_error(CLOSE_PARAMETER_INVALID, &error);
+				server_close(server, CLOSE_PARAMETER_FAILED, &error);
+			} else if (endpoint->partner) {
+				partner->prepared(server_client(server));
+			}
+			if (server->state == SERVER_CLOSING)
+				return;
+		}
+	} while (end == RELAY_PAUSED && size > 0);
+	server->is_reading = false;
+	if (end > RELAY_PAUSED) {
+		if (!server->is_broken)
+			broken(server, end == RELAY_BAD_TYPE ? "unknown type of message" : "message of a wrong length");
+		server_close(server, endpoint->partner || server->errand ? CLOSE_SERVER_PROTOCOL : CLOSE_IDLE_DIRTY, NULL);
+		return;
+	}
+	if (!endpoint_hold(endpoint, bytes, size)) {
+		server_close(server, CLOSE_OUT_OF_MEMORY, NULL);
+		return;
+	}
+	if (endpoint->partner) {
+		partner->settle(server_client(server));
+	} else if (server->let_go) {
+		server_let_go(server, CLOSE_IDLE_DIRTY);
+	} else if (server->errand_done && !endpoint->held && !endpoint->body_left) {
+		server_errand_ended(server);
+	}
+}
+
+static void lost(struct server *server)
+{
+	struct error error;
+	if (server->state == SERVER_CANCELING) {
+		server_close(server, CLOSE_CANCEL_SENT, NULL);
+	} else if (server->login) {
+		error_set(&error, SQLSTATE_CONNECTION_FAILURE, "the server closed the connection during login");
+		server_fail_login(server, CLOSE_LOGIN_FAILED, false, &error);
+	} else {
+		server_close(server, CLOSE_SERVER_CRASHED, NULL);
+	}
+}
+
+static void readable(struct stream *stream)
+{
+	struct server *server = server_of_stream(stream);
+	uint8_t *bytes;
+	size_t size, fresh;
+	switch (endpoint_receive(&server->endpoint, &bytes, &size, &fresh)) {
+	case IO_DONE:
+		break;
+	case IO_AGAIN:
+		return;
+	default:
+		lost(server);
+		return;
+	}
+	if (LIKELY(server->state >= SERVER_IDLE && server->state < SERVER_CANCELING) || server->errand) {
+		input(server, bytes, size);
+	} else if (server->state == SERVER_LOGIN) {
+		server_login_input(server, bytes, size);
+	} /* a cancel's connection has nothing to say */
+}
+
+static void drained(struct stream *stream)
+{
+	struct server *server = server_of_stream(stream);
+	if (server->endpoint.partner)
+		partner->writable(server_client(server));
+}
+
+static const struct stream_events events = {
+	.readable = readable,
+	.drained = drained,
+	.connected = server_connected,
+};
+
+static void due(struct loop_timer *timer)
+{
+	struct server *server = server_of(container_of(timer, struct endpoint, timer));
+	struct error error;
+	switch (server_deadline(server)) {
+	case DEADLINE_CONNECT:
+		error_set(&error, SQLSTATE_CONNECTION_FAILURE, "connecting took longer than server_connect_timeout");
+		server_fail_login(server, CLOSE_CONNECT_TIMEOUT, false, &error);
+		break;
+	case DEADLINE_REST:
+		pool_idle_check(&server->member);
+		if (server->state == SERVER_CLOSING)
+			break;
+		if (server->state == SERVER_IDLE && server->member.place == SERVER_PLACE_USED)
+			server_set_state(server, SERVER_USED);
+		else
+			server_arm(server);
+		break;
+	case DEADLINE_TEST:
+		server_close(server, server->errand == ERRAND_RESET ? CLOSE_RESET_FAILED : CLOSE_CHECK_FAILED, NULL);
+		break;
+	case DEADLINE_NONE:
+		break;
+	}
+}
+
+void server_event_open(const struct server_partner_ops *ops)
+{
+	partner = ops;
+	server_set_ops(ops, &events, due);
+	for (int type = 0; type < 256; type++) {
+		uint8_t care = message_backend_care[type];
+		bool matters = type != MESSAGE_ROW_DESCRIPTION && type != MESSAGE_COMMAND_COMPLETE &&
+			       type != MESSAGE_EMPTY_QUERY_RESPONSE;
+		care_for_simple[type] = matters ? care : MESSAGE_PASS;
+		care_for_all[type] = care == MESSAGE_PASS ? MESSAGE_SEE_TYPE : care;
+	}
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: ISC */
+/* server_priv: what the rooms of a server (server, server_connect, server_event) share. */
+#ifndef PGWEIR_SRC_CONN_SERVER_PRIV_H
+#define PGWEIR_SRC_CONN_SERVER_PRIV_H
+
+#include <assert.h>
+#include "conn/server.h"
+
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+
+enum { SERVER_MAGIC = 0x73727672 };
+
+/* Which limit of time runs in a state. */
+enum server_deadline { DEADLINE_NONE, DEADLINE_CONNECT, DEADLINE_REST, DEADLINE_TEST };
+
+static inline struct server *server_of(struct endpoint *endpoint)
+{
+	struct server *server = container_of(endpoint, struct server, endpoint);
+	assert(server->endpoint.magic == SERVER_MAGIC);
+	return server;
+}
+
+static inline struct server *server_of_stream(struct stream *stream)
+{
+	return server_of(container_of(stream, struct endpoint, stream));
+}
+
+/* A connection to be, counted in @pool. */
+struct server *server_new(struct pool *pool);
+enum server_deadline server_deadline(const struct server *server);
+/* Set the deadline of its state anew. */
+void server_arm(struct server *server);
+/* Give it back: to a waiting client, or to rest. */
+void server_rest(struct server *server);
+/* Send a query of our own. */
+bool server_run(struct server *server, enum server_errand errand, const char *sql);
+/* Its answer is complete. */
+void server_errand_ended(struct server *server);
+
+/* What server_event.c fills in. */
+void server_set_ops(const struct server_partner_ops *ops, const struct stream_events *events,
+		    void (*due)(struct loop_timer *));
+const struct stream_events *server_stream_events(void);
+
+#endif
