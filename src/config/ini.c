@@ -350,7 +350,7 @@ static bool take_pair(struct pairs *pairs, char **key, char **value, struct erro
 bool ini_parse_pairs(const char *text, ini_pair_fn *each, void *context, struct error *error)
 {
 	size_t size = strlen(text) + 1;
-	char *copy = memory_dup(text, size), *key, *value;
+	char *copy = memory_dup(text, size), *key = NULL, *value = NULL;
 	struct pairs pairs = {.at = copy};
 	bool ok = true;
 	while (ok && *(pairs.at = skip_blanks(pairs.at))) {

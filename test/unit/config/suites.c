@@ -1,0 +1,6 @@
+/* SPDX-License-Identifier: ISC */
+#include "config.h"
+#include "suites.h"
+#include <stddef.h>
+
+suite_fn *const SUITES[] = {suite_ini, suite_settings, suite_section, suite_snapshot, NULL};
