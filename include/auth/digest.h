@@ -24,4 +24,7 @@ void digest_base64_encode(const void *bytes, size_t size, char *text);
 bool digest_base64_decode(const char *text, size_t length, uint8_t *bytes, size_t size,
 			  size_t *decoded);
 
+/* "OpenSSL 3.0.17 1 Jul 2025", the one that runs. */
+const char *digest_describe(void);
+
 #endif

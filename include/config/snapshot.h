@@ -36,7 +36,7 @@ static inline const struct settings *settings_current(void)
 	return &snapshot_current()->settings;
 }
 /* Put @taken in force and free the one before. Settings that need a restart keep their old values: a WARNING names each
- * that the new file changed. */
+ * that the new file changed. NULL: none any more (at exit). */
 void snapshot_install(struct snapshot *taken);
 /* Console SET: change one reloadable setting of the snapshot in force. */
 bool snapshot_set(enum setting_index index, const char *text, struct error *error);

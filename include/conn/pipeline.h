@@ -39,6 +39,16 @@ static inline bool pipeline_is_full(const struct pipeline *pipeline)
 /* A message of this type came from the server; false: the server may not send that now. Types that mean nothing here
  * (rows, notices) need not be told. */
 bool pipeline_received(struct pipeline *pipeline, uint8_t type);
+/* ReadyForQuery came: the same, quick for the usual end of the usual request. */
+static inline bool pipeline_ready(struct pipeline *pipeline, uint8_t type)
+{
+	if (pipeline->length != 1 || pipeline->entries || pipeline->entries_inline[pipeline->first] != 'Q')
+		return pipeline_received(pipeline, type);
+	pipeline->length = 0;
+	pipeline->first = 0;
+	pipeline->copy_in = pipeline->unsynced = false;
+	return true;
+}
 /* What the server is answering: the oldest entry, 0: nothing. */
 static inline uint8_t pipeline_front(const struct pipeline *pipeline)
 {

@@ -29,9 +29,9 @@ typedef void listener_accept_fn(int fd, const struct address *remote, const stru
 
 /* Open all that the options name, log "listening on ..." each, and begin to accept. All or nothing: false leaves nothing
  * open. A Unix socket that another process serves is an error ("unix socket is in use, cannot continue"), a dead one is
- * replaced; so is a TCP port in use (says address and port, and what to do). */
+ * replaced; so is a TCP port in use (says address and port, and what to do), and options that name nothing at all. */
 bool listener_open(const struct listener_options *options, listener_accept_fn *accept, struct error *error);
-/* Adopt a socket that is listening already (systemd). False: not a listening stream socket. */
+/* Adopt a socket that is listening already (systemd). False: not a listening stream socket; @fd stays the caller's. */
 bool listener_adopt(int fd, const struct socket_options *options, listener_accept_fn *accept, struct error *error);
 /* New tuning for connections accepted from now on (reload). */
 void listener_retune(const struct socket_options *options);

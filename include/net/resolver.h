@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /* resolver: host names to addresses through c-ares, never blocking, with a cache: positive answers live ttl_max, failed
- * ones nxdomain_ttl. Concurrent lookups of a name share one query. All A and AAAA addresses are kept; the answer's
- * order is the resolver's. (Zone checks are a later addition to this room.) */
+ * ones nxdomain_ttl. When the name servers do not answer, the addresses that were known stay in use. Concurrent lookups
+ * of a name share one query. All A and AAAA addresses are kept; the answer's order is the resolver's. (Zone checks are a
+ * later addition to this room.) */
 #ifndef PGWEIR_NET_RESOLVER_H
 #define PGWEIR_NET_RESOLVER_H
 
@@ -13,8 +14,8 @@
 
 struct resolver_options {
 	usec_t ttl_max, nxdomain_ttl;
-	const char *resolv_conf; /* "": the system's */
-	const char *servers;     /* "ADDRESS:PORT,...", for tests; NULL: those of resolv_conf */
+	const char *resolv_conf; /* "" or NULL: the system's */
+	const char *servers;     /* for tests: comma list of address:port instead of the name servers in resolv_conf; NULL */
 };
 
 /* A wish for an answer; embed it. */

@@ -31,5 +31,7 @@ int socket_connect_result(int fd);
 /* The far end, with pid and uid for Unix sockets; near end likewise (a Unix socket's own port must be set by the caller). */
 bool socket_remote(int fd, struct address *address);
 bool socket_local(int fd, struct address *address);
+/* Fill in pid and uid of the process at the far end of a connected Unix socket. */
+bool socket_peer_process(int fd, struct address *address);
 
 #endif

@@ -18,11 +18,12 @@ struct error;
 struct stream;
 
 enum io { IO_DONE, IO_AGAIN, IO_EOF, IO_ERROR };
+enum { STREAM_PIECES_MAX = 64 }; /* of one write */
 
 /* What the owner of a stream is told; one static table per kind of connection. */
 struct stream_events {
 	void (*readable)(struct stream *stream);
-	void (*drained)(struct stream *stream);   /* the out-queue is empty again */
+	void (*drained)(struct stream *stream);   /* the out-queue is empty again, or lost: the next call tells */
 	void (*connected)(struct stream *stream, int error_number); /* the end of stream_connecting(); 0: well */
 };
 
@@ -46,7 +47,8 @@ void stream_close(struct stream *stream);
 enum io stream_read(struct stream *stream, void *bytes, size_t size, size_t *got);
 
 /* Write @count pieces in one call. What the socket does not take is queued: IO_AGAIN (events->drained follows); the
- * queue may then hold at most @cap bytes, or IO_ERROR. IO_DONE: all is with the kernel. After IO_ERROR errno tells. */
+ * queue may then hold at most @cap bytes, or IO_ERROR. IO_DONE: all is with the kernel. After IO_ERROR errno tells
+ * (ENOBUFS: the cap), the queue is dropped and nothing more can be written; what was received can still be read. */
 enum io stream_write(struct stream *stream, const struct iovec *pieces, int count, size_t cap);
 static inline enum io stream_write_bytes(struct stream *stream, const void *bytes, size_t size, size_t cap)
 {

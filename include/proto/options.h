@@ -14,6 +14,6 @@ typedef bool options_fn(void *context, const char *name, const char *value, stru
 
 /* Walk @text. False: malformed (error filled with the contract's text "unsupported options startup
  * parameter: only '-c config=val' and '--config=val' are allowed"), or @each said so. */
-bool options_parse(const char *text, options_fn *each, void *context, struct error *error);
+bool options_walk(const char *text, options_fn *each, void *context, struct error *error);
 
 #endif

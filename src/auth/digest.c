@@ -113,3 +113,8 @@ bool digest_base64_decode(const char *text, size_t length, uint8_t *bytes, size_
 	*decoded = whole;
 	return bits == 0;
 }
+
+const char *digest_describe(void)
+{
+	return OpenSSL_version(OPENSSL_VERSION);
+}

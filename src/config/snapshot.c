@@ -373,7 +373,7 @@ static void keep_restart_settings(struct settings *new, const struct settings *o
 
 void snapshot_install(struct snapshot *taken)
 {
-	if (current)
+	if (current && taken)
 		keep_restart_settings(&taken->settings, &current->settings);
 	snapshot_free(&current);
 	current = taken;

@@ -77,7 +77,7 @@ static bool take_parameter(struct take *take, const char *name, const char *valu
 	if (!strcmp(name, "options")) {
 		struct error why;
 		/* "options" among the ignored names: what cannot be understood in there does not matter. */
-		return options_parse(value, take_option, take, &why) || text_list_has(take->ignored, "options") ||
+		return options_walk(value, take_option, take, &why) || text_list_has(take->ignored, "options") ||
 		       (*error = why, false);
 	}
 	if (!strcmp(name, "replication") && !text_list_has(take->ignored, name))

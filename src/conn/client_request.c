@@ -22,7 +22,9 @@ static void link_to(struct client *client, struct server *server)
 {
 	endpoint_link(&client->endpoint, &server->endpoint);
 	client_counters(client)->server_assignment_count++;
-	if (!server_set_state(server, SERVER_ACTIVE) || !client_set_state(client, CLIENT_ACTIVE))
+	if (server->state != SERVER_ACTIVE && !server_set_state(server, SERVER_ACTIVE))
+		return; /* from one client straight to the next it stays active */
+	if (!client_set_state(client, CLIENT_ACTIVE))
 		return;
 	client->stalled = !server_prepare(server, client->parameters);
 }

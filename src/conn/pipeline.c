@@ -144,12 +144,6 @@ static bool completes(struct pipeline *pipeline, uint8_t type)
 bool pipeline_received(struct pipeline *pipeline, uint8_t type)
 {
 	uint8_t front = pipeline_front(pipeline);
-	/* The usual end of the usual request. */
-	if (type == MESSAGE_READY_FOR_QUERY && front == MESSAGE_QUERY && pipeline->length == 1) {
-		pop(pipeline);
-		pipeline->copy_in = pipeline->unsynced = false;
-		return true;
-	}
 	if (front == COPY_END) {
 		drop_stray_copy_ends(pipeline);
 		front = pipeline_front(pipeline);

@@ -45,33 +45,42 @@ static enum relay_end walk(const struct relay *relay, struct endpoint *from, con
 			from->body_dropped = from->body_left > 0;
 		}
 	}
-	while (end - at >= MESSAGE_HEADER) {
+	/* A header may begin there at the latest. */
+	const uint8_t *const last = size >= MESSAGE_HEADER ? end - MESSAGE_HEADER : NULL;
+	for (;;) {
+		/* Most are messages that only pass. */
+		while (last && at <= last && care_of[*at] == MESSAGE_PASS) {
+			uint32_t length = message_length(at);
+			if (length - MESSAGE_LENGTH_MIN > maximum - MESSAGE_LENGTH_MIN) /* also below 4, by wrapping round */
+				break;
+			const uint8_t *next = at + 1 + (size_t)length;
+			if (__builtin_expect(next > end, 0)) {
+				from->body_left = (uint32_t)(next - end);
+				next = end;
+			}
+			at = next;
+		}
+		if (!last || at > last)
+			break;
 		uint32_t length = message_length(at);
 		enum message_care care = care_of[*at];
 		size_t whole = (size_t)length + 1, here = (size_t)(end - at);
-		if (length - MESSAGE_LENGTH_MIN > maximum - MESSAGE_LENGTH_MIN) { /* also below 4, by wrapping round */
+		size_t need = needed(care, length);
+		if (care == MESSAGE_INVALID) {
+			result = RELAY_BAD_TYPE;
+			break;
+		}
+		if (length - MESSAGE_LENGTH_MIN > maximum - MESSAGE_LENGTH_MIN || need == 0) {
 			result = RELAY_BAD_LENGTH;
 			break;
 		}
-		if (LIKELY(care == MESSAGE_PASS && here >= whole)) {
-			at += whole;
-			continue; /* nearly always */
-		}
-		enum relay_action action = RELAY_FORWARD;
-		if (care != MESSAGE_PASS) {
-			size_t need = needed(care, length);
-			if (care == MESSAGE_INVALID || need == 0) {
-				result = care == MESSAGE_INVALID ? RELAY_BAD_TYPE : RELAY_BAD_LENGTH;
-				break;
-			}
-			if (here < need)
-				break;
-			action = relay->see(from, *at, at + MESSAGE_HEADER, length - MESSAGE_LENGTH_MIN,
-					    (uint32_t)((here < whole ? here : whole) - MESSAGE_HEADER));
-			if (action == RELAY_STOP) {
-				result = RELAY_STOPPED;
-				break;
-			}
+		if (here < need)
+			break;
+		enum relay_action action = relay->see(from, *at, at + MESSAGE_HEADER, length - MESSAGE_LENGTH_MIN,
+						      (uint32_t)((here < whole ? here : whole) - MESSAGE_HEADER));
+		if (action == RELAY_STOP) {
+			result = RELAY_STOPPED;
+			break;
 		}
 		bool drop = action == RELAY_DROP || action == RELAY_DROP_PAUSE;
 		if (drop)

@@ -35,8 +35,8 @@ static struct socket_options tuning(void)
 		.keepalive_idle = s->tcp_keepidle,
 		.keepalive_interval = s->tcp_keepintvl,
 		.keepalive_count = s->tcp_keepcnt,
-		.user_timeout = s->tcp_user_timeout,
-		.buffer_size = s->tcp_socket_buffer,
+		.user_timeout = (int)(s->tcp_user_timeout / USEC_PER_MSEC),
+		.buffer_size = (int)s->tcp_socket_buffer,
 	};
 }
 

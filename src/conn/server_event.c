@@ -35,7 +35,7 @@ static void see_parameter(struct server *server, const uint8_t *body, uint32_t s
 static bool see_ready(struct server *server, const uint8_t *body, uint32_t size)
 {
 	bool known = size == 1 && (body[0] == 'I' || body[0] == 'T' || body[0] == 'E');
-	if (!known || !pipeline_received(&server->pipeline, MESSAGE_READY_FOR_QUERY))
+	if (!known || !pipeline_ready(&server->pipeline, MESSAGE_READY_FOR_QUERY))
 		return broken(server, "unexpected ReadyForQuery");
 	server->status = (char)body[0];
 	return true;

@@ -25,7 +25,7 @@
 
 static struct options options;
 static struct snapshot *loaded; /* until it is installed */
-static bool stderr_is_log;      /* what is logged is seen there */
+static bool stderr_is_log;	/* what is logged is seen there */
 
 static const struct settings *settings(void)
 {
@@ -157,7 +157,8 @@ static bool open_log(struct error *error)
 	return reopen_log(true, error);
 }
 
-/* Read the files once more, as RELOAD will: now warnings are logged, and what only root may read is found out. */
+/* Read the files once more, as RELOAD will: now warnings are logged, and what only root may read is
+ * found out. */
 static bool read_as_user(struct error *error)
 {
 	struct snapshot *again = snapshot_load(options.config, error);
@@ -168,10 +169,14 @@ static bool read_as_user(struct error *error)
 		log_warning("", "RELOAD will not work: %s", error->message);
 	}
 	if (!options.config)
-		log_warning("", "no configuration file given, running with defaults: listening on %s and the Unix socket "
-				"in %s, port %d; every database name leads to localhost:5432, pool_mode is session; nobody "
-				"but the same system user on the console is let in",
-			    settings()->listen_addr, settings()->unix_socket_dir, settings()->listen_port);
+		log_warning("",
+			    "no configuration file given, running with defaults: listening on %s "
+			    "and the Unix socket "
+			    "in %s, port %d; every database name leads to localhost:5432, "
+			    "pool_mode is session; nobody "
+			    "but the same system user on the console is let in",
+			    settings()->listen_addr, settings()->unix_socket_dir,
+			    settings()->listen_port);
 	return true;
 }
 
@@ -180,7 +185,8 @@ static bool go_background(struct error *error)
 	if (!options.daemon)
 		return true;
 	if (!*loaded->settings.pidfile)
-		return error_set(error, SQLSTATE_CONFIG_FILE_ERROR, "daemon needs pidfile configured");
+		return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
+				 "daemon needs pidfile configured");
 	return process_go_background(error);
 }
 
@@ -212,10 +218,10 @@ static bool open_pools(struct error *error)
 	gate_on_end(loop_stop);
 	console_open();
 	control_set_ops(&ops);
-	registry_open();
 	struct snapshot *taken = loaded;
 	loaded = NULL;
 	snapshot_install(taken);
+	registry_open();
 	registry_apply();
 	maintenance_on_stats(systemd_status);
 	maintenance_open();
@@ -350,8 +356,10 @@ int main(int argc, char **argv)
 		return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 	}
 	if (options.reboot) {
-		fputs("pgweir: -R is not supported: to restart without interruption, start the new process beside "
-		      "the old one with so_reuseport = 1 or on sockets of systemd, then send SHUTDOWN "
+		fputs("pgweir: -R is not supported: to restart without interruption, start the new "
+		      "process beside "
+		      "the old one with so_reuseport = 1 or on sockets of systemd, then send "
+		      "SHUTDOWN "
 		      "WAIT_FOR_CLIENTS to the old one\n",
 		      stderr);
 		return EXIT_FAILURE;

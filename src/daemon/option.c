@@ -47,9 +47,9 @@ static void take_WORD(const char **word, const char *argument)
 static void take(struct options *options, int letter, const char *argument)
 {
 	switch (letter) {
-#define OPTION(type, letter, name, argument_name, doc)                                             \
-	case letter:                                                                               \
-		take_##type(&options->name, argument);                                             \
+#define OPTION(type, letter, name, argument_name, doc) \
+	case letter:                                   \
+		take_##type(&options->name, argument); \
 		break;
 #include "daemon/options.def"
 	}
@@ -84,7 +84,8 @@ bool options_parse(struct options *options, int argc, char **argv, struct error 
 	*end++ = ':'; /* a missing argument is ':', not '?' */
 	for (int i = 0; i < OPTION_COUNT; i++) {
 		words[i] = (struct option){.name = rows[i].name,
-					   .has_arg = rows[i].argument ? required_argument : no_argument,
+					   .has_arg = rows[i].argument ? required_argument
+								       : no_argument,
 					   .val = rows[i].letter};
 		*end++ = rows[i].letter;
 		if (rows[i].argument)
@@ -106,7 +107,8 @@ bool options_parse(struct options *options, int argc, char **argv, struct error 
 	if (optind < argc)
 		options->config = argv[optind++];
 	if (optind < argc)
-		return refuse(error, "one configuration file at most, what is \"%s\"?", argv[optind]);
+		return refuse(error, "one configuration file at most, what is \"%s\"?",
+			      argv[optind]);
 	return true;
 }
 
@@ -123,8 +125,9 @@ char *options_help(void)
 			 row->argument ? " " : "", row->argument ? row->argument : "");
 		text_append(&builder, "  %-17s  %s\n", words, row->doc);
 	}
-	text_append(&builder,
-		    "\nWithout CONFIG.ini it listens on 127.0.0.1 and on the Unix socket, port 6432, and leads\n"
-		    "every database name to localhost:5432; nobody is let in but the same system user to the console.\n");
+	text_append(&builder, "\nWithout CONFIG.ini it listens on 127.0.0.1 and on the Unix "
+			      "socket, port 6432, and leads\n"
+			      "every database name to localhost:5432; nobody is let in but the "
+			      "same system user to the console.\n");
 	return memory_strdup(text);
 }

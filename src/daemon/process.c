@@ -35,8 +35,8 @@ bool process_become_user(const char *name, struct error *error)
 	errno = 0;
 	const struct passwd *entry = getpwnam(name);
 	if (!entry && errno != 0 && errno != ENOENT)
-		return error_set(error, SQLSTATE_SYSTEM_ERROR, "could not look up user \"%s\": %s", name,
-				 strerror(errno));
+		return error_set(error, SQLSTATE_SYSTEM_ERROR, "could not look up user \"%s\": %s",
+				 name, strerror(errno));
 	if (!entry)
 		return error_set(error, SQLSTATE_CONFIG_FILE_ERROR, "unknown user \"%s\"", name);
 	if (entry->pw_uid == geteuid())
@@ -46,8 +46,8 @@ bool process_become_user(const char *name, struct error *error)
 				 "cannot become user \"%s\": only root can", name);
 	if (initgroups(name, entry->pw_gid) != 0 || setgid(entry->pw_gid) != 0 ||
 	    setuid(entry->pw_uid) != 0)
-		return error_set(error, SQLSTATE_SYSTEM_ERROR, "could not become user \"%s\": %s", name,
-				 strerror(errno));
+		return error_set(error, SQLSTATE_SYSTEM_ERROR, "could not become user \"%s\": %s",
+				 name, strerror(errno));
 	if (setuid(0) == 0)
 		return error_set(error, SQLSTATE_SYSTEM_ERROR,
 				 "could not give up root for user \"%s\"", name);
@@ -90,7 +90,8 @@ bool process_go_background(struct error *error)
 	start_pipe = ends[1];
 	return true;
 fail:
-	error_set(error, SQLSTATE_SYSTEM_ERROR, "could not go into the background: %s", strerror(errno));
+	error_set(error, SQLSTATE_SYSTEM_ERROR, "could not go into the background: %s",
+		  strerror(errno));
 	if (ends[0] >= 0) {
 		close(ends[0]);
 		close(ends[1]);
@@ -168,22 +169,24 @@ bool process_check_pidfile(const char *path, struct error *error)
 		return error_set(error, SQLSTATE_IO_ERROR, "could not read pidfile '%s': %s", path,
 				 strerror(errno));
 	case PIDFILE_GARBAGE:
-		return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
-				 "pidfile '%s' holds something else than a process id, it is left alone",
-				 path);
+		return error_set(
+			error, SQLSTATE_CONFIG_FILE_ERROR,
+			"pidfile '%s' holds something else than a process id, it is left alone",
+			path);
 	case PIDFILE_PROCESS:
 		if (is_alive(pid))
-			return error_set(error, SQLSTATE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-					 "pidfile '%s' exists, another instance running? (process %d)",
-					 path, (int)pid);
+			return error_set(
+				error, SQLSTATE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+				"pidfile '%s' exists, another instance running? (process %d)", path,
+				(int)pid);
 		break;
 	case PIDFILE_EMPTY:
 		break;
 	}
 	log_info("", "stale pidfile, removing");
 	if (unlink(path) != 0 && errno != ENOENT)
-		return error_set(error, SQLSTATE_IO_ERROR, "could not remove stale pidfile '%s': %s", path,
-				 strerror(errno));
+		return error_set(error, SQLSTATE_IO_ERROR,
+				 "could not remove stale pidfile '%s': %s", path, strerror(errno));
 	return true;
 }
 
@@ -230,7 +233,8 @@ void process_remove_pidfile(void)
 		return;
 	if (read_pidfile(written_pidfile, &pid) == PIDFILE_PROCESS && pid == getpid() &&
 	    unlink(written_pidfile) != 0)
-		log_warning("", "could not remove pidfile '%s': %s", written_pidfile, strerror(errno));
+		log_warning("", "could not remove pidfile '%s': %s", written_pidfile,
+			    strerror(errno));
 	memory_free(&written_pidfile);
 }
 
@@ -276,7 +280,8 @@ static uint64_t count_servers(const struct section_database *row, const struct s
 	return most && most < count ? most : count;
 }
 
-void process_count_descriptors(const struct snapshot *snapshot, struct process_descriptors *descriptors)
+void process_count_descriptors(const struct snapshot *snapshot,
+			       struct process_descriptors *descriptors)
 {
 	const struct settings *settings = &snapshot->settings;
 	uint64_t clients = (uint64_t)settings->max_client_conn, servers = 0;
@@ -284,7 +289,8 @@ void process_count_descriptors(const struct snapshot *snapshot, struct process_d
 	if (snapshot->automatic)
 		servers += count_servers(snapshot->automatic, settings, users);
 	map_foreach (node, &snapshot->databases)
-		servers += count_servers(container_of(node, struct section_database, node), settings, users);
+		servers += count_servers(container_of(node, struct section_database, node),
+					 settings, users);
 	descriptors->expected = clients + servers + OWN_DESCRIPTORS;
 	descriptors->wanted = clients + (servers < clients ? servers : clients) + OWN_DESCRIPTORS;
 }

@@ -18,7 +18,8 @@ static void reload(int number)
 	log_info("", "got SIGHUP, re-reading config");
 	systemd_reloading();
 	if (!control_reload(&error))
-		log_error("", "could not reload, the old configuration stays in force: %s", error.message);
+		log_error("", "could not reload, the old configuration stays in force: %s",
+			  error.message);
 	systemd_ready();
 }
 
@@ -88,7 +89,7 @@ void signal_open(void)
 		int number;
 		void (*callback)(int number);
 	} actions[] = {
-		{SIGHUP, reload}, {SIGTERM, terminate},	 {SIGINT, interrupt},
+		{SIGHUP, reload}, {SIGTERM, terminate}, {SIGINT, interrupt},
 		{SIGQUIT, quit},  {SIGUSR1, pause_all}, {SIGUSR2, resume_all},
 	};
 	signal(SIGPIPE, SIG_IGN);

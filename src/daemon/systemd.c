@@ -18,8 +18,8 @@ bool systemd_open(struct error *error)
 	inherited = sd_listen_fds(1);
 	if (inherited >= 0)
 		return true;
-	error_set(error, SQLSTATE_SYSTEM_ERROR, "could not take the sockets of the service manager: %s",
-		  strerror(-inherited));
+	error_set(error, SQLSTATE_SYSTEM_ERROR,
+		  "could not take the sockets of the service manager: %s", strerror(-inherited));
 	inherited = 0;
 	return false;
 }
@@ -29,11 +29,13 @@ bool systemd_has_sockets(void)
 	return inherited > 0;
 }
 
-bool systemd_listen(const struct socket_options *options, listener_accept_fn *accept, struct error *error)
+bool systemd_listen(const struct socket_options *options, listener_accept_fn *accept,
+		    struct error *error)
 {
 	for (int fd = SD_LISTEN_FDS_START; fd < SD_LISTEN_FDS_START + inherited; fd++) {
 		if (!listener_adopt(fd, options, accept, error))
-			return error_prefix(error, "socket passed from service manager (fd %d)", fd);
+			return error_prefix(error, "socket passed from service manager (fd %d)",
+					    fd);
 	}
 	return true;
 }

@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-void address_from_sockaddr(struct address *address, const struct sockaddr *sockaddr, socklen_t length)
+void address_from_sockaddr(struct address *address, const struct sockaddr *sockaddr,
+			   socklen_t length)
 {
 	memset(address, 0, sizeof *address);
 	if (length < sizeof sockaddr->sa_family)
@@ -24,7 +25,8 @@ void address_from_sockaddr(struct address *address, const struct sockaddr *socka
 		const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)sockaddr;
 		address->port = ntohs(v6->sin6_port);
 		if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {
-			/* An inherited socket may serve both families; rules are written for the real one. */
+			/* An inherited socket may serve both families; rules are written for the
+			 * real one. */
 			address->family = AF_INET;
 			memcpy(&address->v4, v6->sin6_addr.s6_addr + 12, sizeof address->v4);
 		} else {
@@ -35,7 +37,8 @@ void address_from_sockaddr(struct address *address, const struct sockaddr *socka
 	}
 }
 
-bool address_to_sockaddr(const struct address *address, struct sockaddr_storage *sockaddr, socklen_t *length)
+bool address_to_sockaddr(const struct address *address, struct sockaddr_storage *sockaddr,
+			 socklen_t *length)
 {
 	memset(sockaddr, 0, sizeof *sockaddr);
 	if (address->family == AF_INET) {
@@ -110,7 +113,8 @@ bool address_parse(const char *text, uint16_t port, struct address *address)
 	char *percent = strchr(copy, '%');
 	if (percent)
 		*percent = '\0';
-	if (inet_pton(AF_INET6, copy, &address->v6) == 1 && (!percent || parse_scope(percent + 1, &address->scope))) {
+	if (inet_pton(AF_INET6, copy, &address->v6) == 1 &&
+	    (!percent || parse_scope(percent + 1, &address->scope))) {
 		address->family = AF_INET6;
 		return true;
 	}
@@ -132,7 +136,8 @@ const char *address_host(const struct address *address, char *text)
 			if (if_indextoname(address->scope, name))
 				snprintf(text + length, ADDRESS_TEXT - length, "%%%s", name);
 			else
-				snprintf(text + length, ADDRESS_TEXT - length, "%%%u", address->scope);
+				snprintf(text + length, ADDRESS_TEXT - length, "%%%u",
+					 address->scope);
 		}
 		break;
 	case AF_UNIX:
@@ -151,7 +156,8 @@ const char *address_print(const struct address *address, char *text)
 	if (address->family == AF_INET6)
 		snprintf(text, ADDRESS_TEXT, "[%.110s]:%u", host, address->port);
 	else if (address->family == AF_UNIX && address->unix_peer.pid)
-		snprintf(text, ADDRESS_TEXT, "unix(%ld):%u", (long)address->unix_peer.pid, address->port);
+		snprintf(text, ADDRESS_TEXT, "unix(%ld):%u", (long)address->unix_peer.pid,
+			 address->port);
 	else
 		snprintf(text, ADDRESS_TEXT, "%.110s:%u", host, address->port);
 	return text;

@@ -1,363 +1,544 @@
 /* SPDX-License-Identifier: ISC */
 #include "config.h"
 #include "net/listener.h"
-#include <errno.h>
-#include <grp.h>
-#include <netdb.h>
-#include <netinet/tcp.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include "core/error.h"
 #include "core/list.h"
 #include "core/log.h"
 #include "core/loop.h"
 #include "core/memory.h"
 #include "core/text.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-enum { ACCEPTS_PER_TURN = 64 };
+#define RETRY_AFTER (250 * USEC_PER_MSEC) /* when descriptors ran out */
 
-static const usec_t backoff = 250 * USEC_PER_MSEC;
+enum {
+	ACCEPT_MOST = 64, /* connections taken in one turn: others want to be served too */
+	PATH_SIZE = sizeof((struct sockaddr_un){0}.sun_path) + 1,
+};
 
-struct listening {
-	struct loop_io watcher;
+struct listener {
+	struct loop_io watcher; /* first */
 	struct list_node node;
-	int fd;
-	struct address local;
-	bool is_wildcard; /* the near address must be asked for */
-	char *path;       /* of a Unix socket's file that we made */
-	dev_t device;     /* ... and its identity: another process may have replaced it */
+	struct loop_work ending;
+	int fd; /* -1: closed */
+	struct address address;
+	bool is_wildcard; /* the near end of a connection is not known from @address */
+	listener_accept_fn *accept;
+	char path[PATH_SIZE]; /* of a Unix socket */
+	bool is_ours;	      /* @path is a file that we made: this one */
+	dev_t device;
 	ino_t inode;
 };
 
-static struct list listeners;
-static listener_accept_fn *on_accept;
-static struct socket_options tuning;
-static struct loop_timer retry;
-static bool backing_off;
+static struct {
+	struct list listeners;
+	struct socket_options tuning;
+	struct loop_timer retry;
+	bool is_short; /* nothing could be accepted, and that was logged */
+} room = {.listeners.head = {&room.listeners.head, &room.listeners.head}};
 
-static struct listening *listening_of(struct list_node *node)
-{
-	return container_of(node, struct listening, node);
-}
+/* --- accepting --- */
 
-static void prepare(listener_accept_fn *accept, const struct socket_options *options)
-{
-	if (!listeners.head.next)
-		list_init(&listeners);
-	on_accept = accept;
-	tuning = *options;
-}
-
-/* ---- accepting ---- */
-
-static void watch_all(bool on)
-{
-	list_foreach(node, &listeners) {
-		struct listening *l = listening_of(node);
-		loop_io_set(&l->watcher, l->fd, on ? LOOP_READ : 0);
-	}
-}
-
-static void try_again(struct loop_timer *timer)
+static void retry(struct loop_timer *timer)
 {
 	(void)timer;
-	watch_all(true);
-}
-
-static void back_off(int error_number)
-{
-	if (!backing_off)
-		log_warning("", "cannot accept connections now: %s; trying again until it works", strerror(error_number));
-	backing_off = true;
-	watch_all(false);
-	loop_timer_set(&retry, clock_now() + backoff);
-}
-
-/* False: no more now. */
-static bool accept_one(struct listening *l)
-{
-	struct sockaddr_storage sockaddr;
-	socklen_t length = sizeof sockaddr;
-	struct address remote, local = l->local;
-	int fd = accept4(l->fd, (struct sockaddr *)&sockaddr, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd < 0) {
-		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-			back_off(errno);
-		return errno == EINTR || errno == ECONNABORTED || errno == EPERM || errno == EPROTO;
+	list_foreach (node, &room.listeners) {
+		struct listener *listener = container_of(node, struct listener, node);
+		loop_io_set(&listener->watcher, listener->fd, LOOP_READ);
 	}
-	if (backing_off) {
+}
+
+/* A listening socket stays ready while a connection waits for a descriptor: not to spin, look away
+ * for a while. */
+static void back_off(int reason)
+{
+	if (!room.is_short)
+		log_warning("", "cannot accept connections: %s, trying again until it works",
+			    strerror(reason));
+	room.is_short = true;
+	list_foreach (node, &room.listeners) {
+		struct listener *listener = container_of(node, struct listener, node);
+		loop_io_set(&listener->watcher, listener->fd, 0);
+	}
+	loop_timer_set(&room.retry, clock_now() + RETRY_AFTER);
+}
+
+/* Of a connection that ended in the queue, or a network's error that accept(2) hands over: the next
+ * may be well. */
+static bool is_of_one_connection(int reason)
+{
+	switch (reason) {
+	case EINTR:
+	case ECONNABORTED:
+	case EPROTO:
+	case ENOPROTOOPT:
+	case ENETDOWN:
+	case ENETUNREACH:
+	case EHOSTDOWN:
+	case EHOSTUNREACH:
+	case ENONET:
+	case EOPNOTSUPP:
+	case ETIMEDOUT:
+	case EPERM: /* a firewall */
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void take(struct listener *listener, int fd, const struct sockaddr_storage *sockaddr,
+		 socklen_t length)
+{
+	struct address remote, local = listener->address;
+	if (room.is_short)
 		log_info("", "accepting connections again");
-		backing_off = false;
-	}
-	if (l->local.family == AF_UNIX) {
-		if (!socket_remote(fd, &remote))
-			remote = (struct address){.family = AF_UNIX};
-		remote.port = local.port;
+	room.is_short = false;
+	if (address_is_unix(&local)) {
+		/* Nobody in particular (not root), should the kernel not know. */
+		remote = (struct address){
+			.family = AF_UNIX, .port = local.port, .unix_peer.uid = (uid_t)-1};
+		(void)socket_peer_process(fd, &remote);
 	} else {
-		address_from_sockaddr(&remote, (struct sockaddr *)&sockaddr, length);
-		if (l->is_wildcard)
+		address_from_sockaddr(&remote, (const struct sockaddr *)sockaddr, length);
+		if (listener->is_wildcard)
 			socket_local(fd, &local);
 	}
-	socket_tune(fd, l->local.family, &tuning);
-	on_accept(fd, &remote, &local);
-	return true;
+	socket_tune(fd, local.family, &room.tuning);
+	listener->accept(fd, &remote, &local);
 }
 
 static void ready(struct loop_io *watcher, int events)
 {
-	struct listening *l = container_of(watcher, struct listening, watcher);
+	struct listener *listener = (struct listener *)watcher;
 	(void)events;
-	for (int i = 0; i < ACCEPTS_PER_TURN && l->fd >= 0; i++)
-		if (!accept_one(l))
-			break;
+	for (int i = 0; i < ACCEPT_MOST && listener->fd >= 0; i++) {
+		struct sockaddr_storage sockaddr;
+		socklen_t length = sizeof sockaddr;
+		int fd = accept4(listener->fd, (struct sockaddr *)&sockaddr, &length,
+				 SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd >= 0) {
+			take(listener, fd, &sockaddr, length);
+		} else if (errno == EAGAIN) {
+			return;
+		} else if (!is_of_one_connection(errno)) {
+			back_off(errno);
+			return;
+		}
+	}
 }
 
-static struct listening *add(int fd, const struct address *local)
+/* --- closing --- */
+
+static void free_later(struct loop_work *work)
 {
-	struct listening *l = memory_alloc(sizeof *l);
-	l->fd = fd;
-	l->local = *local;
-	l->is_wildcard = (local->family == AF_INET && local->v4.s_addr == INADDR_ANY) ||
-			 (local->family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&local->v6));
-	loop_io_init(&l->watcher, ready);
-	list_push_last(&listeners, &l->node);
-	if (!retry.callback)
-		loop_timer_init(&retry, try_again);
-	return l;
+	free(container_of(work, struct listener, ending));
 }
 
-/* ---- opening ---- */
-
-static bool open_tcp(const struct address *address, const struct listener_options *options, struct error *error)
+/* May be called out of its own accept. */
+static void listener_end(struct listener *listener)
 {
-	struct sockaddr_storage sockaddr;
-	socklen_t length;
-	char text[ADDRESS_TEXT];
-	int one = 1;
-	address_to_sockaddr(address, &sockaddr, &length);
-	address_print(address, text);
-	int fd = socket(address->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return error_set(error, SQLSTATE_SYSTEM_ERROR, "cannot listen on %s: %s", text, strerror(errno));
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-	if (address->family == AF_INET6)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
-	if (options->reuseport && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one) < 0)
-		goto fail;
-	if (options->defer_accept)
-		setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &options->defer_accept, sizeof options->defer_accept);
-	if (bind(fd, (struct sockaddr *)&sockaddr, length) < 0 || listen(fd, options->backlog) < 0)
-		goto fail;
-	struct address bound = *address;
-	socket_local(fd, &bound); /* port 0 has become one */
-	add(fd, &bound);
-	log_info("", "listening on %s", address_print(&bound, text));
-	return true;
-fail:
-	error_set(error, SQLSTATE_SYSTEM_ERROR, "cannot listen on %s: %s", text, strerror(errno));
-	if (errno == EADDRINUSE)
-		error_hint(error, "Is another pooler running there? Stop it, set listen_port, or set so_reuseport in both.");
-	close(fd);
+	struct stat status;
+	loop_io_stop(&listener->watcher);
+	/* The file may by now be that of the process which replaces us. */
+	if (listener->is_ours && lstat(listener->path, &status) == 0 &&
+	    status.st_dev == listener->device && status.st_ino == listener->inode)
+		unlink(listener->path);
+	if (listener->fd >= 0)
+		close(listener->fd);
+	listener->fd = -1;
+	listener->ending.callback = free_later;
+	loop_post(&listener->ending);
+}
+
+static void end_all(struct list *listeners, bool unix_too)
+{
+	list_foreach_safe (node, listeners) {
+		struct listener *listener = container_of(node, struct listener, node);
+		if (!unix_too && address_is_unix(&listener->address))
+			continue;
+		list_remove(listeners, node);
+		listener_end(listener);
+	}
+}
+
+void listener_close_tcp(void)
+{
+	end_all(&room.listeners, false);
+}
+
+void listener_close(void)
+{
+	end_all(&room.listeners, true);
+	loop_timer_fini(&room.retry);
+	room.is_short = false;
+}
+
+/* --- opening --- */
+
+static struct listener *listener_new(struct list *opened, listener_accept_fn *accept)
+{
+	struct listener *listener = memory_alloc(sizeof *listener);
+	loop_io_init(&listener->watcher, ready);
+	listener->fd = -1;
+	listener->accept = accept;
+	list_push_last(opened, &listener->node);
+	return listener;
+}
+
+static const char *print(const struct listener *listener, char *text, size_t size)
+{
+	char address[ADDRESS_TEXT];
+	if (address_is_unix(&listener->address))
+		snprintf(text, size, "unix:%s", listener->path);
+	else
+		snprintf(text, size, "%s", address_print(&listener->address, address));
+	return text;
+}
+
+static bool is_any(const struct address *address)
+{
+	return (address->family == AF_INET && address->v4.s_addr == htonl(INADDR_ANY)) ||
+	       (address->family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&address->v6));
+}
+
+static void start(struct listener *listener)
+{
+	char text[PATH_SIZE + ADDRESS_TEXT];
+	loop_io_set(&listener->watcher, listener->fd, LOOP_READ);
+	log_info("", "listening on %s", print(listener, text, sizeof text));
+}
+
+static bool fail(const struct listener *listener, int reason, struct error *error)
+{
+	char text[PATH_SIZE + ADDRESS_TEXT];
+	error_set(error, SQLSTATE_SYSTEM_ERROR, "cannot listen on %s: %s",
+		  print(listener, text, sizeof text), strerror(reason));
+	if (reason == EADDRINUSE)
+		error_hint(
+			error,
+			"Another pooler or server listens there: stop it, or choose another port.");
+	else if (reason == EADDRNOTAVAIL)
+		error_hint(error, "No interface of this machine has this address.");
+	else if (reason == ENOENT)
+		error_hint(error, "The directory of the socket must exist.");
 	return false;
 }
 
-static bool open_name(const char *name, const struct listener_options *options, struct error *error)
+static bool is_open_already(const struct list *opened, const struct address *address)
 {
-	struct address address;
-	char service[8];
+	list_foreach (node, opened) {
+		const struct address *other = &container_of(node, struct listener, node)->address;
+		if (address_is_equal(other, address) ||
+		    (other->family == address->family && is_any(other)))
+			return true;
+	}
+	return false;
+}
+
+static void set(int fd, int level, int name, int value)
+{
+	(void)setsockopt(fd, level, name, &value, sizeof value);
+}
+
+/* Returns 0 or the errno, which @error tells too. */
+static int open_tcp(struct list *opened, const struct address *address,
+		    const struct listener_options *options, listener_accept_fn *accept,
+		    struct error *error)
+{
+	struct sockaddr_storage sockaddr;
+	socklen_t length = 0;
+	if (is_open_already(opened, address))
+		return 0;
+	struct listener *listener = listener_new(opened, accept);
+	listener->address = *address;
+	listener->is_wildcard = is_any(address);
+	listener->fd = socket(address->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (listener->fd < 0)
+		goto fail;
+	set(listener->fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (address->family == AF_INET6)
+		set(listener->fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+	if (options->reuseport)
+		set(listener->fd, SOL_SOCKET, SO_REUSEPORT, 1);
+	if (options->defer_accept > 0)
+		set(listener->fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, options->defer_accept);
+	address_to_sockaddr(address, &sockaddr, &length);
+	if (bind(listener->fd, (struct sockaddr *)&sockaddr, length) == 0 &&
+	    listen(listener->fd, options->backlog) == 0)
+		return 0;
+fail:;
+	int reason = errno;
+	fail(listener, reason, error);
+	list_remove(opened, &listener->node);
+	listener_end(listener);
+	return reason;
+}
+
+static bool family_is_missing(int reason)
+{
+	return reason == EAFNOSUPPORT || reason == EPROTONOSUPPORT || reason == EADDRNOTAVAIL;
+}
+
+static bool open_everywhere(struct list *opened, const struct listener_options *options,
+			    listener_accept_fn *accept, struct error *error)
+{
+	struct address v4 = {.family = AF_INET, .port = options->port};
+	struct address v6 = {.family = AF_INET6, .port = options->port};
+	int reason = open_tcp(opened, &v4, options, accept, error);
+	if (reason && !family_is_missing(reason))
+		return false;
+	int reason6 = open_tcp(opened, &v6, options, accept, error);
+	return reason6 == 0 || (family_is_missing(reason6) && reason == 0);
+}
+
+/* A name is looked up here once, before there is anything that could be kept waiting. */
+static bool open_name(struct list *opened, const char *name, const struct listener_options *options,
+		      listener_accept_fn *accept, struct error *error)
+{
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found;
-	if (address_parse(name, options->port, &address))
-		return open_tcp(&address, options, error);
-	/* A name is resolved once, at start, before anything is served. */
-	snprintf(service, sizeof service, "%u", options->port);
-	int result = getaddrinfo(name, service, &hints, &found);
+	int result = getaddrinfo(name, NULL, &hints, &found), reason = 0;
+	bool any = false;
 	if (result)
-		return error_set(error, SQLSTATE_SYSTEM_ERROR, "cannot resolve listen_addr \"%s\": %s", name,
-				 gai_strerror(result));
-	bool well = true;
-	for (struct addrinfo *i = found; i && well; i = i->ai_next) {
-		address_from_sockaddr(&address, i->ai_addr, i->ai_addrlen);
-		well = open_tcp(&address, options, error);
+		return error_set(error, SQLSTATE_CONFIG_FILE_ERROR, "cannot listen on \"%s\": %s",
+				 name,
+				 result == EAI_SYSTEM ? strerror(errno) : gai_strerror(result));
+	for (struct addrinfo *one = found; one; one = one->ai_next) {
+		struct address address;
+		address_from_sockaddr(&address, one->ai_addr, one->ai_addrlen);
+		address.port = options->port;
+		reason = open_tcp(opened, &address, options, accept, error);
+		if (reason &&
+		    !family_is_missing(reason)) /* ::1 of a host without IPv6 is no reason */
+			break;
+		any |= reason == 0;
+		reason = 0;
 	}
 	freeaddrinfo(found);
-	return well;
+	return any && reason == 0;
 }
 
-static bool open_everywhere(const struct listener_options *options, struct error *error)
+static bool open_addresses(struct list *opened, const struct listener_options *options,
+			   listener_accept_fn *accept, struct error *error)
 {
-	struct address v4 = {.family = AF_INET, .port = options->port}, v6 = {.family = AF_INET6, .port = options->port};
-	int probe = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (probe >= 0)
-		close(probe);
-	return open_tcp(&v4, options, error) && (probe < 0 || open_tcp(&v6, options, error));
-}
-
-static bool open_addresses(const struct listener_options *options, struct error *error)
-{
-	const char *list = options->addresses;
-	char name[256];
-	while (options->port && list && text_next_item(&list, name, sizeof name))
-		if (*name && !(strcmp(name, "*") ? open_name(name, options, error) : open_everywhere(options, error)))
+	const char *rest = options->addresses;
+	char item[256];
+	while (text_next_item(&rest, item, sizeof item)) {
+		struct address address;
+		bool well;
+		if (strcmp(item, "*") == 0)
+			well = open_everywhere(opened, options, accept, error);
+		else if (address_parse(item, options->port, &address))
+			well = open_tcp(opened, &address, options, accept, error) == 0;
+		else
+			well = open_name(opened, item, options, accept, error);
+		if (!well)
 			return false;
+	}
 	return true;
 }
 
-static bool set_group(const char *path, const char *group, struct error *error)
+static bool in_use(const struct listener *listener, struct error *error)
 {
-	if (!group || !*group)
+	error_set(error, SQLSTATE_SYSTEM_ERROR, "unix socket is in use, cannot continue");
+	error_detail(error, "A process listens on \"%s\".", listener->path);
+	error_hint(error, "Stop it, or choose another port or directory.");
+	return false;
+}
+
+/* Remove the file that a dead process left. */
+static bool remove_stale(const struct listener *listener, const struct sockaddr_un *sockaddr,
+			 socklen_t length, struct error *error)
+{
+	struct stat status;
+	if (lstat(listener->path, &status) < 0)
+		return errno == ENOENT || fail(listener, errno, error);
+	if (!S_ISSOCK(status.st_mode)) {
+		fail(listener, EEXIST, error);
+		return error_hint(error, "The file is no socket, and is not removed.");
+	}
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return fail(listener, errno, error);
+	int reason = connect(fd, (const struct sockaddr *)sockaddr, length) < 0 ? errno : 0;
+	close(fd);
+	if (reason == 0 || reason == EAGAIN ||
+	    reason == EINPROGRESS) /* EAGAIN: its queue is full */
+		return in_use(listener, error);
+	if (reason == ENOENT)
 		return true;
-	char *end;
-	const struct group *found = getgrnam(group);
-	unsigned long id = strtoul(group, &end, 10);
-	if (!found && *end)
-		return error_set(error, SQLSTATE_SYSTEM_ERROR, "unix_socket_group \"%s\" does not exist", group);
-	if (chown(path, (uid_t)-1, found ? found->gr_gid : (gid_t)id) < 0)
-		return error_set(error, SQLSTATE_SYSTEM_ERROR, "cannot give \"%s\" to group \"%s\": %s", path, group,
+	if (reason != ECONNREFUSED)
+		return fail(listener, reason, error);
+	return unlink(listener->path) == 0 || errno == ENOENT || fail(listener, errno, error);
+}
+
+static bool find_group(const char *name, gid_t *gid, struct error *error)
+{
+	int64_t number;
+	const struct group *group = getgrnam(name);
+	if (group) {
+		*gid = group->gr_gid;
+		return true;
+	}
+	if (!text_to_int(name, &number) || number < 0 || number >= UINT32_MAX)
+		return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
+				 "group \"%s\" of the unix socket does not exist", name);
+	*gid = (gid_t)number;
+	return true;
+}
+
+/* Who may connect. Until here the file was ours alone, and nobody listened. */
+static bool give_access(struct listener *listener, const struct listener_options *options,
+			struct error *error)
+{
+	struct stat status;
+	gid_t gid = 0;
+	if (lstat(listener->path, &status) == 0) {
+		listener->is_ours = true;
+		listener->device = status.st_dev;
+		listener->inode = status.st_ino;
+	}
+	if (*options->unix_group) {
+		if (!find_group(options->unix_group, &gid, error))
+			return false;
+		if (chown(listener->path, (uid_t)-1, gid) < 0)
+			return error_set(error, SQLSTATE_SYSTEM_ERROR,
+					 "cannot give unix socket \"%s\" to group \"%s\": %s",
+					 listener->path, options->unix_group, strerror(errno));
+	}
+	if (chmod(listener->path, (mode_t)options->unix_mode & 0777) < 0)
+		return error_set(error, SQLSTATE_SYSTEM_ERROR,
+				 "cannot set the mode of unix socket \"%s\" to 0%o: %s",
+				 listener->path, (unsigned)options->unix_mode & 0777,
 				 strerror(errno));
 	return true;
 }
 
-/* A socket file that nobody serves any more is in the way. */
-static bool remove_stale(const char *path, const struct sockaddr_un *sockaddr, socklen_t length, struct error *error)
+static bool open_unix(struct list *opened, const struct listener_options *options,
+		      listener_accept_fn *accept, struct error *error)
 {
-	struct stat status;
-	if (lstat(path, &status) < 0)
-		return true;
-	if (!S_ISSOCK(status.st_mode))
-		return error_set(error, SQLSTATE_SYSTEM_ERROR, "\"%s\" is there, and is no socket", path);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int result = fd < 0 ? -1 : connect(fd, (const struct sockaddr *)sockaddr, length);
-	bool dead = result < 0 && errno == ECONNREFUSED;
-	if (fd >= 0)
-		close(fd);
-	if (!dead)
-		return error_set(error, SQLSTATE_SYSTEM_ERROR, "unix socket is in use, cannot continue: %s", path);
-	if (unlink(path) < 0)
-		return error_set(error, SQLSTATE_SYSTEM_ERROR, "cannot remove the stale socket \"%s\": %s", path, strerror(errno));
-	return true;
-}
-
-static bool open_unix(const struct listener_options *options, struct error *error)
-{
-	char path[512];
 	struct sockaddr_un sockaddr;
-	struct stat status;
-	socklen_t length;
-	bool abstract = options->unix_directory[0] == '@';
-	struct address local = {.family = AF_UNIX, .port = options->port};
+	socklen_t length = 0;
+	char path[PATH_SIZE + 256];
+	struct listener *listener = listener_new(opened, accept);
+	bool is_abstract = options->unix_directory[0] == '@';
+	listener->address = (struct address){.family = AF_UNIX, .port = options->port};
 	snprintf(path, sizeof path, "%s/.s.PGSQL.%u", options->unix_directory, options->port);
 	if (!address_unix_sockaddr(path, &sockaddr, &length))
-		return error_set(error, SQLSTATE_SYSTEM_ERROR, "the path of the Unix socket is too long: \"%s\"", path);
-	if (!abstract && !remove_stale(path, &sockaddr, length, error))
+		return error_set(
+			error, SQLSTATE_CONFIG_FILE_ERROR,
+			"the path of the unix socket is too long (at most %zu bytes): \"%s\"",
+			sizeof sockaddr.sun_path - 1, path);
+	memcpy(listener->path, path, strlen(path) + 1);
+	if (!is_abstract && !remove_stale(listener, &sockaddr, length, error))
 		return false;
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return error_set(error, SQLSTATE_SYSTEM_ERROR, "cannot listen on unix:%s: %s", path, strerror(errno));
-	/* Nobody may connect before the mode is right. */
-	mode_t old = umask(0777);
-	int bound = bind(fd, (struct sockaddr *)&sockaddr, length), error_number = errno;
-	umask(old);
-	if (bound < 0) {
-		error_set(error, SQLSTATE_SYSTEM_ERROR, "cannot listen on unix:%s: %s", path, strerror(error_number));
-		if (error_number == ENOENT)
-			error_hint(error, "Make the directory, or set unix_socket_dir.");
-		close(fd);
+	listener->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (listener->fd < 0)
+		return fail(listener, errno, error);
+	mode_t saved = umask(0177);
+	int reason = bind(listener->fd, (struct sockaddr *)&sockaddr, length) < 0 ? errno : 0;
+	umask(saved);
+	if (reason == EADDRINUSE)
+		return in_use(listener, error);
+	if (reason)
+		return fail(listener, reason, error);
+	if (!is_abstract && !give_access(listener, options, error))
+		return false;
+	return listen(listener->fd, options->backlog) == 0 || fail(listener, errno, error);
+}
+
+static void prepare(const struct socket_options *options)
+{
+	room.tuning = *options;
+	if (!room.retry.callback)
+		loop_timer_init(&room.retry, retry);
+}
+
+bool listener_open(const struct listener_options *options, listener_accept_fn *accept,
+		   struct error *error)
+{
+	struct list opened;
+	list_init(&opened);
+	bool well =
+		(options->port == 0 || open_addresses(&opened, options, accept, error)) &&
+		(*options->unix_directory == '\0' || open_unix(&opened, options, accept, error));
+	if (well && list_is_empty(&opened))
+		well = error_set(error, SQLSTATE_CONFIG_FILE_ERROR, "nowhere to listen on");
+	if (!well) {
+		end_all(&opened, true);
 		return false;
 	}
-	struct listening *l = add(fd, &local);
-	if (!abstract) {
-		l->path = memory_strdup(path);
-		if (!set_group(path, options->unix_group, error))
-			return false;
-		if (chmod(path, (mode_t)options->unix_mode) < 0)
-			return error_set(error, SQLSTATE_SYSTEM_ERROR, "cannot set the mode of \"%s\": %s", path,
-					 strerror(errno));
-		if (stat(path, &status) == 0) {
-			l->device = status.st_dev;
-			l->inode = status.st_ino;
-		}
+	prepare(&options->socket);
+	for (struct list_node *node; (node = list_pop_first(&opened));) {
+		list_push_last(&room.listeners, node);
+		start(container_of(node, struct listener, node));
 	}
-	if (listen(fd, options->backlog) < 0)
-		return error_set(error, SQLSTATE_SYSTEM_ERROR, "cannot listen on unix:%s: %s", path, strerror(errno));
-	log_info("", "listening on unix:%s", path);
 	return true;
 }
 
-bool listener_open(const struct listener_options *options, listener_accept_fn *accept, struct error *error)
+/* What ends the name of a Unix socket: ".s.PGSQL.6432". */
+static uint16_t port_in_path(const char *path)
 {
-	prepare(accept, &options->socket);
-	if (!open_addresses(options, error) ||
-	    (options->unix_directory && *options->unix_directory && !open_unix(options, error))) {
-		listener_close();
-		return false;
-	}
-	watch_all(true);
-	return true;
+	static const char mark[] = ".s.PGSQL.";
+	int64_t port;
+	const char *found = strstr(path, mark), *next;
+	while (found && (next = strstr(found + 1, mark)))
+		found = next;
+	if (!found || !text_to_int(found + sizeof mark - 1, &port) || port < 0 || port > UINT16_MAX)
+		return 0;
+	return (uint16_t)port;
 }
 
-bool listener_adopt(int fd, const struct socket_options *options, listener_accept_fn *accept, struct error *error)
+bool listener_adopt(int fd, const struct socket_options *options, listener_accept_fn *accept,
+		    struct error *error)
 {
-	struct sockaddr_storage sockaddr;
-	socklen_t length = sizeof sockaddr, size = sizeof(int);
-	struct address local;
-	char text[ADDRESS_TEXT];
-	int type = 0, listens = 0;
+	int listens = 0, type = 0;
+	socklen_t size = sizeof(int), length = sizeof(struct sockaddr_storage);
+	union {
+		struct sockaddr any;
+		struct sockaddr_un path;
+		struct sockaddr_storage storage;
+	} sockaddr = {.storage = {0}};
 	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0 || type != SOCK_STREAM ||
 	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) < 0 || !listens ||
-	    getsockname(fd, (struct sockaddr *)&sockaddr, &length) < 0)
-		return error_set(error, SQLSTATE_SYSTEM_ERROR, "inherited descriptor %d is no listening stream socket", fd);
-	prepare(accept, options);
-	address_from_sockaddr(&local, (struct sockaddr *)&sockaddr, length);
-	if (local.family == AF_UNIX) {
-		const char *dot = strrchr(((struct sockaddr_un *)&sockaddr)->sun_path, '.');
-		local.port = dot ? (uint16_t)atoi(dot + 1) : 0;
+	    getsockname(fd, &sockaddr.any, &length) < 0)
+		return error_set(error, SQLSTATE_SYSTEM_ERROR,
+				 "inherited descriptor %d is no listening stream socket", fd);
+	struct address address;
+	address_from_sockaddr(&address, &sockaddr.any, length);
+	if (address.family == AF_UNSPEC)
+		return error_set(error, SQLSTATE_SYSTEM_ERROR,
+				 "inherited descriptor %d is no IP or unix socket", fd);
+	if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ||
+	    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0)
+		return error_set(error, SQLSTATE_SYSTEM_ERROR,
+				 "cannot use inherited descriptor %d: %s", fd, strerror(errno));
+	prepare(options);
+	struct listener *listener = listener_new(&room.listeners, accept);
+	listener->fd = fd;
+	listener->address = address;
+	listener->is_wildcard = is_any(&address);
+	if (address_is_unix(&address)) {
+		size_t path_size = length - offsetof(struct sockaddr_un, sun_path);
+		memcpy(listener->path, sockaddr.path.sun_path, path_size);
+		if (path_size > 0 && listener->path[0] == '\0')
+			listener->path[0] = '@';
+		listener->address.port = port_in_path(listener->path);
 	}
-	add(fd, &local);
-	log_info("", "listening on %s (inherited)", address_print(&local, text));
-	watch_all(true);
+	start(listener);
 	return true;
 }
 
 void listener_retune(const struct socket_options *options)
 {
-	tuning = *options;
-}
-
-/* ---- closing ---- */
-
-static void close_one(struct listening *l)
-{
-	struct stat status;
-	loop_io_stop(&l->watcher);
-	close(l->fd);
-	l->fd = -1;
-	/* Not the file of a successor that has taken the place meanwhile. */
-	if (l->path && (!l->inode || (stat(l->path, &status) == 0 && status.st_ino == l->inode && status.st_dev == l->device)))
-		unlink(l->path);
-	memory_free(&l->path);
-	list_remove(&listeners, &l->node);
-	memory_free(&l);
-}
-
-void listener_close_tcp(void)
-{
-	if (!listeners.head.next)
-		return;
-	list_foreach_safe(node, &listeners)
-		if (listening_of(node)->local.family != AF_UNIX)
-			close_one(listening_of(node));
-}
-
-void listener_close(void)
-{
-	if (!listeners.head.next)
-		return;
-	list_foreach_safe(node, &listeners)
-		close_one(listening_of(node));
-	if (retry.callback)
-		loop_timer_fini(&retry);
-	backing_off = false;
+	room.tuning = *options;
 }

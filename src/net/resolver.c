@@ -1,281 +1,310 @@
 /* SPDX-License-Identifier: ISC */
 #include "config.h"
 #include "net/resolver.h"
-#include <ares.h>
-#include <netdb.h>
-#include <stdio.h>
-#include <string.h>
 #include "core/list.h"
+#include "core/log.h"
 #include "core/loop.h"
 #include "core/map.h"
 #include "core/memory.h"
+#include <ares.h>
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
 
-enum { SOCKETS_MAX = 16, ADDRESSES_MAX = 64, NAME_LENGTH_MAX = 255 };
-
-/* What is known of a host name. */
-struct resolver_name {
-	struct map_node node;
-	char *host;
-	struct address *addresses; /* the last good answer */
-	unsigned count;
-	usec_t good_until, failed_until;
-	struct error failure;
-	bool asking;
-	struct resolver_query *first, *last; /* who waits for the answer */
+enum {
+	/* Three tries of 2, 4 and 8 seconds: over before the default server_connect_timeout. */
+	TRY_MSEC = 2000,
+	TRIES = 3,
 };
 
-struct watched {
-	struct loop_io io;
+/* What is known of a host. Names come from the configuration, so they are few, and are kept until
+ * the end. */
+struct resolver_name {
+	struct map_node node;
+	struct resolver_query *first, *last; /* who waits for the answer */
+	bool asking;			     /* c-ares has it */
+	bool telling;			     /* the callbacks are running */
+	int status;			     /* of c-ares; ARES_SUCCESS: @addresses are good */
+	usec_t expires;			     /* 0: never asked */
+	unsigned count;
+	struct address *addresses;
+	char host[];
+};
+
+/* A socket of c-ares. */
+struct resolver_socket {
+	struct loop_io watcher; /* first */
+	struct list_node node;
 	int fd;
 };
 
-static struct map names;
-static ares_channel channel;
-static bool is_open;
-static struct resolver_options options;
-static struct watched sockets[SOCKETS_MAX];
-static struct loop_timer timer;
+static struct {
+	ares_channel channel;
+	struct map names;
+	struct list sockets;
+	struct loop_timer timer; /* when c-ares wants to try again */
+	usec_t ttl_max, nxdomain_ttl;
+} room;
 
-static void schedule(void)
+/* --- c-ares and the loop --- */
+
+static void set_timer(void)
 {
-	struct timeval wait, *next = ares_timeout(channel, NULL, &wait);
-	loop_timer_set(&timer, next ? clock_now() + next->tv_sec * USEC_PER_SECOND + next->tv_usec + 1 : 0);
+	struct timeval wait;
+	if (!ares_timeout(room.channel, NULL, &wait)) {
+		loop_timer_clear(&room.timer);
+		return;
+	}
+	usec_t usec = (usec_t)wait.tv_sec * USEC_PER_SECOND + wait.tv_usec;
+	loop_timer_set(&room.timer,
+		       clock_now() + usec + USEC_PER_MSEC); /* not just before its time */
 }
 
-static void process(ares_socket_t readable, ares_socket_t writable)
+static void timed_out(struct loop_timer *timer)
 {
-	ares_process_fd(channel, readable, writable);
-	if (is_open)
-		schedule();
+	(void)timer;
+	ares_process_fd(room.channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+	set_timer();
 }
 
-static void due(struct loop_timer *unused)
+static void socket_ready(struct loop_io *watcher, int events)
 {
+	int fd = ((struct resolver_socket *)watcher)->fd; /* the struct may end in here */
+	ares_process_fd(room.channel, events & LOOP_READ ? fd : ARES_SOCKET_BAD,
+			events & LOOP_WRITE ? fd : ARES_SOCKET_BAD);
+	set_timer();
+}
+
+static struct resolver_socket *socket_of(int fd)
+{
+	list_foreach (node, &room.sockets) {
+		struct resolver_socket *one = container_of(node, struct resolver_socket, node);
+		if (one->fd == fd)
+			return one;
+	}
+	struct resolver_socket *added = memory_alloc(sizeof *added);
+	loop_io_init(&added->watcher, socket_ready);
+	added->fd = fd;
+	list_push_last(&room.sockets, &added->node);
+	return added;
+}
+
+static void watch_socket(void *unused, ares_socket_t fd, int readable, int writable)
+{
+	struct resolver_socket *one = socket_of(fd);
 	(void)unused;
-	process(ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-}
-
-static void ready(struct loop_io *watcher, int events)
-{
-	struct watched *socket = container_of(watcher, struct watched, io);
-	int fd = socket->fd;
-	process(events & LOOP_READ ? fd : ARES_SOCKET_BAD, events & LOOP_WRITE ? fd : ARES_SOCKET_BAD);
-}
-
-/* c-ares says what it wants to know of a socket. */
-static void socket_state(void *unused, ares_socket_t fd, int reads, int writes)
-{
-	struct watched *place = NULL;
-	(void)unused;
-	for (int i = 0; i < SOCKETS_MAX; i++) {
-		if (sockets[i].fd == fd) {
-			place = &sockets[i];
-			break;
-		}
-		if (!place && sockets[i].fd < 0)
-			place = &sockets[i];
-	}
-	if (!place)
-		return; /* then its time limit will come */
-	if (!reads && !writes) {
-		if (place->fd == fd)
-			loop_io_stop(&place->io);
-		place->fd = -1;
+	if (readable || writable) {
+		loop_io_set(&one->watcher, fd,
+			    (readable ? LOOP_READ : 0) | (writable ? LOOP_WRITE : 0));
 		return;
 	}
-	if (place->fd < 0)
-		loop_io_init(&place->io, ready);
-	place->fd = fd;
-	loop_io_set(&place->io, fd, (reads ? LOOP_READ : 0) | (writes ? LOOP_WRITE : 0));
+	loop_io_stop(&one->watcher);
+	list_remove(&room.sockets, &one->node);
+	memory_free(&one);
 }
 
-bool resolver_open(const struct resolver_options *new_options, struct error *error)
-{
-	struct ares_options ares = {.sock_state_cb = socket_state};
-	int mask = ARES_OPT_SOCK_STATE_CB;
-	resolver_set_options(new_options);
-	if (new_options->resolv_conf && *new_options->resolv_conf) {
-		ares.resolvconf_path = (char *)(uintptr_t)new_options->resolv_conf;
-		mask |= ARES_OPT_RESOLVCONF;
-	}
-	for (int i = 0; i < SOCKETS_MAX; i++)
-		sockets[i].fd = -1;
-	int result = ares_library_init(ARES_LIB_INIT_ALL);
-	if (result == ARES_SUCCESS)
-		result = ares_init_options(&channel, &ares, mask);
-	if (result != ARES_SUCCESS)
-		return error_set(error, SQLSTATE_SYSTEM_ERROR, "cannot start the resolver: %s", ares_strerror(result));
-	if (new_options->servers && *new_options->servers)
-		ares_set_servers_ports_csv(channel, new_options->servers);
-	loop_timer_init(&timer, due);
-	map_init(&names);
-	is_open = true;
-	return true;
-}
+/* --- answers --- */
 
-void resolver_set_options(const struct resolver_options *new_options)
+static void tell(struct resolver_name *name)
 {
-	options.ttl_max = new_options->ttl_max;
-	options.nxdomain_ttl = new_options->nxdomain_ttl;
-}
-
-void resolver_close(void)
-{
-	if (!is_open)
-		return;
-	is_open = false;
-	map_foreach(node, &names) /* nobody is called any more */
-		container_of(node, struct resolver_name, node)->first = NULL;
-	ares_destroy(channel);
-	loop_timer_fini(&timer);
-	map_foreach(node, &names) {
-		struct resolver_name *name = container_of(node, struct resolver_name, node);
-		map_remove(&names, node);
-		memory_free(&name->host);
-		memory_free(&name->addresses);
-		memory_free(&name);
-	}
-	ares_library_cleanup();
-}
-
-/* ---- answers ---- */
-
-static void take(struct resolver_name *name, const struct ares_addrinfo *found)
-{
-	struct address addresses[ADDRESSES_MAX];
-	unsigned count = 0;
-	for (const struct ares_addrinfo_node *i = found->nodes; i && count < ADDRESSES_MAX; i = i->ai_next) {
-		address_from_sockaddr(&addresses[count], i->ai_addr, i->ai_addrlen);
-		addresses[count].port = 0;
-		bool known = addresses[count].family == AF_UNSPEC;
-		for (unsigned k = 0; k < count && !known; k++)
-			known = address_is_equal(&addresses[k], &addresses[count]);
-		count += !known;
-	}
-	if (!count)
-		return;
-	memory_free(&name->addresses);
-	name->addresses = memory_dup(addresses, count * sizeof *addresses);
-	name->count = count;
-	name->good_until = clock_now() + options.ttl_max;
-}
-
-static void answer(struct resolver_name *name)
-{
-	/* One by one, since a callback may cancel others; who asks again from its callback queues behind the last. */
-	const struct resolver_query *last = name->last;
+	struct error error;
+	bool failed = name->count == 0;
+	if (failed)
+		error_set(&error, SQLSTATE_CONNECTION_FAILURE,
+			  "could not translate host name \"%s\" to address: %s", name->host,
+			  ares_strerror(name->status));
+	name->telling = true;
 	for (struct resolver_query *query; (query = name->first);) {
-		bool is_last = query == last;
 		name->first = query->next;
-		if (!name->first)
-			name->last = NULL;
 		query->name = NULL;
 		query->next = NULL;
-		query->callback(query, name->addresses, name->count, name->count ? NULL : &name->failure);
-		if (is_last)
-			break;
+		query->callback(query, name->addresses, name->count, failed ? &error : NULL);
+	}
+	name->last = NULL;
+	name->telling = false;
+}
+
+/* "There is no such name" is an answer; that nobody answered is none. */
+static bool is_answer(int status)
+{
+	return status == ARES_ENOTFOUND || status == ARES_ENODATA || status == ARES_EBADNAME ||
+	       status == ARES_ENONAME;
+}
+
+static void keep_addresses(struct resolver_name *name, const struct ares_addrinfo *info)
+{
+	unsigned most = 0;
+	memory_free(&name->addresses);
+	name->count = 0;
+	for (const struct ares_addrinfo_node *node = info->nodes; node; node = node->ai_next)
+		most++;
+	if (most)
+		name->addresses = memory_alloc(most * sizeof *name->addresses);
+	for (const struct ares_addrinfo_node *node = info->nodes; node; node = node->ai_next) {
+		struct address *address = &name->addresses[name->count];
+		bool known = false;
+		address_from_sockaddr(address, node->ai_addr, (socklen_t)node->ai_addrlen);
+		address->port = 0;
+		for (unsigned i = 0; i < name->count; i++)
+			known |= address_is_equal(address, &name->addresses[i]);
+		if (!known && address->family != AF_UNSPEC)
+			name->count++;
 	}
 }
 
-static void answered(void *context, int status, int timeouts, struct ares_addrinfo *found)
+static void answered(void *context, int status, int timeouts, struct ares_addrinfo *info)
 {
 	struct resolver_name *name = context;
 	(void)timeouts;
-	if (!is_open) {
-		if (found)
-			ares_freeaddrinfo(found);
+	if (status == ARES_EDESTRUCTION) /* resolver_close() */
 		return;
-	}
 	name->asking = false;
-	if (status == ARES_SUCCESS && found)
-		take(name, found);
-	if (found)
-		ares_freeaddrinfo(found);
-	if (status != ARES_SUCCESS || !name->count) {
-		name->failed_until = clock_now() + options.nxdomain_ttl;
-		error_set(&name->failure, SQLSTATE_CONNECTION_FAILURE, "cannot resolve \"%s\": %s", name->host,
-			  status == ARES_SUCCESS ? "it has no addresses" : ares_strerror(status));
-		/* A name that does not exist has no addresses; a name server that is down leaves the last ones in use. */
-		if (status == ARES_ENOTFOUND || status == ARES_ENODATA)
-			name->count = 0;
-	} else {
-		name->failed_until = 0;
+	if (status == ARES_SUCCESS) {
+		keep_addresses(name, info);
+		if (name->count == 0)
+			status = ARES_ENODATA;
+	} else if (is_answer(status)) {
+		memory_free(&name->addresses);
+		name->count = 0;
+	} else if (name->count > 0) {
+		log_warning("", "DNS lookup of \"%s\" failed: %s, its known addresses stay in use",
+			    name->host, ares_strerror(status));
 	}
-	answer(name);
+	if (info)
+		ares_freeaddrinfo(info);
+	name->status = status;
+	name->expires = clock_now() + (status == ARES_SUCCESS ? room.ttl_max : room.nxdomain_ttl);
+	tell(name);
 }
 
-static struct resolver_name *name_for(const char *host)
+/* --- questions --- */
+
+static struct resolver_name *name_of(const char *host)
 {
-	struct map_node *node = map_find(&names, host, strlen(host));
+	size_t size = strlen(host);
+	struct map_node *node = map_find(&room.names, host, size);
 	if (node)
 		return container_of(node, struct resolver_name, node);
-	struct resolver_name *name = memory_alloc(sizeof *name);
-	name->host = memory_strdup(host);
-	map_add(&names, name->host, strlen(host), &name->node);
+	struct resolver_name *name = memory_alloc(sizeof *name + size + 1);
+	memcpy(name->host, host, size);
+	map_add(&room.names, name->host, size, &name->node);
 	return name;
+}
+
+static void ask(struct resolver_name *name)
+{
+	struct ares_addrinfo_hints hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+	name->asking = true;
+	ares_getaddrinfo(room.channel, name->host, NULL, &hints, answered,
+			 name); /* may answer at once */
+	set_timer();
 }
 
 void resolver_lookup(struct resolver_query *query, const char *host)
 {
-	struct address literal;
-	struct error error;
-	if (address_parse(host, 0, &literal)) {
-		query->callback(query, &literal, 1, NULL);
-		return;
-	}
-	if (strlen(host) > NAME_LENGTH_MAX) {
-		error_set(&error, SQLSTATE_CONNECTION_FAILURE, "the host name is too long");
-		query->callback(query, NULL, 0, &error);
-		return;
-	}
-	struct resolver_name *name = name_for(host);
-	if (!name->asking && name->count && (clock_now() < name->good_until || clock_now() < name->failed_until)) {
-		query->callback(query, name->addresses, name->count, NULL);
-		return;
-	}
-	if (!name->asking && clock_now() < name->failed_until) {
-		query->callback(query, NULL, 0, &name->failure);
-		return;
-	}
-	query->name = name;
+	struct address address;
+	assert(room.channel);
+	query->name = NULL;
 	query->next = NULL;
-	if (name->last)
+	if (address_parse(host, 0, &address)) {
+		query->callback(query, &address, 1, NULL);
+		return;
+	}
+	struct resolver_name *name = name_of(host);
+	query->name = name;
+	if (name->first)
 		name->last->next = query;
 	else
 		name->first = query;
 	name->last = query;
-	if (name->asking)
+	if (name->asking || name->telling) /* comes with the answer that is under way */
 		return;
-	struct ares_addrinfo_hints hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = ARES_AI_NOSORT};
-	name->asking = true;
-	ares_getaddrinfo(channel, host, NULL, &hints, answered, name);
-	schedule();
+	if (clock_now() < name->expires)
+		tell(name);
+	else
+		ask(name);
 }
 
 void resolver_cancel(struct resolver_query *query)
 {
 	struct resolver_name *name = query->name;
+	struct resolver_query *previous = NULL;
 	if (!name)
 		return;
-	struct resolver_query *before = NULL;
-	for (struct resolver_query *i = name->first; i; before = i, i = i->next) {
-		if (i != query)
-			continue;
-		if (before)
-			before->next = i->next;
-		else
-			name->first = i->next;
-		if (name->last == i)
-			name->last = before;
-		break;
-	}
+	for (struct resolver_query *other = name->first; other != query; other = other->next)
+		previous = other;
+	if (previous)
+		previous->next = query->next;
+	else
+		name->first = query->next;
+	if (name->last == query)
+		name->last = previous;
 	query->name = NULL;
 	query->next = NULL;
 }
 
+/* --- life --- */
+
+void resolver_set_options(const struct resolver_options *options)
+{
+	room.ttl_max = options->ttl_max;
+	room.nxdomain_ttl = options->nxdomain_ttl;
+}
+
+bool resolver_open(const struct resolver_options *options, struct error *error)
+{
+	struct ares_options wanted = {
+		.timeout = TRY_MSEC, .tries = TRIES, .sock_state_cb = watch_socket};
+	int mask = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB, status;
+	assert(!room.channel);
+	if (options->resolv_conf && *options->resolv_conf) {
+		if (access(options->resolv_conf, R_OK) < 0)
+			return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
+					 "cannot read resolv_conf \"%s\": %s", options->resolv_conf,
+					 strerror(errno));
+		wanted.resolvconf_path = (char *)(uintptr_t)options->resolv_conf;
+		mask |= ARES_OPT_RESOLVCONF;
+	}
+	map_init(&room.names);
+	list_init(&room.sockets);
+	loop_timer_init(&room.timer, timed_out);
+	resolver_set_options(options);
+	status = ares_library_init(ARES_LIB_INIT_ALL);
+	if (status == ARES_SUCCESS)
+		status = ares_init_options(&room.channel, &wanted, mask);
+	if (status == ARES_SUCCESS && options->servers)
+		status = ares_set_servers_ports_csv(room.channel, options->servers);
+	if (status == ARES_SUCCESS)
+		return true;
+	resolver_close();
+	return error_set(error, SQLSTATE_SYSTEM_ERROR, "cannot start the DNS resolver: %s",
+			 ares_strerror(status));
+}
+
+void resolver_close(void)
+{
+	if (room.channel) {
+		ares_destroy(room.channel); /* closes its sockets: watch_socket() */
+		ares_library_cleanup();
+	}
+	room.channel = NULL;
+	loop_timer_fini(&room.timer);
+	map_foreach (node, &room.names) {
+		struct resolver_name *name = container_of(node, struct resolver_name, node);
+		while (name->first)
+			resolver_cancel(name->first);
+		map_remove(&room.names, node);
+		memory_free(&name->addresses);
+		memory_free(&name);
+	}
+}
+
 const char *resolver_describe(void)
 {
-	static char text[32];
+	static char text[64];
 	snprintf(text, sizeof text, "c-ares %s", ares_version(NULL));
 	return text;
 }

@@ -55,12 +55,13 @@ static void print_target(const struct sockaddr *sockaddr, socklen_t length, char
 		snprintf(text, size, "unix:%.*s", path_size, path);
 }
 
-int socket_connect(const struct sockaddr *sockaddr, socklen_t length, const struct socket_options *options, bool *in_progress,
-		   struct error *error)
+int socket_connect(const struct sockaddr *sockaddr, socklen_t length,
+		   const struct socket_options *options, bool *in_progress, struct error *error)
 {
 	int fd = socket(sockaddr->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0) {
-		error_set(error, SQLSTATE_SYSTEM_ERROR, "could not make a socket: %s", strerror(errno));
+		error_set(error, SQLSTATE_SYSTEM_ERROR, "could not make a socket: %s",
+			  strerror(errno));
 		return -1;
 	}
 	socket_tune(fd, sockaddr->sa_family, options);
@@ -74,7 +75,8 @@ int socket_connect(const struct sockaddr *sockaddr, socklen_t length, const stru
 	char target[sizeof(struct sockaddr_un) + ADDRESS_TEXT];
 	int reason = errno;
 	print_target(sockaddr, length, target, sizeof target);
-	error_set(error, SQLSTATE_CONNECTION_FAILURE, "connect to %s failed: %s", target, strerror(reason));
+	error_set(error, SQLSTATE_CONNECTION_FAILURE, "connect to %s failed: %s", target,
+		  strerror(reason));
 	close(fd);
 	return -1;
 }
@@ -88,6 +90,17 @@ int socket_connect_result(int fd)
 	return result;
 }
 
+bool socket_peer_process(int fd, struct address *address)
+{
+	struct ucred peer;
+	socklen_t size = sizeof peer;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+		return false;
+	address->unix_peer.pid = peer.pid;
+	address->unix_peer.uid = peer.uid;
+	return true;
+}
+
 bool socket_remote(int fd, struct address *address)
 {
 	struct sockaddr_storage sockaddr;
@@ -96,15 +109,7 @@ bool socket_remote(int fd, struct address *address)
 	if (getpeername(fd, (struct sockaddr *)&sockaddr, &length) < 0)
 		return false;
 	address_from_sockaddr(address, (struct sockaddr *)&sockaddr, length);
-	if (address->family == AF_UNIX) {
-		struct ucred peer;
-		socklen_t size = sizeof peer;
-		if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
-			return false;
-		address->unix_peer.pid = peer.pid;
-		address->unix_peer.uid = peer.uid;
-	}
-	return true;
+	return address->family != AF_UNIX || socket_peer_process(fd, address);
 }
 
 bool socket_local(int fd, struct address *address)

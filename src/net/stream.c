@@ -38,8 +38,9 @@ static void watch(struct stream *stream, int write_event)
 	loop_io_set(&stream->watcher, stream->fd, (stream->paused ? 0 : LOOP_READ) | write_event);
 }
 
-/* Nothing more can be written, and nobody may go on in the middle of a message: the socket is ended both ways. What has
- * been received can still be read, then comes the end of the stream. Keeps errno; returns IO_ERROR. */
+/* Nothing more can be written, and nobody may go on in the middle of a message: the socket is ended
+ * both ways. What has been received can still be read, then comes the end of the stream. Keeps
+ * errno; returns IO_ERROR. */
 static enum io end_writing(struct stream *stream)
 {
 	int reason = errno;
@@ -53,13 +54,18 @@ static enum io end_writing(struct stream *stream)
 	return IO_ERROR;
 }
 
-/* Put all but the first @skip bytes of the pieces into the out-queue, and wait until the socket takes more. */
-static enum io keep(struct stream *stream, const struct iovec *pieces, int count, size_t skip, size_t cap)
+/* Put all but the first @skip bytes of the pieces into the out-queue, and wait until the socket
+ * takes more. */
+static enum io keep(struct stream *stream, const struct iovec *pieces, int count, size_t skip,
+		    size_t cap)
 {
 	size_t total = 0;
 	for (int i = 0; i < count; i++)
 		total += pieces[i].iov_len;
-	uint8_t *room = buffer_reserve(&stream->out, total - skip, cap);
+	if (total == 0 && !stream->out)
+		return IO_DONE;
+	size_t left = total - skip;
+	uint8_t *room = buffer_reserve(&stream->out, left, cap);
 	if (!room) {
 		errno = ENOBUFS;
 		return end_writing(stream);
@@ -73,14 +79,15 @@ static enum io keep(struct stream *stream, const struct iovec *pieces, int count
 		memcpy(room, (const uint8_t *)pieces[i].iov_base + passed, size);
 		room += size;
 	}
-	buffer_commit(stream->out, total - skip);
+	buffer_commit(stream->out, left);
 	if (!stream->connecting)
 		watch(stream, LOOP_WRITE);
 	return IO_AGAIN;
 }
 
 /* Several pieces, or such as come behind what was queued: one system call for all of it. */
-static enum io write_pieces(struct stream *stream, const struct iovec *pieces, int count, size_t cap)
+static enum io write_pieces(struct stream *stream, const struct iovec *pieces, int count,
+			    size_t cap)
 {
 	struct iovec all[STREAM_PIECES_MAX + 1];
 	size_t queued = buffer_length(stream->out), total = 0;
@@ -89,7 +96,9 @@ static enum io write_pieces(struct stream *stream, const struct iovec *pieces, i
 	if (is_waiting(stream))
 		return keep(stream, pieces, count, 0, cap);
 	if (queued) {
-		all[used++] = (struct iovec){.iov_base = (void *)(uintptr_t)buffer_bytes(stream->out), .iov_len = queued};
+		all[used++] =
+			(struct iovec){.iov_base = (void *)(uintptr_t)buffer_bytes(stream->out),
+				       .iov_len = queued};
 		total = queued;
 	}
 	for (int i = 0; i < count; i++) {
@@ -128,7 +137,8 @@ bool stream_queue(struct stream *stream, const void *bytes, size_t size, size_t 
 
 static enum io send_queue(struct stream *stream)
 {
-	ssize_t sent = send_bytes(stream->fd, buffer_bytes(stream->out), buffer_length(stream->out));
+	ssize_t sent =
+		send_bytes(stream->fd, buffer_bytes(stream->out), buffer_length(stream->out));
 	if (sent < 0 && errno != EAGAIN)
 		return end_writing(stream);
 	if (sent > 0)
@@ -180,8 +190,8 @@ static void writable(struct stream *stream)
 		watch(stream, 0);
 		return;
 	}
-	/* An error is not told here: the queue is gone, so whoever waits for it goes on, and learns it from the next read
-	 * or write. */
+	/* An error is not told here: the queue is gone, so whoever waits for it goes on, and learns
+	 * it from the next read or write. */
 	if (send_queue(stream) != IO_AGAIN)
 		stream->events->drained(stream);
 }
@@ -189,6 +199,11 @@ static void writable(struct stream *stream)
 static void ready(struct loop_io *watcher, int events)
 {
 	struct stream *stream = (struct stream *)watcher;
+	/* The usual event. Reading is not watched while it is paused, nor while connecting. */
+	if (__builtin_expect(events == LOOP_READ && !stream->paused && !stream->connecting, 1)) {
+		stream->events->readable(stream);
+		return;
+	}
 	if (stream->connecting) {
 		end_connecting(stream);
 		return;
@@ -202,7 +217,8 @@ static void ready(struct loop_io *watcher, int events)
 
 /* --- life --- */
 
-static void begin(struct stream *stream, int fd, const struct stream_events *events, bool connecting)
+static void begin(struct stream *stream, int fd, const struct stream_events *events,
+		  bool connecting)
 {
 	*stream = (struct stream){.fd = fd, .connecting = connecting, .events = events};
 	loop_io_init(&stream->watcher, ready);

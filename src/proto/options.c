@@ -53,7 +53,7 @@ static bool give(char *assignment, options_fn *each, void *context, struct error
 	return each(context, assignment, equals + 1, error);
 }
 
-bool options_parse(const char *text, options_fn *each, void *context, struct error *error)
+bool options_walk(const char *text, options_fn *each, void *context, struct error *error)
 {
 	/* A word is never longer than the text; the text's length is the peer's choice. */
 	char *word = memory_try_alloc(strlen(text) + 1);

@@ -17,6 +17,7 @@ static struct error error;
 static void teardown(void)
 {
 	snapshot_free(&loaded);
+	snapshot_install(NULL);
 	files_teardown();
 }
 
@@ -326,7 +327,7 @@ END_TEST
 static char *read_whole(const char *directory, const char *name)
 {
 	static char text[16384];
-	char path[PATH_MAX];
+	char path[PATH_MAX + 64];
 	snprintf(path, sizeof(path), "%s/etc/%s", directory, name);
 	FILE *file = fopen(path, "r");
 	ck_assert_msg(file != NULL, "%s", path);

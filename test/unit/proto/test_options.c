@@ -22,7 +22,7 @@ static bool note(void *context, const char *name, const char *value, struct erro
 static bool parse(const char *text, struct error *error)
 {
 	*seen = '\0';
-	return options_parse(text, note, NULL, error);
+	return options_walk(text, note, NULL, error);
 }
 
 START_TEST(assignments_of_all_forms_are_given)
@@ -75,7 +75,7 @@ START_TEST(the_callee_may_stop_it)
 	struct error error;
 	char name[] = "b";
 	*seen = '\0';
-	ck_assert(!options_parse("-c a=1 -c b=2 -c c=3", note, name, &error));
+	ck_assert(!options_walk("-c a=1 -c b=2 -c c=3", note, name, &error));
 	ck_assert_str_eq(seen, "a=1;b=2;");
 	ck_assert_str_eq(error.message, "not b");
 }

@@ -1,0 +1,2 @@
+#pragma once
+void console_open(void); void console_close(void);

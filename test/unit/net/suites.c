@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: ISC */
+#include "config.h"
+#include "suites.h"
+#include <stddef.h>
+
+suite_fn *const SUITES[] = {
+	suite_address, suite_socket, suite_listener, suite_resolver, suite_stream, NULL,
+};

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: ISC */
+/* suites: what the test files of the net layer show to suites.c. */
+#ifndef PGWEIR_TEST_NET_SUITES_H
+#define PGWEIR_TEST_NET_SUITES_H
+
+#include "../suite.h"
+
+suite_fn suite_address, suite_socket, suite_listener, suite_resolver, suite_stream;
+
+#endif
