@@ -25,7 +25,6 @@ struct console;
 struct client {
 	struct endpoint endpoint;  /* first */
 	struct pool_client member;
-	struct cancel_key key;
 	uint8_t state;             /* enum client_state */
 	bool departing;            /* said Terminate or closed its side while answers are owed: leaves when they are out */
 	bool stalled;              /* linked, but its server is not ready for its requests */
@@ -35,8 +34,9 @@ struct client {
 	struct user *user;         /* who it says to be, proven */
 	struct parameter_set *parameters;
 	usec_t transaction_at, query_at;
-	struct client_login *login; /* while logging in */
 	struct console *console;   /* of a console client */
+	struct client_login *login; /* while logging in */
+	struct cancel_key key;
 };
 
 const char *client_state_name(enum client_state state);

@@ -29,9 +29,10 @@ struct endpoint {
 	struct endpoint *partner;
 	struct buffer *held;  /* received, not handed on */
 	struct loop_timer timer;
-	struct loop_work ending;
-	usec_t connected_at;
 	usec_t request_at;
+	/* up to here: what each message touches; then what is looked at now and then */
+	usec_t connected_at;
+	struct loop_work ending;
 	uint64_t id;          /* SHOW CLIENTS, SHOW SERVERS: one counter for both */
 	struct address remote;
 };

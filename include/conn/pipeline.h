@@ -20,6 +20,8 @@ struct pipeline {
 	uint32_t size, first, length;
 	uint8_t entries_inline[PIPELINE_INLINE];
 	bool copy_in;                /* the server reads CopyData until CopyDone or CopyFail */
+	bool sync_in_copy;           /* a Sync was sent that the server will read as part of the COPY, and ignore */
+	bool doubtful;               /* that COPY failed: before it read the Sync, which then is answered, or after? */
 	bool copy_both;              /* replication: never free again */
 	bool skips_to_sync;          /* the server discards messages until the next Sync */
 	bool unsynced;               /* extended messages were sent since the last ReadyForQuery: a transaction may be open */
@@ -58,7 +60,7 @@ static inline uint8_t pipeline_front(const struct pipeline *pipeline)
 static inline bool pipeline_is_idle(const struct pipeline *pipeline)
 {
 	return pipeline->length == 0 &&
-	       !(pipeline->copy_in | pipeline->copy_both | pipeline->skips_to_sync | pipeline->unsynced);
+	       !(pipeline->copy_in | pipeline->copy_both | pipeline->skips_to_sync | pipeline->unsynced | pipeline->doubtful);
 }
 /* ReadyForQuery are still to come. */
 bool pipeline_owes_ready(const struct pipeline *pipeline);

@@ -11,6 +11,10 @@
 #include "pool/stats.h"
 
 struct database {
+	struct stats stats;   /* first: what each transaction touches */
+	bool is_console, is_automatic;
+	bool is_paused, is_disabled;
+	bool is_removed;      /* gone from the configuration: freed when its last connection is */
 	struct map_node node; /* by name */
 	char *name;
 	char *dbname;         /* at the server */
@@ -20,16 +24,12 @@ struct database {
 	char *connect_query;   /* or NULL */
 	char *client_encoding, *datestyle, *timezone, *application_name; /* for clients that ask for none; or NULL */
 	struct list pools;
-	struct stats stats;
 	uint32_t client_count, server_count; /* written by pool/limit only */
 	/* of the row; SECTION_UNSET, POOL_MODE_UNSET, BALANCE_UNSET when it does not say */
 	enum pool_mode pool_mode;
 	enum balance balance;
 	int port, pool_size, min_pool_size, reserve_pool_size, max_db_connections, max_db_client_connections;
 	usec_t server_lifetime, query_wait_timeout;
-	bool is_console, is_automatic;
-	bool is_paused, is_disabled;
-	bool is_removed; /* gone from the configuration: freed when its last connection is */
 };
 
 struct database *database_new(const char *name);

@@ -78,21 +78,22 @@ struct pool_ops {
 void pool_set_ops(const struct pool_ops *ops);
 
 struct pool {
-	struct list_node node;        /* of all pools */
-	struct list_node of_database, of_user;
+	/* what each transaction touches comes first */
 	struct database *database;
 	struct user *user;            /* who logs in to the server; the forced user if there is one */
-	struct list clients[CLIENT_PLACE_COUNT];
-	struct list servers[SERVER_PLACE_COUNT];
 	uint32_t server_count;        /* all places but CANCELING */
 	/* values in force, from pool_configure() */
 	enum pool_mode mode;
 	int size, min_size, reserve_size; /* size 0: unlimited */
+	bool connect_failed, login_failed; /* the last attempt */
 	usec_t query_wait_timeout, server_lifetime;
+	struct list servers[SERVER_PLACE_COUNT];
+	struct list clients[CLIENT_PLACE_COUNT];
+	struct list_node node;        /* of all pools */
+	struct list_node of_database, of_user;
 	/* logging in to the server */
 	struct buffer *welcome;       /* ParameterStatus messages of the pool's server; NULL: not known yet */
 	void *welcome_parameters;     /* the conn layer's own view of them */
-	bool connect_failed, login_failed; /* the last attempt */
 	usec_t retry_at;              /* no attempt before; 0: at once */
 	struct error failure;         /* why the last attempt failed; message "" if it did not */
 	usec_t lifetime_closed_at;    /* when a server was last closed for its age */

@@ -55,20 +55,29 @@ static bool push(struct pipeline *pipeline, uint8_t type)
 	return true;
 }
 
+/* Is a request that is sent now never answered? While it copies in, a server takes it for a mistake, which fails the
+ * COPY; while it skips to Sync it does not look at it. */
+static bool is_discarded(struct pipeline *pipeline)
+{
+	bool discarded = pipeline->copy_in || pipeline->skips_to_sync;
+	pipeline->copy_in = false;
+	return discarded;
+}
+
 bool pipeline_sent(struct pipeline *pipeline, uint8_t type)
 {
 	switch (type) {
 	case MESSAGE_QUERY:
 	case MESSAGE_FUNCTION_CALL:
 	case PIPELINE_INTERNAL:
-		/* While it copies in, a server takes these for a mistake and fails the COPY; while it skips to Sync
-		 * it does not look at them. */
-		if (pipeline->copy_in || pipeline->skips_to_sync)
+		if (is_discarded(pipeline))
 			return true;
 		return push(pipeline, type);
 	case MESSAGE_SYNC:
-		if (pipeline->copy_in)
+		if (pipeline->copy_in) {
+			pipeline->sync_in_copy = true;
 			return true; /* ignored by the server */
+		}
 		pipeline->skips_to_sync = false;
 		return push(pipeline, type);
 	case MESSAGE_PARSE:
@@ -76,7 +85,7 @@ bool pipeline_sent(struct pipeline *pipeline, uint8_t type)
 	case MESSAGE_DESCRIBE:
 	case MESSAGE_EXECUTE:
 	case MESSAGE_CLOSE:
-		if (pipeline->copy_in || pipeline->skips_to_sync)
+		if (is_discarded(pipeline))
 			return true;
 		pipeline->unsynced = true;
 		return push(pipeline, type);
@@ -112,10 +121,13 @@ static void enter_copy_in(struct pipeline *pipeline)
 {
 	uint32_t kept = 1;
 	pipeline->copy_in = true;
+	pipeline->sync_in_copy = false;
 	for (uint32_t i = 1; i < pipeline->length; i++) {
 		uint8_t type = *entry(pipeline, i);
-		if (pipeline->copy_in && type == MESSAGE_SYNC)
+		if (pipeline->copy_in && type == MESSAGE_SYNC) {
+			pipeline->sync_in_copy = true;
 			continue;
+		}
 		if (pipeline->copy_in) {
 			pipeline->copy_in = false;
 			continue;
@@ -151,11 +163,15 @@ bool pipeline_received(struct pipeline *pipeline, uint8_t type)
 	bool simple = front == MESSAGE_QUERY || front == PIPELINE_INTERNAL;
 	switch (type) {
 	case MESSAGE_READY_FOR_QUERY:
+		if (front == 0 && pipeline->doubtful) { /* it was read after the COPY */
+			pipeline->doubtful = pipeline->skips_to_sync = pipeline->unsynced = false;
+			return true;
+		}
 		if (!simple && front != MESSAGE_SYNC && front != MESSAGE_FUNCTION_CALL)
 			return false;
 		pop(pipeline);
 		drop_stray_copy_ends(pipeline);
-		pipeline->copy_in = false;
+		pipeline->copy_in = pipeline->sync_in_copy = false;
 		pipeline->unsynced = pipeline->length > 0;
 		return true;
 	case MESSAGE_PARSE_COMPLETE:
@@ -170,6 +186,7 @@ bool pipeline_received(struct pipeline *pipeline, uint8_t type)
 		return simple || completes(pipeline, MESSAGE_DESCRIBE);
 	case MESSAGE_COMMAND_COMPLETE:
 	case MESSAGE_EMPTY_QUERY_RESPONSE:
+		pipeline->sync_in_copy = false;
 		return simple || completes(pipeline, MESSAGE_EXECUTE);
 	case MESSAGE_PORTAL_SUSPENDED:
 		return completes(pipeline, MESSAGE_EXECUTE);
@@ -182,7 +199,8 @@ bool pipeline_received(struct pipeline *pipeline, uint8_t type)
 		pipeline->copy_both = true;
 		return simple || front == MESSAGE_EXECUTE;
 	case MESSAGE_ERROR_RESPONSE:
-		pipeline->copy_in = false;
+		pipeline->doubtful |= pipeline->sync_in_copy;
+		pipeline->copy_in = pipeline->sync_in_copy = false;
 		if (is_extended(front))
 			skip_to_sync(pipeline);
 		return true;

@@ -8,6 +8,8 @@
 #include "core/log.h"
 #include "proto/response.h"
 
+enum { READS_PER_EVENT = 8 };
+
 static const struct server_partner_ops *partner;
 
 static bool broken(struct server *server, const char *what)
@@ -216,25 +218,35 @@ static void lost(struct server *server)
 	}
 }
 
+static void receive(struct server *server, const uint8_t *bytes, size_t size)
+{
+	if (LIKELY(server->state >= SERVER_IDLE && server->state < SERVER_CANCELING) || server->errand)
+		input(server, bytes, size);
+	else if (server->state == SERVER_LOGIN)
+		server_login_input(server, bytes, size);
+	/* a cancel's connection has nothing to say */
+}
+
 static void readable(struct stream *stream)
 {
 	struct server *server = server_of_stream(stream);
 	uint8_t *bytes;
 	size_t size, fresh;
-	switch (endpoint_receive(&server->endpoint, &bytes, &size, &fresh)) {
-	case IO_DONE:
-		break;
-	case IO_AGAIN:
-		return;
-	default:
-		lost(server);
-		return;
+	/* A read that filled the buffer left something behind: go on with it while it is warm, but not for ever. */
+	for (int slice = 0; slice < READS_PER_EVENT; slice++) {
+		switch (endpoint_receive(&server->endpoint, &bytes, &size, &fresh)) {
+		case IO_DONE:
+			break;
+		case IO_AGAIN:
+			return;
+		default:
+			lost(server);
+			return;
+		}
+		receive(server, bytes, size);
+		if (LIKELY(fresh < ENDPOINT_RECEIVE) || server->state != SERVER_ACTIVE || stream->paused)
+			return;
 	}
-	if (LIKELY(server->state >= SERVER_IDLE && server->state < SERVER_CANCELING) || server->errand) {
-		input(server, bytes, size);
-	} else if (server->state == SERVER_LOGIN) {
-		server_login_input(server, bytes, size);
-	} /* a cancel's connection has nothing to say */
 }
 
 static void drained(struct stream *stream)

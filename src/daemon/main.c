@@ -6,6 +6,7 @@
 #include "config/snapshot.h"
 #include "conn/gate.h"
 #include "core/buffer.h"
+#include "core/clock.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/loop.h"
@@ -168,6 +169,9 @@ static bool read_as_user(struct error *error)
 	} else {
 		log_warning("", "RELOAD will not work: %s", error->message);
 	}
+	log_debug("", "configuration: %s, %u databases, %u users, %zu in auth_file",
+		  *loaded->path ? loaded->path : "built in", map_length(&loaded->databases),
+		  map_length(&loaded->users), userlist_length(loaded->userlist));
 	if (!options.config)
 		log_warning("",
 			    "no configuration file given, running with defaults: listening on %s "
@@ -313,6 +317,7 @@ static int run(void)
 {
 	struct error error = {0};
 	int reached = 0;
+	clock_update(); /* the log looks at it before the loop turns */
 	bool started = true;
 	while (reached < STAGES && started)
 		started = stages[reached++].start(&error);

@@ -385,13 +385,10 @@ def test_quiet_writes_to_the_logfile_only(pgweir):
     assert "process up: " in own_log.read_text()
 
 
-def test_verbose_adds_debug_lines(pgweir):
-    quiet, loud = pgweir(), pgweir(arguments=["-vv"])
-    for pooler in (quiet, loud):
-        assert pooler.query("SELECT 1") == [(1,)]
-        pooler.stop()
-    assert not re.search(r"\] (DEBUG|NOISE) ", quiet.log())
-    assert re.search(r"\] (DEBUG|NOISE) ", loud.log())
+@pytest.mark.parametrize("arguments, config, shown", [([], {}, False), (["-v"], {}, True), ([], {"verbose": 1}, True)])
+def test_verbose_adds_debug_lines(pgweir, arguments, config, shown):
+    pooler = pgweir(config, arguments=arguments)
+    assert bool(re.search(r"\] DEBUG configuration: .*pgweir\.ini, ", pooler.log())) == shown
 
 
 def test_reload_reopens_the_logfile(pgweir):

@@ -20,8 +20,9 @@ static int files_before;
 static void keep_line(enum log_level level, const char *line)
 {
 	size_t length = strlen(lines);
-	static const char *const names[] = {"FATAL", "ERROR", "WARNING", "LOG", "DEBUG", "NOISE"};
-	snprintf(lines + length, sizeof lines - length, "%s %s\n", names[level], line);
+	const char *text = strstr(line, "] "); /* behind time and process: LEVEL text */
+	(void)level;
+	snprintf(lines + length, sizeof lines - length, "%s\n", text ? text + 2 : line);
 }
 
 void helpers_open(void)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* helpers: a directory of the test's own, the lines that were logged, a loop that turns until something is so, and the
- * far ends of connections. */
+/* helpers: a directory of the test's own, the lines that were logged, a loop that turns until
+ * something is so, and the far ends of connections. */
 #ifndef PGWEIR_TEST_NET_HELPERS_H
 #define PGWEIR_TEST_NET_HELPERS_H
 
@@ -8,8 +8,8 @@
 #include <stdint.h>
 #include "net/address.h"
 
-/* An open loop on a driven clock, an empty log, an empty directory; and the end of them, which looks for leaks of
- * descriptors. */
+/* An open loop on a driven clock, an empty log, an empty directory; and the end of them, which
+ * looks for leaks of descriptors. */
 void helpers_open(void);
 void helpers_close(void);
 extern char helpers_directory[64];
@@ -22,13 +22,13 @@ const char *helpers_log(void);
 unsigned helpers_log_count(const char *text);
 
 /* Take turns until @condition is so; fails the test after 5 seconds. */
-#define helpers_until(condition)                                                                   \
-	do {                                                                                       \
-		int turns = 0;                                                                     \
-		while (!(condition)) {                                                             \
-			ck_assert_msg(turns++ < 500, "never came to be: %s", #condition);          \
-			loop_turn(10);                                                             \
-		}                                                                                  \
+#define helpers_until(condition)                                                          \
+	do {                                                                              \
+		int turns = 0;                                                            \
+		while (!(condition)) {                                                    \
+			ck_assert_msg(turns++ < 500, "never came to be: %s", #condition); \
+			loop_turn(10);                                                    \
+		}                                                                         \
 	} while (0)
 /* Take turns until nothing more happens. */
 void helpers_settle(void);

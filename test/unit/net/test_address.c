@@ -40,11 +40,32 @@ END_TEST
 START_TEST(what_is_no_numeric_address_is_refused)
 {
 	static const char *const cases[] = {
-		"",	     "localhost",  "127.0.0.1 ", " 127.0.0.1", "127.0.0",     "127.0.0.256",
-		"127.1",     "0x7f.0.0.1", "[127.0.0.1]", "[::1",	 "::1]",	"[",
-		"[]",	     "::1::",	   ":::",	  "1:2:3",	 "fe80::1%",	"fe80::1%nosuch",
-		"fe80::1%0", "::1%-1",	   "*",		  "@name",	 "/tmp",	"127.0.0.1:80",
-		"[::1]:80",  "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff:1",
+		"",
+		"localhost",
+		"127.0.0.1 ",
+		" 127.0.0.1",
+		"127.0.0",
+		"127.0.0.256",
+		"127.1",
+		"0x7f.0.0.1",
+		"[127.0.0.1]",
+		"[::1",
+		"::1]",
+		"[",
+		"[]",
+		"::1::",
+		":::",
+		"1:2:3",
+		"fe80::1%",
+		"fe80::1%nosuch",
+		"fe80::1%0",
+		"::1%-1",
+		"*",
+		"@name",
+		"/tmp",
+		"127.0.0.1:80",
+		"[::1]:80",
+		"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff:1",
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct address address;
@@ -55,7 +76,8 @@ END_TEST
 
 START_TEST(every_truncation_of_an_address_is_parsed_without_harm)
 {
-	static const char *const good[] = {"[2001:db8::192.168.100.200%4294967295]", "255.255.255.255"};
+	static const char *const good[] = {"[2001:db8::192.168.100.200%4294967295]",
+					   "255.255.255.255"};
 	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
 		size_t size = strlen(good[i]);
 		struct address address;
@@ -88,7 +110,8 @@ END_TEST
 
 START_TEST(unix_ends_are_printed_with_their_process)
 {
-	struct address address = {.family = AF_UNIX, .port = 6432, .unix_peer = {.pid = 1234, .uid = 7}};
+	struct address address = {
+		.family = AF_UNIX, .port = 6432, .unix_peer = {.pid = 1234, .uid = 7}};
 	char text[ADDRESS_TEXT];
 	ck_assert_str_eq(address_print(&address, text), "unix(1234):6432");
 	ck_assert_str_eq(address_host(&address, text), "unix");
@@ -193,7 +216,8 @@ START_TEST(an_abstract_name_is_counted)
 	struct sockaddr_un sockaddr;
 	socklen_t length;
 	ck_assert(address_unix_sockaddr("@pool/.s.PGSQL.6432", &sockaddr, &length));
-	ck_assert_uint_eq(length, offsetof(struct sockaddr_un, sun_path) + strlen("@pool/.s.PGSQL.6432"));
+	ck_assert_uint_eq(length,
+			  offsetof(struct sockaddr_un, sun_path) + strlen("@pool/.s.PGSQL.6432"));
 	ck_assert_mem_eq(sockaddr.sun_path, "\0pool/.s.PGSQL.6432", strlen("@pool/.s.PGSQL.6432"));
 }
 END_TEST

@@ -36,7 +36,8 @@ static int listen_on(uint16_t port)
 	return fd;
 }
 
-static int connect_to(uint16_t port, const struct socket_options *options, bool *in_progress, struct error *error)
+static int connect_to(uint16_t port, const struct socket_options *options, bool *in_progress,
+		      struct error *error)
 {
 	struct address address;
 	struct sockaddr_storage sockaddr;
@@ -92,7 +93,8 @@ START_TEST(untuned_sockets_keep_the_systems_defaults)
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_ne(option(fd, IPPROTO_TCP, TCP_NODELAY), 0);
 	ck_assert_int_eq(option(fd, SOL_SOCKET, SO_KEEPALIVE), 0);
-	ck_assert_int_eq(option(fd, IPPROTO_TCP, TCP_KEEPIDLE), option(fresh, IPPROTO_TCP, TCP_KEEPIDLE));
+	ck_assert_int_eq(option(fd, IPPROTO_TCP, TCP_KEEPIDLE),
+			 option(fresh, IPPROTO_TCP, TCP_KEEPIDLE));
 	close(fresh);
 	close(fd);
 	close(listening);
@@ -149,7 +151,8 @@ START_TEST(a_refused_connection_says_where_and_why)
 	int fd = connect_to(port, &plain, &in_progress, &error);
 	if (fd < 0) { /* refused at once */
 		char expected[200];
-		snprintf(expected, sizeof expected, "connect to 127.0.0.1:%u failed: Connection refused", port);
+		snprintf(expected, sizeof expected,
+			 "connect to 127.0.0.1:%u failed: Connection refused", port);
 		ck_assert_str_eq(error.message, expected);
 		return;
 	}
@@ -167,7 +170,9 @@ static void unix_fails(const char *path, const char *message)
 	socklen_t length;
 	bool in_progress;
 	ck_assert(address_unix_sockaddr(path, &sockaddr, &length));
-	ck_assert_int_eq(socket_connect((struct sockaddr *)&sockaddr, length, &plain, &in_progress, &error), -1);
+	ck_assert_int_eq(
+		socket_connect((struct sockaddr *)&sockaddr, length, &plain, &in_progress, &error),
+		-1);
 	ck_assert_str_eq(error.message, message);
 	ck_assert_str_eq(error.sqlstate, "08006");
 }

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: ISC */
+#include "config.h"
+#include "conn/parameter.h"
+#include "suites.h"
+#include <stdio.h>
+#include <string.h>
+
+static void no_set_is_left(void)
+{
+	ck_assert_uint_eq(parameter_sets(), 0);
+}
+
+/* A set from "name=value" words, ended by NULL. */
+static struct parameter_set *made_of(const char *const *words)
+{
+	struct parameter_set *set = parameter_empty();
+	for (; *words; words++) {
+		char name[64];
+		const char *equals = strchr(*words, '=');
+		snprintf(name, sizeof name, "%.*s", (int)(equals - *words), *words);
+		parameter_put(&set, parameter_tracked(name), equals + 1);
+	}
+	return set;
+}
+#define SET(...) made_of((const char *const[]){__VA_ARGS__, NULL})
+
+/* The text of the Query that makes @actual what @wanted is; "" if none is needed. */
+static const char *query(const struct parameter_set *wanted, const struct parameter_set *actual, unsigned expected)
+{
+	static char text[8192];
+	struct buffer *out = NULL;
+	unsigned count = 99;
+	ck_assert(parameter_put_query(&out, sizeof text, wanted, actual, &count));
+	ck_assert_uint_eq(count, expected);
+	if (count == 0) {
+		ck_assert_ptr_null(out);
+		return "";
+	}
+	const uint8_t *bytes = buffer_bytes(out);
+	size_t size = buffer_length(out);
+	ck_assert_uint_eq(bytes[0], 'Q');
+	ck_assert_uint_eq((unsigned)(bytes[3] << 8 | bytes[4]), size - 1);
+	ck_assert_uint_eq(bytes[size - 1], 0);
+	memcpy(text, bytes + 5, size - 5);
+	ck_assert_uint_eq(strlen(text), size - 6);
+	buffer_free(&out);
+	return text;
+}
+
+START_TEST(tracked_names_are_known_in_any_case)
+{
+	static const char *const names[] = {"client_encoding", "DateStyle", "TimeZone", "standard_conforming_strings",
+					    "application_name", "IntervalStyle"};
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		char upper[64], lower[64];
+		size_t n = 0;
+		for (const char *c = names[i]; *c; c++, n++) {
+			upper[n] = *c >= 'a' && *c <= 'z' ? (char)(*c - 32) : *c;
+			lower[n] = *c >= 'A' && *c <= 'Z' ? (char)(*c + 32) : *c;
+		}
+		upper[n] = lower[n] = '\0';
+		ck_assert_str_eq(parameter_tracked(names[i]), names[i]);
+		ck_assert_str_eq(parameter_tracked(upper), names[i]);
+		ck_assert_str_eq(parameter_tracked(lower), names[i]);
+		upper[n - 1] = '\0';
+		ck_assert_ptr_null(parameter_tracked(upper));
+	}
+	ck_assert_ptr_null(parameter_tracked("search_path"));
+	ck_assert_ptr_null(parameter_tracked("server_version"));
+	ck_assert_ptr_null(parameter_tracked(""));
+	ck_assert_ptr_null(parameter_tracked("timezone "));
+}
+END_TEST
+
+START_TEST(equal_sets_are_one)
+{
+	struct parameter_set *a = SET("TimeZone=UTC", "application_name=x"), *b = SET("application_name=x", "TimeZone=UTC");
+	struct parameter_set *c = SET("application_name=x");
+	ck_assert_ptr_eq(a, b);
+	ck_assert_ptr_ne(a, c);
+	ck_assert_uint_eq(parameter_sets(), 2);
+	parameter_put(&c, parameter_tracked("TimeZone"), "UTC");
+	ck_assert_ptr_eq(a, c);
+	ck_assert_uint_eq(parameter_sets(), 1);
+	parameter_release(&a);
+	parameter_release(&b);
+	ck_assert_uint_eq(parameter_sets(), 1);
+	parameter_release(&c);
+	ck_assert_ptr_null(c);
+	parameter_release(&c);
+}
+END_TEST
+
+START_TEST(names_and_values_cannot_be_confused)
+{
+	/* name NUL value NUL: no two different sets have the same bytes */
+	struct parameter_set *a = SET("TimeZone=", "application_name=b"), *b = SET("TimeZone=application_name");
+	ck_assert_ptr_ne(a, b);
+	ck_assert_str_eq(parameter_get(a, "TimeZone"), "");
+	ck_assert_str_eq(parameter_get(a, "application_name"), "b");
+	ck_assert_ptr_null(parameter_get(b, "application_name"));
+	parameter_release(&a);
+	parameter_release(&b);
+}
+END_TEST
+
+START_TEST(putting_says_whether_anything_changed)
+{
+	struct parameter_set *set = parameter_empty();
+	const char *name = parameter_tracked("datestyle");
+	ck_assert_ptr_null(parameter_get(set, name));
+	ck_assert(parameter_put(&set, name, "ISO"));
+	ck_assert(!parameter_put(&set, name, "ISO"));
+	ck_assert(parameter_put(&set, name, "iso"));
+	ck_assert_str_eq(parameter_get(set, name), "iso");
+	ck_assert(parameter_put(&set, name, ""));
+	ck_assert_str_eq(parameter_get(set, name), "");
+	parameter_release(&set);
+}
+END_TEST
+
+START_TEST(others_who_share_a_set_do_not_see_a_change)
+{
+	struct parameter_set *mine = SET("TimeZone=UTC"), *yours = parameter_share(mine);
+	parameter_put(&mine, parameter_tracked("TimeZone"), "CET");
+	ck_assert_str_eq(parameter_get(mine, "TimeZone"), "CET");
+	ck_assert_str_eq(parameter_get(yours, "TimeZone"), "UTC");
+	parameter_release(&mine);
+	parameter_release(&yours);
+}
+END_TEST
+
+START_TEST(put_over_keeps_own_values_and_takes_the_rest)
+{
+	struct parameter_set *base = SET("TimeZone=UTC", "DateStyle=ISO", "client_encoding=UTF8");
+	struct parameter_set *set = SET("TimeZone=CET", "application_name=x");
+	struct parameter_set *expected = SET("TimeZone=CET", "DateStyle=ISO", "client_encoding=UTF8", "application_name=x");
+	parameter_put_over(&set, base);
+	ck_assert_ptr_eq(set, expected);
+	ck_assert_str_eq(parameter_get(base, "TimeZone"), "UTC");
+	parameter_put_over(&set, base);
+	ck_assert_ptr_eq(set, expected);
+	parameter_release(&base);
+	parameter_release(&set);
+	parameter_release(&expected);
+}
+END_TEST
+
+START_TEST(a_walk_meets_each_value_once)
+{
+	struct parameter_set *set = SET("TimeZone=UTC", "application_name=", "client_encoding=UTF8");
+	const char *cursor = NULL, *name, *value;
+	char seen[256] = "";
+	while (parameter_next(set, &cursor, &name, &value))
+		snprintf(seen + strlen(seen), sizeof seen - strlen(seen), "%s=%s;", name, value);
+	ck_assert_str_eq(seen, "client_encoding=UTF8;TimeZone=UTC;application_name=;");
+	parameter_release(&set);
+	set = parameter_empty();
+	cursor = NULL;
+	ck_assert(!parameter_next(set, &cursor, &name, &value));
+	parameter_release(&set);
+}
+END_TEST
+
+START_TEST(a_query_sets_what_differs_and_nothing_else)
+{
+	struct parameter_set *server = SET("TimeZone=UTC", "DateStyle=ISO, MDY", "application_name=");
+	struct parameter_set *same = SET("DateStyle=ISO, MDY"), *one = SET("DateStyle=ISO, MDY", "TimeZone=CET");
+	struct parameter_set *two = SET("application_name=me", "IntervalStyle=postgres", "DateStyle=ISO, MDY");
+	ck_assert_str_eq(query(same, server, 0), "");
+	ck_assert_str_eq(query(server, server, 0), "");
+	ck_assert_str_eq(query(one, server, 1), "SET TimeZone='CET';");
+	ck_assert_str_eq(query(two, server, 2), "SET application_name='me';SET IntervalStyle='postgres';");
+	parameter_release(&server);
+	parameter_release(&same);
+	parameter_release(&one);
+	parameter_release(&two);
+}
+END_TEST
+
+START_TEST(values_are_quoted_so_that_they_stay_values)
+{
+	static const char *const rows[][2] = {
+		{"it's", "SET application_name='it''s';"},
+		{"'; DROP TABLE t; --", "SET application_name='''; DROP TABLE t; --';"},
+		{"a\\b", "SET application_name=E'a\\\\b';"},
+		{"\\'; DROP", "SET application_name=E'\\\\''; DROP';"},
+		{"", "SET application_name='';"},
+		{"caf\xc3\xa9", "SET application_name='caf\xc3\xa9';"},
+	};
+	struct parameter_set *server = SET("application_name=server");
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct parameter_set *set = parameter_empty();
+		parameter_put(&set, parameter_tracked("application_name"), rows[i][0]);
+		ck_assert_str_eq(query(set, server, 1), rows[i][1]);
+		parameter_release(&set);
+	}
+	parameter_release(&server);
+}
+END_TEST
+
+START_TEST(a_query_longer_than_the_cap_is_refused)
+{
+	struct parameter_set *server = parameter_empty(), *set = SET("application_name=abcdefgh");
+	const char *text = "SET application_name='abcdefgh';";
+	size_t whole = 5 + strlen(text) + 1;
+	for (size_t cap = 0; cap <= whole; cap++) {
+		struct buffer *out = NULL;
+		unsigned count;
+		ck_assert_int_eq(parameter_put_query(&out, cap, set, server, &count), cap == whole);
+		buffer_free(&out);
+	}
+	parameter_release(&server);
+	parameter_release(&set);
+}
+END_TEST
+
+START_TEST(proven_belongs_to_the_values)
+{
+	struct parameter_set *a = SET("TimeZone=UTC"), *b = SET("TimeZone=CET");
+	ck_assert(!parameter_is_proven(a));
+	parameter_prove(a);
+	struct parameter_set *again = SET("TimeZone=UTC");
+	ck_assert(parameter_is_proven(again));
+	ck_assert(!parameter_is_proven(b));
+	parameter_put(&again, parameter_tracked("TimeZone"), "MET");
+	ck_assert(!parameter_is_proven(again));
+	parameter_release(&a);
+	parameter_release(&b);
+	parameter_release(&again);
+}
+END_TEST
+
+Suite *suite_parameter(void)
+{
+	Suite *suite = suite_create("conn/parameter");
+	TCase *tcase = tcase_create("parameter");
+	tcase_add_checked_fixture(tcase, NULL, no_set_is_left);
+	tcase_add_test(tcase, tracked_names_are_known_in_any_case);
+	tcase_add_test(tcase, equal_sets_are_one);
+	tcase_add_test(tcase, names_and_values_cannot_be_confused);
+	tcase_add_test(tcase, putting_says_whether_anything_changed);
+	tcase_add_test(tcase, others_who_share_a_set_do_not_see_a_change);
+	tcase_add_test(tcase, put_over_keeps_own_values_and_takes_the_rest);
+	tcase_add_test(tcase, a_walk_meets_each_value_once);
+	tcase_add_test(tcase, a_query_sets_what_differs_and_nothing_else);
+	tcase_add_test(tcase, values_are_quoted_so_that_they_stay_values);
+	tcase_add_test(tcase, a_query_longer_than_the_cap_is_refused);
+	tcase_add_test(tcase, proven_belongs_to_the_values);
+	suite_add_tcase(suite, tcase);
+	return suite;
+}
