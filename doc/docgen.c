@@ -3,6 +3,7 @@
  * config, states, usage (Markdown) and man (macros of man(7) for pgweir.5). `make docs` writes them
  * to doc/, `make check` holds what is there against it. */
 #include "config.h"
+#include "admin/console.h"
 #include "config/settings.h"
 #include "conn/client.h"
 #include "conn/server.h"
@@ -399,6 +400,49 @@ static void print_options(void)
 	}
 }
 
+static void print_commands(void)
+{
+	const struct command *row;
+	printf("\n## Commands of the console\n\n| command | for | meaning |\n|---|---|---|\n");
+	for (unsigned i = 0; (row = command_row(i)); i++) {
+		char text[128];
+		snprintf(text, sizeof(text), "%s%s%s", row->words,
+			 row->argument && *row->argument ? " " : "",
+			 row->argument ? row->argument : "");
+		printf("| ");
+		code(text);
+		printf(" | %s | ", row->admins_only ? "admin_users" : "all");
+		markdown(row->help);
+		printf(" |\n");
+	}
+	printf("\n## SHOW\n\nFor admin_users and stats_users.\n");
+}
+
+/* The SQL type of a column. */
+static const char *column_type(enum response_type type)
+{
+	switch (type) {
+COLUMN_TYPES
+	}
+	return "?";
+}
+
+static void print_shows(void)
+{
+	const struct show *show;
+	for (unsigned i = 0; (show = show_row(i)); i++) {
+		printf("\n### SHOW %s\n\n", show->name);
+		markdown(show->doc);
+		printf("\n\n| column | type | meaning |\n|---|---|---|\n");
+		for (unsigned c = 0; c < show->count; c++) {
+			const struct result_column *column = &show->columns[c];
+			printf("| %s | %s | ", column->name, column_type(column->type));
+			markdown(column->doc);
+			printf(" |\n");
+		}
+	}
+}
+
 static const char *const reason_names[] = {
 #define CLOSE_REASON(name, text, sqlstate) #name,
 #include "pool/close_reasons.def"
@@ -474,6 +518,8 @@ static void print_usage(void)
 {
 	generated("the tables in include");
 	print_options();
+	print_commands();
+	print_shows();
 	print_close_reasons();
 	print_sqlstates();
 	print_messages();

@@ -1,6 +1,40 @@
-#pragma once
+/* SPDX-License-Identifier: ISC */
+/* control: PAUSE, RESUME, RELOAD, KILL and kin: a few lines of calls downward each. Signals do the same. Contract sections 7, 15. */
+#ifndef PGWEIR_ADMIN_CONTROL_H
+#define PGWEIR_ADMIN_CONTROL_H
+
+#include <stdbool.h>
+#include "admin/command.h"
 #include "conn/gate.h"
 #include "core/error.h"
-struct control_ops { void (*applied)(void); };
-void control_set_ops(const struct control_ops *);
-bool control_reload(struct error *); void control_pause_all(void); bool control_resume_all(struct error *); void control_shutdown(enum gate_shutdown);
+#include "pool/database.h"
+
+/* What the daemon does when a new configuration is in force (log files, tuning). */
+struct control_ops {
+	void (*applied)(void);
+};
+void control_set_ops(const struct control_ops *ops);
+
+bool control_reload(struct error *error);
+void control_pause_all(void);
+bool control_resume_all(struct error *error);
+void control_shutdown(enum gate_shutdown how);
+
+/* How a command ended. */
+enum control_end {
+	CONTROL_DONE,
+	CONTROL_FAILED, /* the error says why */
+	CONTROL_PAUSES, /* to be answered when control_is_done() says so */
+	CONTROL_CLOSES, /* likewise, for WAIT_CLOSE */
+	CONTROL_GONE,   /* the process exits; nothing is answered */
+};
+typedef enum control_end control_fn(const struct command_words *words, struct error *error);
+
+control_fn control_command_reload, control_command_pause, control_command_resume, control_command_disable,
+	control_command_enable, control_command_reconnect, control_command_kill, control_command_kill_client,
+	control_command_wait_close, control_command_shutdown, control_command_set;
+
+/* Is what PAUSE or WAIT_CLOSE of this database (NULL: all) waits for over? */
+bool control_is_done(enum control_end what, const char *database);
+
+#endif

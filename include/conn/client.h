@@ -79,7 +79,7 @@ void client_close_all(enum close_reason reason);
 /* The console, which is above this layer. */
 struct console_ops {
 	/* May this user use the console? After authentication; false with @error. */
-	bool (*admit)(struct client *client, struct error *error);
+	bool (*admit)(struct client *client, const char *user, struct error *error);
 	/* Needs it no password (same system user over the Unix socket)? */
 	bool (*trusts)(const struct client *client, const char *user);
 	/* It logged in: send AuthenticationOk was done; send ParameterStatus ... ReadyForQuery and set client->console. */

@@ -62,6 +62,12 @@ static inline bool pipeline_is_idle(const struct pipeline *pipeline)
 	return pipeline->length == 0 &&
 	       !(pipeline->copy_in | pipeline->copy_both | pipeline->skips_to_sync | pipeline->unsynced | pipeline->doubtful);
 }
+/* All was answered, but it is not known whether one more ReadyForQuery comes: the server cannot be used again. */
+static inline bool pipeline_is_spent(const struct pipeline *pipeline)
+{
+	return pipeline->doubtful && pipeline->length == 0 &&
+	       !(pipeline->copy_in | pipeline->copy_both | pipeline->skips_to_sync | pipeline->unsynced);
+}
 /* ReadyForQuery are still to come. */
 bool pipeline_owes_ready(const struct pipeline *pipeline);
 

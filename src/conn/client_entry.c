@@ -104,7 +104,7 @@ static void proven(struct client *client, struct buffer **out)
 		refuse(client, &error);
 		return;
 	}
-	if (database->is_console && !client_console()->admit(client, &error)) {
+	if (database->is_console && !client_console()->admit(client, login->user, &error)) {
 		refuse(client, &error);
 		return;
 	}
@@ -124,8 +124,9 @@ static void proven(struct client *client, struct buffer **out)
 		pool_client_move(pool, &client->member, CLIENT_PLACE_ACTIVE);
 		client_close(client, CLOSE_OUT_OF_MEMORY, NULL);
 	} else if (database->is_console) {
+		client->parameters = login->parameters;
+		login->parameters = NULL;
 		client_login_free(&client->login);
-		client->parameters = parameter_empty();
 		if (client_set_state(client, CLIENT_IDLE)) {
 			cancel_key_add(&client->key);
 			client_console()->open(client);

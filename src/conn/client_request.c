@@ -241,7 +241,9 @@ void client_request_ready(struct client *client, char status)
 void client_request_settle(struct client *client)
 {
 	struct server *server = client_server(client);
-	if (!pipeline_is_idle(&server->pipeline)) {
+	bool spent = false;
+	if (!pipeline_is_idle(&server->pipeline) &&
+	    !(spent = server->status == 'I' && pipeline_is_spent(&server->pipeline))) {
 		/* Requests that found the pipeline full may go on when half of it is through. */
 		if (client->endpoint.held && !client->departing && !client->stalled &&
 		    server->pipeline.length < PIPELINE_MAX / 2 && !stream_is_blocked(&server->endpoint.stream))
@@ -264,14 +266,17 @@ void client_request_settle(struct client *client)
 			client_request_go_on(client);
 		return;
 	}
-	if (!server_is_clean(server))
+	if (!spent && !server_is_clean(server))
 		return;
 	client->in_transaction = false;
 	endpoint_unlink(&client->endpoint);
 	client_set_state(client, CLIENT_IDLE);
 	bool more = client->endpoint.held != NULL;
 	stream_resume(&client->endpoint.stream);
-	server_release(server);
+	if (spent)
+		server_let_go(server, CLOSE_IDLE_DIRTY);
+	else
+		server_release(server);
 	if (more && client->state == CLIENT_IDLE)
 		client_request_go_on(client);
 }

@@ -30,7 +30,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 READY_SECONDS = 15
 STOP_SECONDS = 10
 # What no log of a healthy process contains.
-ALARMS = re.compile(r"BUG|ERROR: AddressSanitizer|ERROR: LeakSanitizer|runtime error|Assertion .* failed")
+ALARMS = re.compile(r"\bBUG\b|ERROR: AddressSanitizer|ERROR: LeakSanitizer|runtime error|Assertion .* failed")
 
 ADMIN = "admin"
 # Roles of the test PostgreSQL, each with password "<name>-secret". The last three say how PostgreSQL asks them for

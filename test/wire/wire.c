@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include "config/snapshot.h"
 #include "conn/client.h"
+#include "conn/endpoint.h"
 #include "conn/gate.h"
 #include "core/buffer.h"
 #include "core/error.h"
@@ -32,12 +33,18 @@ static int peer_count;
 static struct wire_peer *first_server;
 static char log_text[LOG];
 static size_t log_length;
+static size_t piece_size = SIZE_MAX; /* of what wire_send() sends at a time */
 
 static void keep_log(enum log_level level, const char *line)
 {
 	int n = snprintf(log_text + log_length, LOG - log_length, "%d %s\n", level, line);
 	if (n > 0 && log_length + (size_t)n < LOG)
 		log_length += (size_t)n;
+}
+
+struct client *wire_inside(const struct wire_peer *client)
+{
+	return client_find(client->id);
 }
 
 bool wire_logged(const char *part)
@@ -95,6 +102,7 @@ void wire_open(const char *settings, const char *row)
 	registry_apply();
 	listen_as_server();
 	first_server = NULL;
+	piece_size = SIZE_MAX;
 	wire_logged("");
 	wire_settle();
 }
@@ -167,6 +175,7 @@ struct wire_peer *wire_connect(void)
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
 	gate_accept(pair[1], &remote, &local);
 	struct wire_peer *peer = peer_new(pair[0]);
+	peer->id = endpoint_next_id() - 1;
 	wire_settle();
 	return peer;
 }
@@ -227,7 +236,7 @@ struct wire_peer *wire_accept(void)
 	return peer;
 }
 
-static size_t put_message(uint8_t *at, char type, const void *body, size_t size)
+size_t wire_put(uint8_t *at, char type, const void *body, size_t size)
 {
 	at[0] = (uint8_t)type;
 	put32(at + 1, (uint32_t)size + 4);
@@ -245,16 +254,16 @@ void wire_welcome(struct wire_peer *server)
 	};
 	static uint32_t process_id;
 	uint8_t out[2048], key[8];
-	size_t n = put_message(out, 'R', "\0\0\0\0", 4);
+	size_t n = wire_put(out, 'R', "\0\0\0\0", 4);
 	for (size_t i = 0; i < sizeof parameters / sizeof *parameters; i++) {
 		char body[128];
 		int size = snprintf(body, sizeof body, "%s%c%s", parameters[i][0], 0, parameters[i][1]);
-		n += put_message(out + n, 'S', body, (size_t)size + 1);
+		n += wire_put(out + n, 'S', body, (size_t)size + 1);
 	}
 	put32(key, ++process_id);
 	put32(key + 4, 0xcafe);
-	n += put_message(out + n, 'K', key, 8);
-	n += put_message(out + n, 'Z', "I", 1);
+	n += wire_put(out + n, 'K', key, 8);
+	n += wire_put(out + n, 'Z', "I", 1);
 	wire_send(server, out, n);
 }
 
@@ -289,16 +298,38 @@ void wire_push(struct wire_peer *peer, const void *bytes, size_t size)
 	}
 }
 
+void wire_pieces(size_t size)
+{
+	piece_size = size ? size : SIZE_MAX;
+}
+
 void wire_send(struct wire_peer *peer, const void *bytes, size_t size)
 {
-	wire_push(peer, bytes, size);
-	wire_settle();
+	do {
+		size_t n = size < piece_size ? size : piece_size;
+		wire_push(peer, bytes, n);
+		wire_settle();
+		bytes = (const uint8_t *)bytes + n;
+		size -= n;
+	} while (size);
+}
+
+size_t wire_try(struct wire_peer *peer, const void *bytes, size_t size)
+{
+	ssize_t n = send(peer->fd, bytes, size, MSG_NOSIGNAL);
+	return n > 0 ? (size_t)n : 0;
+}
+
+size_t wire_take(struct wire_peer *peer, void *bytes, size_t size)
+{
+	ssize_t n = recv(peer->fd, bytes, size, 0);
+	return n > 0 ? (size_t)n : 0;
 }
 
 void wire_say(struct wire_peer *peer, char type, const void *body, size_t size)
 {
 	uint8_t *out = malloc(size + 5);
-	wire_send(peer, out, put_message(out, type, body, size));
+	wire_send(peer, out, wire_put(out, type, body, size));
 	free(out);
 }
 
@@ -310,14 +341,88 @@ void wire_query(struct wire_peer *client, const char *sql)
 void wire_answer(struct wire_peer *server, const char *tag, char status)
 {
 	uint8_t out[256];
-	size_t n = put_message(out, 'C', tag, strlen(tag) + 1);
-	n += put_message(out + n, 'Z', &status, 1);
+	size_t n = wire_put(out, 'C', tag, strlen(tag) + 1);
+	n += wire_put(out + n, 'Z', &status, 1);
 	wire_send(server, out, n);
 }
 
 void wire_ready(struct wire_peer *server, char status)
 {
 	wire_say(server, 'Z', &status, 1);
+}
+
+/* A body with and without the NUL that ends it. */
+#define STRING(text) text, sizeof(text)
+#define BYTES(text) text, sizeof(text) - 1
+
+/* A plausible body for a message of this type. */
+static size_t put_plausible(uint8_t *at, char type, bool of_server)
+{
+	static const struct {
+		char type;
+		const char *body;
+		size_t size;
+	} of_client[] = {
+		{'Q', STRING("SELECT 1")},
+		{'P', STRING("\0SELECT 1\0\0")},
+		{'B', STRING("\0\0\0\0\0\0\0")},
+		{'D', STRING("S")},
+		{'E', STRING("\0\0\0\0")},
+		{'C', STRING("S")},
+		{'F', STRING("\0\0\0\1\0\0\0\0\0")},
+		{'d', BYTES("1\t2\n")},
+		{'f', STRING("no more")},
+	}, of_servers[] = {
+		{'Z', BYTES("I")},
+		{'C', STRING("SELECT 1")},
+		{'T', STRING("\0\1c\0\0\0\0\0\0\0\0\0\0\x17\0\4\377\377\377\377\0")},
+		{'D', BYTES("\0\1\0\0\0\1\x31")},
+		{'t', BYTES("\0\0")},
+		{'E', STRING("SERROR\0VERROR\0C42601\0Msyntax\0")},
+		{'N', STRING("SNOTICE\0VNOTICE\0C00000\0Mhear\0")},
+		{'A', STRING("\0\0\0\1channel\0payload")},
+		{'G', BYTES("\0\0\0")},
+		{'H', BYTES("\0\0\0")},
+		{'V', BYTES("\377\377\377\377")},
+		{'d', BYTES("1\t2\n")},
+	};
+	if (of_server) {
+		for (size_t i = 0; i < sizeof of_servers / sizeof *of_servers; i++)
+			if (of_servers[i].type == type)
+				return wire_put(at, type, of_servers[i].body, of_servers[i].size);
+	} else {
+		for (size_t i = 0; i < sizeof of_client / sizeof *of_client; i++)
+			if (of_client[i].type == type)
+				return wire_put(at, type, of_client[i].body, of_client[i].size);
+	}
+	return wire_put(at, type, NULL, 0);
+}
+
+size_t wire_put_types(uint8_t *at, const char *types, bool of_server)
+{
+	size_t n = 0;
+	for (; *types; types++)
+		n += put_plausible(at + n, *types, of_server);
+	return n;
+}
+
+void wire_client_says(struct wire_peer *client, const char *types)
+{
+	uint8_t out[4096];
+	wire_send(client, out, wire_put_types(out, types, false));
+}
+
+void wire_server_says(struct wire_peer *server, const char *types)
+{
+	uint8_t out[4096];
+	wire_send(server, out, wire_put_types(out, types, true));
+}
+
+void wire_error(struct wire_peer *server, const char *severity, const char *sqlstate, const char *message)
+{
+	char body[512];
+	int n = snprintf(body, sizeof body, "S%s%cV%s%cC%s%cM%s%c", severity, 0, severity, 0, sqlstate, 0, message, 0);
+	wire_say(server, 'E', body, (size_t)n + 1);
 }
 
 void wire_hang_up(struct wire_peer *peer)
@@ -396,6 +501,15 @@ void wire_expect_fatal(struct wire_peer *peer, const char *sqlstate, const char 
 	wire_expect_closed(peer);
 }
 
+void wire_expect_error(struct wire_peer *peer, const char *severity, const char *sqlstate, const char *message)
+{
+	char wanted[512];
+	ck_assert_msg(wire_next(peer), "no message is there, wanted %s %s", sqlstate, message);
+	ck_assert_msg(peer->type == 'E' || peer->type == 'N', "got %c \"%s\"", peer->type, peer->text);
+	snprintf(wanted, sizeof wanted, "S%s|V%s|C%s|M%s||", severity, severity, sqlstate, message);
+	ck_assert_str_eq(peer->text, wanted);
+}
+
 void wire_expect_nothing(struct wire_peer *peer)
 {
 	wire_read(peer);
@@ -423,11 +537,17 @@ void wire_expect_open(struct wire_peer *peer)
 
 /* ---- looking inside ---- */
 
+const char *wire_state(const struct wire_peer *client)
+{
+	struct client *found = client_find(client->id);
+	return found ? client_state_name(found->state) : "gone";
+}
+
 static const struct pool *pool_for(const char *user)
 {
 	struct database *database = registry_find_database("db");
 	struct user *u = registry_find_user(user);
-	ck_assert(database && u);
+	ck_assert_msg(database && u, "there is no such pool");
 	return registry_pool(database, u);
 }
 
@@ -444,4 +564,27 @@ unsigned wire_servers(int place)
 unsigned wire_clients(int place)
 {
 	return pool_for("u1")->clients[place].length;
+}
+
+static size_t print_places(char *at, size_t room, const struct list *lists, const char *const *names, int count)
+{
+	size_t n = 0;
+	for (int i = 0; i < count; i++)
+		if (lists[i].length)
+			n += (size_t)snprintf(at + n, room - n, "%s%s %u", n ? ", " : "", names[i], lists[i].length);
+	if (n == 0)
+		n = (size_t)snprintf(at, room, "-");
+	return n;
+}
+
+void wire_expect_pool(const char *text)
+{
+	static const char *const clients[] = {"none", "active", "welcome", "waiting", "cancel_active", "cancel_waiting"};
+	static const char *const servers[] = {"none", "login", "idle", "used", "tested", "active", "being_canceled", "canceling"};
+	const struct pool *pool = pool_for("u1");
+	char got[512];
+	size_t n = print_places(got, sizeof got, pool->clients, clients, CLIENT_PLACE_COUNT);
+	n += (size_t)snprintf(got + n, sizeof got - n, " / ");
+	print_places(got + n, sizeof got - n, pool->servers, servers, SERVER_PLACE_COUNT);
+	ck_assert_str_eq(got, text);
 }

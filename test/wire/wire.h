@@ -11,8 +11,11 @@
 #include <stdint.h>
 #include "core/clock.h"
 
+struct client;
+
 struct wire_peer {
 	int fd;
+	uint64_t id;          /* of a client: its endpoint's */
 	uint8_t in[1 << 20];
 	size_t length;
 	char text[4096];      /* of the last message's body: printable, NULs as '|' */
@@ -49,12 +52,27 @@ struct wire_peer *wire_first_server(void);
 /* Raw bytes, then settle. wire_push does not settle. */
 void wire_send(struct wire_peer *peer, const void *bytes, size_t size);
 void wire_push(struct wire_peer *peer, const void *bytes, size_t size);
+/* From now on wire_send(), and all that is said through it, goes out @size bytes at a time, with all quiet between (0: at
+ * once); until wire_open(). */
+void wire_pieces(size_t size);
+/* What the kernel takes, and has, just now; neither settles. Returns how many bytes. */
+size_t wire_try(struct wire_peer *peer, const void *bytes, size_t size);
+size_t wire_take(struct wire_peer *peer, void *bytes, size_t size);
 /* A message; @body as given. */
 void wire_say(struct wire_peer *peer, char type, const void *body, size_t size);
 void wire_query(struct wire_peer *client, const char *sql);
 /* "CommandComplete TAG, ReadyForQuery STATUS". */
 void wire_answer(struct wire_peer *server, const char *tag, char status);
 void wire_ready(struct wire_peer *server, char status);
+/* Messages of these types with plausible bodies, in one write: of a client ("PBDES"), of a server ("12TDCZ"; Z says I,
+ * E is an ERROR 42601 "syntax"). */
+void wire_client_says(struct wire_peer *client, const char *types);
+void wire_server_says(struct wire_peer *server, const char *types);
+/* The same as bytes, appended at @at; returns their length. */
+size_t wire_put(uint8_t *at, char type, const void *body, size_t size);
+size_t wire_put_types(uint8_t *at, const char *types, bool of_server);
+/* ErrorResponse. */
+void wire_error(struct wire_peer *server, const char *severity, const char *sqlstate, const char *message);
 /* Close our end, then settle; the peer may not be used any more. */
 void wire_hang_up(struct wire_peer *peer);
 void wire_half_close(struct wire_peer *peer);
@@ -67,6 +85,8 @@ void wire_expect(struct wire_peer *peer, const char *types);
 void wire_expect_message(struct wire_peer *peer, char type, const char *part);
 /* A FATAL ErrorResponse with this SQLSTATE and message, then the end. */
 void wire_expect_fatal(struct wire_peer *peer, const char *sqlstate, const char *message);
+/* The next ErrorResponse or NoticeResponse, whose fields must be just these. */
+void wire_expect_error(struct wire_peer *peer, const char *severity, const char *sqlstate, const char *message);
 /* Nothing has come. */
 void wire_expect_nothing(struct wire_peer *peer);
 /* The other side closed. */
@@ -76,6 +96,13 @@ void wire_expect_open(struct wire_peer *peer);
 /* Everything there is to read, raw; returns its length. */
 size_t wire_read(struct wire_peer *peer);
 
+/* The connection's state, as in the table; "gone" after its end (CLOSING too). Client peers only. */
+const char *wire_state(const struct wire_peer *client);
+/* The client itself; NULL: gone. */
+struct client *wire_inside(const struct wire_peer *client);
+/* Where the members of the pool of "db" and "u1" are: "active 2, waiting 1 / active 1", clients before servers, zeros and
+ * empty sides ("-") left out. */
+void wire_expect_pool(const char *text);
 /* Place counts of the pool of "db" and "u1". */
 unsigned wire_servers(int place);
 unsigned wire_clients(int place);

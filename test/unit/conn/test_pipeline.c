@@ -66,6 +66,15 @@ static void frees(const char *script)
 	idle_after(script + last);
 }
 
+/* All answered, but perhaps once too few: after a fresh pipeline. */
+static void spent_after(const char *script)
+{
+	teardown();
+	busy_after(script);
+	ck_assert_msg(pipeline_is_spent(&pipeline), "not spent after \"%s\"", script);
+	ck_assert(!pipeline_owes_ready(&pipeline));
+}
+
 START_TEST(a_new_pipeline_is_idle)
 {
 	idle_after("");
@@ -241,7 +250,7 @@ END_TEST
 START_TEST(sync_and_flush_during_copy_in_are_not_answered)
 {
 	frees(">Q <G >dSHdSc <C <Z");
-	frees(">Q <G >SSSf <E <Z");
+	spent_after(">Q <G >SSSf <E <Z");
 }
 END_TEST
 
@@ -261,7 +270,7 @@ END_TEST
 
 START_TEST(copy_through_extended_that_fails_skips_to_the_next_sync)
 {
-	busy_after(">PBDES <1 <2 <n <G >d <E");
+	busy_after(">PBDE <1 <2 <n <G >d <E");
 	busy_after(">dddc");
 	busy_after(">S");
 	idle_after("<Z");
@@ -330,20 +339,24 @@ START_TEST(a_request_during_copy_in_fails_it_and_gets_no_answer)
 }
 END_TEST
 
-START_TEST(a_copy_that_fails_before_it_reads_the_sync_answers_it)
+START_TEST(a_copy_that_fails_may_or_may_not_have_read_the_sync_of_its_execute)
 {
-	/* COPY to a view: CopyInResponse, then the error; the Sync of Execute was not read as part of the copy */
+	/* COPY to a view: CopyInResponse, the error at once; the Sync of Execute is read behind it, and answered */
 	frees(">PBDES <1 <2 <n <G <E <Z");
-	/* if the client had sent its second Sync, it is not known whether one or two answers come: not free again */
-	teardown();
-	busy_after(">PBDES <1 <2 <n <G >ddcS <E <Z");
+	/* bad data: the Sync was read as part of the copy; with the one behind CopyDone there is one answer, or two */
+	spent_after(">PBDES <1 <2 <n <G >ddcS <E <Z");
 	idle_after("<Z");
-	teardown();
-	busy_after(">PBDES <1 <2 <n <G >ddcS <E <Z");
-	busy_after(">Q <C <Z");
+	spent_after(">PBDES <1 <2 <n <G >d <E >dcS <Z");
+	idle_after("<Z");
+	spent_after(">PBDES <1 <2 <n <G >ddcS <E <Z >Q <C <Z");
+	busy_after(">PBES <1 <2 <E");
+	ck_assert(!pipeline_is_spent(&pipeline));
 	/* but a copy that went well has read it */
 	frees(">PBDES <1 <2 <n <G >ddcS <C <Z");
 	play("<!Z");
+	/* and an error of a later request is not the copy's */
+	frees(">PBES <1 <2 <G >dcS <C <Z >PBES <E <Z");
+	frees(">Q <G >dSc <Z >Q <E <Z");
 }
 END_TEST
 
@@ -481,7 +494,7 @@ Suite *suite_pipeline(void)
 	tcase_add_test(tcase, blind_copy_done_without_a_copy_is_stray);
 	tcase_add_test(tcase, one_query_may_copy_twice);
 	tcase_add_test(tcase, a_request_during_copy_in_fails_it_and_gets_no_answer);
-	tcase_add_test(tcase, a_copy_that_fails_before_it_reads_the_sync_answers_it);
+	tcase_add_test(tcase, a_copy_that_fails_may_or_may_not_have_read_the_sync_of_its_execute);
 	tcase_add_test(tcase, copy_out_is_nothing_special);
 	tcase_add_test(tcase, copy_both_never_frees_the_server);
 	tcase_add_test(tcase, what_was_not_asked_for_is_refused);

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: ISC */
+#include "config.h"
+#include "suites.h"
+#include <stddef.h>
+
+suite_fn *const SUITES[] = {
+	suite_modes, suite_requests, NULL,
+};

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: ISC */
+/* suites: what the test files of the wire tests show to suites.c. */
+#ifndef PGWEIR_TEST_WIRE_SUITES_H
+#define PGWEIR_TEST_WIRE_SUITES_H
+
+#include "../unit/suite.h"
+
+suite_fn suite_modes, suite_requests;
+
+#endif
