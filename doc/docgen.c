@@ -422,7 +422,16 @@ static void print_commands(void)
 static const char *column_type(enum response_type type)
 {
 	switch (type) {
-COLUMN_TYPES
+	case RESPONSE_TEXT:
+		return "text";
+	case RESPONSE_INT4:
+		return "int4";
+	case RESPONSE_INT8:
+		return "int8";
+	case RESPONSE_NUMERIC:
+		return "numeric";
+	case RESPONSE_BYTEA:
+		return "bytea";
 	}
 	return "?";
 }

@@ -30,6 +30,7 @@ struct server {
 	uint8_t state;            /* enum server_state */
 	uint8_t errand;
 	bool errand_failed, errand_done;
+	bool refuses_block;       /* it opened a transaction block in statement mode */
 	bool is_broken;           /* it said something that the protocol does not allow */
 	char status;              /* of the last ReadyForQuery: I, T, E; 0: none since the last request */
 	bool said_fatal;          /* the server's last word was FATAL: it closes */

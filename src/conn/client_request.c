@@ -255,10 +255,6 @@ void client_request_settle(struct client *client)
 		return;
 	}
 	enum pool_mode mode = client->member.pool->mode;
-	if (mode == POOL_MODE_STATEMENT && server->status != 'I') {
-		client_close(client, CLOSE_TRANSACTION_BLOCK, NULL);
-		return;
-	}
 	if (mode == POOL_MODE_SESSION) {
 		if (server->member.close_needed && settings_current()->server_fast_close && server->status == 'I')
 			client_close(client, CLOSE_CLOSE_NEEDED, NULL);

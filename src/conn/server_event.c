@@ -40,6 +40,11 @@ static bool see_ready(struct server *server, const uint8_t *body, uint32_t size)
 	if (!known || !pipeline_ready(&server->pipeline, MESSAGE_READY_FOR_QUERY))
 		return broken(server, "unexpected ReadyForQuery");
 	server->status = (char)body[0];
+	/* Instead of this message the client gets an error: in statement mode there are no transaction blocks. */
+	if (server->status != 'I' && !server->errand && server->member.pool->mode == POOL_MODE_STATEMENT) {
+		server->refuses_block = true;
+		return false;
+	}
 	return true;
 }
 
@@ -186,6 +191,10 @@ static void input(struct server *server, const uint8_t *bytes, size_t size)
 		}
 	} while (end == RELAY_PAUSED && size > 0);
 	server->is_reading = false;
+	if (server->refuses_block) {
+		server_close(server, CLOSE_TRANSACTION_BLOCK, NULL);
+		return;
+	}
 	if (end > RELAY_PAUSED) {
 		if (!server->is_broken)
 			broken(server, end == RELAY_BAD_TYPE ? "unknown type of message" : "message of a wrong length");

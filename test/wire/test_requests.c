@@ -505,11 +505,12 @@ static void note(char *text, struct wire_peer *peer)
 /* What client and server hear of a whole session whose bytes come in pieces of this size. */
 static void play(size_t pieces, char *text)
 {
+	static const char wishes[] = "application_name\0psql\0DateStyle\0German";
 	wire_open(NULL, NULL);
 	wire_pieces(pieces);
 	text[0] = '\0';
 	client = wire_connect();
-	wire_say_startup(client, "u1", "application_name\0psql\0DateStyle\0German", 38);
+	wire_say_startup(client, "u1", wishes, sizeof wishes);
 	server = wire_accept();
 	wire_read(server);
 	sprintf(text + strlen(text), "startup %zu %02x\n", server->length, server->in[3]);
