@@ -10,6 +10,13 @@
 
 #define container_of(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
+/* Checked where everything is: in the sanitizer build. These run several times in each transaction. */
+#if defined(__SANITIZE_ADDRESS__)
+#define LIST_CHECK(condition) assert(condition)
+#else
+#define LIST_CHECK(condition) ((void)0)
+#endif
+
 struct list_node {
 	struct list_node *next, *previous; /* both NULL: in no list */
 };
@@ -37,7 +44,7 @@ static inline bool list_node_is_linked(const struct list_node *node)
 
 static inline void list_insert_after(struct list *list, struct list_node *place, struct list_node *node)
 {
-	assert(!list_node_is_linked(node));
+	LIST_CHECK(!list_node_is_linked(node));
 	node->previous = place;
 	node->next = place->next;
 	place->next->previous = node;
@@ -57,7 +64,7 @@ static inline void list_push_last(struct list *list, struct list_node *node)
 
 static inline void list_remove(struct list *list, struct list_node *node)
 {
-	assert(list_node_is_linked(node) && list->length > 0);
+	LIST_CHECK(list_node_is_linked(node) && list->length > 0);
 	node->previous->next = node->next;
 	node->next->previous = node->previous;
 	node->next = node->previous = NULL;

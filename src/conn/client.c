@@ -25,21 +25,6 @@ static const struct console_ops *console;
 
 /* ---- states ---- */
 
-/* The columns of the table that each change of state looks at, apart from the names. */
-#define TO(state) (1u << CLIENT_##state)
-static const uint16_t next_states[] = {
-#define CLIENT_STATE(name, shown, place, deadline, next) (uint16_t)((next) | TO(CLOSING)),
-#include "conn/client_states.def"
-};
-#undef TO
-static const uint8_t places[] = {
-#define CLIENT_STATE(name, shown, place, deadline, next) CLIENT_PLACE_##place,
-#include "conn/client_states.def"
-};
-static const uint8_t deadlines[] = {
-#define CLIENT_STATE(name, shown, place, deadline, next) DEADLINE_##deadline,
-#include "conn/client_states.def"
-};
 static const char *const state_names[][2] = {
 #define CLIENT_STATE(name, shown, place, deadline, next) {#name, shown},
 #include "conn/client_states.def"
@@ -57,12 +42,12 @@ const char *client_state_shown(enum client_state state)
 
 bool client_state_allows(enum client_state from, enum client_state to)
 {
-	return next_states[from] >> to & 1;
+	return client_next_states[from] >> to & 1;
 }
 
 enum client_deadline client_deadline(const struct client *client)
 {
-	return deadlines[client->state];
+	return client_deadlines[client->state];
 }
 
 static usec_t after(usec_t since, usec_t limit)
@@ -80,7 +65,7 @@ void client_arm(struct client *client)
 {
 	const struct settings *settings = settings_current();
 	usec_t due = 0;
-	switch ((enum client_deadline)deadlines[client->state]) {
+	switch ((enum client_deadline)client_deadlines[client->state]) {
 	case DEADLINE_NONE:
 	case DEADLINE_IDLE:
 		break;
@@ -107,23 +92,17 @@ void client_arm(struct client *client)
 	loop_timer_set(&client->endpoint.timer, due);
 }
 
+bool client_refuse_state(struct client *client, enum client_state state)
+{
+	log_error(client_subject(client), "BUG: illegal state change from %s to %s", client_state_name(client->state),
+		  client_state_name(state));
+	client_close(client, CLOSE_BUG, NULL);
+	return false;
+}
+
 bool client_set_state(struct client *client, enum client_state state)
 {
-	if (__builtin_expect(!client_state_allows(client->state, state), 0)) {
-		log_error(client_subject(client), "BUG: illegal state change from %s to %s",
-			  client_state_name(client->state), client_state_name(state));
-		client_close(client, CLOSE_BUG, NULL);
-		return false;
-	}
-	client->state = (uint8_t)state;
-	enum client_place place = places[state];
-	if (place != client->member.place)
-		pool_client_move(client->member.pool, &client->member, place);
-	if (deadlines[state] <= DEADLINE_ACTIVE)
-		loop_timer_clear(&client->endpoint.timer);
-	else
-		client_arm(client);
-	return true;
+	return client_go(client, state);
 }
 
 /* ---- names ---- */

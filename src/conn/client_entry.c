@@ -290,6 +290,8 @@ void client_entry_startup(struct client *client, const uint8_t *bytes, size_t si
 		client_hold(client, bytes, size);
 		return;
 	case FRAME_BAD:
+		if (bytes[0] == 'p')
+			error_set(&error, SQLSTATE_PROTOCOL_VIOLATION, "client password pkt before startup packet");
 		client_close(client, CLOSE_CLIENT_ERROR, &error);
 		return;
 	case FRAME_OK:
@@ -324,6 +326,10 @@ void client_entry_answer(struct client *client, const uint8_t *bytes, size_t siz
 	struct message message;
 	struct buffer *out = NULL;
 	struct error error;
+	if (bytes[0] != 'p') { /* a start-up packet begins with a zero */
+		client_fail(client, SQLSTATE_PROTOCOL_VIOLATION, bytes[0] ? "unknown pkt" : "client re-sent startup pkt");
+		return;
+	}
 	switch (message_parse(bytes, size, STARTUP_MAX, &message)) {
 	case FRAME_SHORT:
 		client_hold(client, bytes, size);
@@ -333,10 +339,6 @@ void client_entry_answer(struct client *client, const uint8_t *bytes, size_t siz
 		return;
 	case FRAME_OK:
 		break;
-	}
-	if (message.type != 'p') {
-		client_fail(client, SQLSTATE_PROTOCOL_VIOLATION, "unknown pkt");
-		return;
 	}
 	enum client_login_step step = client_login_answer(client->login, &message, &out, &error);
 	size_t behind = size - message.size - MESSAGE_HEADER;

@@ -26,6 +26,21 @@ enum client_deadline {
 	DEADLINE_LINGER
 };
 
+/* The columns of the table that each change of state looks at, apart from the names. */
+#define TO(state) (1u << CLIENT_##state)
+static const uint16_t client_next_states[] = {
+#define CLIENT_STATE(name, shown, place, deadline, next) (uint16_t)((next) | TO(CLOSING)),
+#include "conn/client_states.def"
+};
+#undef TO
+static const uint8_t client_places[] = {
+#define CLIENT_STATE(name, shown, place, deadline, next) CLIENT_PLACE_##place,
+#include "conn/client_states.def"
+};
+static const uint8_t client_deadlines[] = {
+#define CLIENT_STATE(name, shown, place, deadline, next) DEADLINE_##deadline,
+#include "conn/client_states.def"
+};
 static inline struct client *client_of(struct endpoint *endpoint)
 {
 	struct client *client = container_of(endpoint, struct client, endpoint);
@@ -52,6 +67,24 @@ void client_enter_pool(struct client *client, struct pool *pool);
 enum client_deadline client_deadline(const struct client *client);
 /* Set the deadline of its state anew. */
 void client_arm(struct client *client);
+/* A move that its row does not allow: a bug, which closes it. Returns false. */
+bool client_refuse_state(struct client *client, enum client_state state);
+
+/* client_set_state(), where it is called for each request: with a constant state most of it is decided by the compiler. */
+static inline bool client_go(struct client *client, enum client_state state)
+{
+	if (__builtin_expect(!(client_next_states[client->state] >> state & 1), 0))
+		return client_refuse_state(client, state);
+	client->state = (uint8_t)state;
+	if (client_places[state] != client->member.place)
+		pool_client_move(client->member.pool, &client->member, client_places[state]);
+	if (client_deadlines[state] <= DEADLINE_ACTIVE)
+		loop_timer_clear(&client->endpoint.timer);
+	else
+		client_arm(client);
+	return true;
+}
+
 /* Close it; @silently: it cannot be told why, or was. */
 void client_close_saying(struct client *client, enum close_reason reason, const struct error *error, bool silently);
 /* The last step of closing: nothing more is to be said or heard. */

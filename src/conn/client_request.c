@@ -24,7 +24,7 @@ static void link_to(struct client *client, struct server *server)
 	client_counters(client)->server_assignment_count++;
 	if (server->state != SERVER_ACTIVE && !server_set_state(server, SERVER_ACTIVE))
 		return; /* from one client straight to the next it stays active */
-	if (!client_set_state(client, CLIENT_ACTIVE))
+	if (!client_go(client, CLIENT_ACTIVE))
 		return;
 	client->stalled = !server_prepare(server, client->parameters);
 }
@@ -140,7 +140,7 @@ void client_request_begin(struct client *client, const uint8_t *bytes, size_t si
 	if (LIKELY(client->state == CLIENT_ACTIVE)) {
 		client_request_forward(client, bytes, size);
 	} else if (client->state == CLIENT_IDLE) {
-		client_set_state(client, CLIENT_WAITING);
+		client_go(client, CLIENT_WAITING);
 		client_hold_for_later(client, bytes, size);
 	}
 }
@@ -266,7 +266,7 @@ void client_request_settle(struct client *client)
 		return;
 	client->in_transaction = false;
 	endpoint_unlink(&client->endpoint);
-	client_set_state(client, CLIENT_IDLE);
+	client_go(client, CLIENT_IDLE);
 	bool more = client->endpoint.held != NULL;
 	stream_resume(&client->endpoint.stream);
 	if (spent)

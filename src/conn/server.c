@@ -17,21 +17,6 @@ static void (*deadline_came)(struct loop_timer *);
 
 /* ---- states ---- */
 
-/* The columns of the table that each change of state looks at, apart from the names. */
-#define TO(state) (1u << SERVER_##state)
-static const uint16_t next_states[] = {
-#define SERVER_STATE(name, shown, place, deadline, next) (uint16_t)((next) | TO(CLOSING)),
-#include "conn/server_states.def"
-};
-#undef TO
-static const uint8_t places[] = {
-#define SERVER_STATE(name, shown, place, deadline, next) SERVER_PLACE_##place,
-#include "conn/server_states.def"
-};
-static const uint8_t deadlines[] = {
-#define SERVER_STATE(name, shown, place, deadline, next) DEADLINE_##deadline,
-#include "conn/server_states.def"
-};
 static const char *const state_names[][2] = {
 #define SERVER_STATE(name, shown, place, deadline, next) {#name, shown},
 #include "conn/server_states.def"
@@ -49,12 +34,12 @@ const char *server_state_shown(enum server_state state)
 
 bool server_state_allows(enum server_state from, enum server_state to)
 {
-	return next_states[from] >> to & 1;
+	return server_next_states[from] >> to & 1;
 }
 
 enum server_deadline server_deadline(const struct server *server)
 {
-	return deadlines[server->state];
+	return server_deadlines[server->state];
 }
 
 void server_arm(struct server *server)
@@ -79,22 +64,17 @@ void server_arm(struct server *server)
 	loop_timer_set(&server->endpoint.timer, due);
 }
 
+bool server_refuse_state(struct server *server, enum server_state state)
+{
+	log_error(server_subject(server), "BUG: illegal state change from %s to %s", server_state_name(server->state),
+		  server_state_name(state));
+	server_close(server, CLOSE_BUG, NULL);
+	return false;
+}
+
 bool server_set_state(struct server *server, enum server_state state)
 {
-	if (!server_state_allows(server->state, state)) {
-		log_error(server_subject(server), "BUG: illegal state change from %s to %s",
-			  server_state_name(server->state), server_state_name(state));
-		server_close(server, CLOSE_BUG, NULL);
-		return false;
-	}
-	server->state = (uint8_t)state;
-	if (server->member.place != places[state])
-		pool_server_move(&server->member, places[state]);
-	if (deadlines[state] == DEADLINE_NONE)
-		loop_timer_clear(&server->endpoint.timer);
-	else
-		server_arm(server);
-	return true;
+	return server_go(server, state);
 }
 
 /* ---- names ---- */
@@ -229,7 +209,7 @@ void server_rest(struct server *server)
 {
 	pool_release(&server->member);
 	if (server->state != SERVER_CLOSING && server->member.place == SERVER_PLACE_IDLE)
-		server_set_state(server, SERVER_IDLE);
+		server_go(server, SERVER_IDLE);
 	else if (server->state != SERVER_CLOSING && server->member.place == SERVER_PLACE_USED) {
 		server_set_state(server, SERVER_USED);
 		pool_work(server->member.pool);

@@ -13,6 +13,21 @@ enum { SERVER_MAGIC = 0x73727672 };
 /* Which limit of time runs in a state. */
 enum server_deadline { DEADLINE_NONE, DEADLINE_CONNECT, DEADLINE_REST, DEADLINE_TEST };
 
+/* The columns of the table that each change of state looks at, apart from the names. */
+#define TO(state) (1u << SERVER_##state)
+static const uint16_t server_next_states[] = {
+#define SERVER_STATE(name, shown, place, deadline, next) (uint16_t)((next) | TO(CLOSING)),
+#include "conn/server_states.def"
+};
+#undef TO
+static const uint8_t server_places[] = {
+#define SERVER_STATE(name, shown, place, deadline, next) SERVER_PLACE_##place,
+#include "conn/server_states.def"
+};
+static const uint8_t server_deadlines[] = {
+#define SERVER_STATE(name, shown, place, deadline, next) DEADLINE_##deadline,
+#include "conn/server_states.def"
+};
 static inline struct server *server_of(struct endpoint *endpoint)
 {
 	struct server *server = container_of(endpoint, struct server, endpoint);
@@ -30,6 +45,24 @@ struct server *server_new(struct pool *pool);
 enum server_deadline server_deadline(const struct server *server);
 /* Set the deadline of its state anew. */
 void server_arm(struct server *server);
+/* A move that its row does not allow: a bug, which closes it. Returns false. */
+bool server_refuse_state(struct server *server, enum server_state state);
+
+/* server_set_state(), where it is called for each request. */
+static inline bool server_go(struct server *server, enum server_state state)
+{
+	if (__builtin_expect(!(server_next_states[server->state] >> state & 1), 0))
+		return server_refuse_state(server, state);
+	server->state = (uint8_t)state;
+	if (server->member.place != server_places[state])
+		pool_server_move(&server->member, server_places[state]);
+	if (server_deadlines[state] == DEADLINE_NONE)
+		loop_timer_clear(&server->endpoint.timer);
+	else
+		server_arm(server);
+	return true;
+}
+
 /* Give it back: to a waiting client, or to rest. */
 void server_rest(struct server *server);
 /* Send a query of our own. */
