@@ -317,6 +317,7 @@ void pool_login_succeeded(struct pool *pool, struct buffer *taken, void *taken_p
 		if (client->place == CLIENT_PLACE_WELCOME && client->pool == pool) /* must not loop for ever */
 			break;
 	}
+	pool_work(pool); /* others may want a server too, and min_pool_size */
 }
 
 static void reject_all(struct pool *pool, enum client_place place, enum close_reason reason, const struct error *error)

@@ -83,7 +83,7 @@ bool wire_next(struct wire_peer *peer);
 void wire_expect(struct wire_peer *peer, const char *types);
 /* The next message must be of @type, its printable body contain @part. */
 void wire_expect_message(struct wire_peer *peer, char type, const char *part);
-/* A FATAL ErrorResponse with this SQLSTATE and message, then the end. */
+/* A FATAL ErrorResponse with this SQLSTATE and message, then the end; hangs up. */
 void wire_expect_fatal(struct wire_peer *peer, const char *sqlstate, const char *message);
 /* The next ErrorResponse or NoticeResponse, whose fields must be just these. */
 void wire_expect_error(struct wire_peer *peer, const char *severity, const char *sqlstate, const char *message);
