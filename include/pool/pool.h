@@ -86,6 +86,7 @@ struct pool {
 	enum pool_mode mode;
 	int size, min_size, reserve_size; /* size 0: unlimited */
 	bool connect_failed, login_failed; /* the last attempt */
+	bool is_bounded;              /* by max_db_connections or max_user_connections: shares them with others */
 	usec_t query_wait_timeout, server_lifetime;
 	struct list servers[SERVER_PLACE_COUNT];
 	struct list clients[CLIENT_PLACE_COUNT];

@@ -128,6 +128,7 @@ void pool_configure(struct pool *pool)
 	pool->query_wait_timeout =
 		prefer(user->query_wait_timeout, database->query_wait_timeout, settings->query_wait_timeout);
 	pool->server_lifetime = prefer(SECTION_UNSET, database->server_lifetime, settings->server_lifetime);
+	pool->is_bounded = limit_database_servers(database) || limit_user_servers(user);
 	/* New limits: what is too much and unused goes now, the rest when it comes free (pool_verdict). */
 	while (pool->size && pool->server_count > (uint32_t)(pool->size + pool->reserve_size)) {
 		struct list_node *node = list_first(&pool->servers[SERVER_PLACE_USED]);
@@ -183,6 +184,25 @@ void pool_server_move(struct pool_server *server, enum server_place place)
 		list_push_last(&pool->servers[place], &server->node);
 }
 
+static uint32_t wanted(const struct pool *pool);
+
+/* Pools that share a bound with this one may go on. */
+static void work_siblings(struct pool *pool)
+{
+	if (LIKELY(!pool->is_bounded))
+		return;
+	list_foreach(node, &pool->database->pools) {
+		struct pool *sibling = container_of(node, struct pool, of_database);
+		if (sibling != pool && wanted(sibling) > 0)
+			pool_work(sibling);
+	}
+	list_foreach(node, &pool->user->pools) {
+		struct pool *sibling = container_of(node, struct pool, of_user);
+		if (sibling->database != pool->database && wanted(sibling) > 0)
+			pool_work(sibling);
+	}
+}
+
 void pool_server_leave(struct pool_server *server)
 {
 	struct pool *pool = server->pool;
@@ -197,19 +217,7 @@ void pool_server_leave(struct pool_server *server)
 	}
 	post_quiet();
 	pool_work(pool);
-	/* A server less of this database may let a sibling pool have one more. */
-	if (limit_database_servers(pool->database) || limit_user_servers(pool->user)) {
-		list_foreach(node, &pool->database->pools) {
-			struct pool *sibling = container_of(node, struct pool, of_database);
-			if (sibling != pool)
-				pool_work(sibling);
-		}
-		list_foreach(node, &pool->user->pools) {
-			struct pool *sibling = container_of(node, struct pool, of_user);
-			if (sibling != pool && sibling->database != pool->database)
-				pool_work(sibling);
-		}
-	}
+	work_siblings(pool); /* a server less may let one of them have one more */
 }
 
 /* ---- who gets which server ---- */
@@ -298,6 +306,7 @@ void pool_release(struct pool_server *server)
 	bool test_first = settings->server_check_delay == 0 && *settings->server_check_query &&
 			  (server->place == SERVER_PLACE_ACTIVE || server->place == SERVER_PLACE_BEING_CANCELED);
 	pool_server_move(server, test_first ? SERVER_PLACE_USED : SERVER_PLACE_IDLE);
+	work_siblings(pool); /* whoever is kept out by a bound that we share may evict it */
 }
 
 /* ---- logins ---- */
@@ -427,7 +436,7 @@ void pool_work(struct pool *pool)
 {
 	/* The common case under load: the pool is full, and has no reserve. */
 	if (LIKELY(pool->size && pool->server_count >= (uint32_t)pool->size && !pool->reserve_size &&
-		   list_is_empty(&pool->servers[SERVER_PLACE_USED])))
+		   list_is_empty(&pool->servers[SERVER_PLACE_USED]) && list_is_empty(&pool->servers[SERVER_PLACE_IDLE])))
 		return;
 	if (pool->database->is_console || pool_is_paused(pool) || draining)
 		return;
@@ -460,8 +469,11 @@ void pool_work(struct pool *pool)
 			break;
 		}
 		enum limit_verdict verdict = limit_admits_server(pool->database, pool->user);
-		if (verdict != LIMIT_FREE && !evict(pool, verdict))
-			break;
+		if (verdict != LIMIT_FREE) {
+			if (!evict(pool, verdict))
+				break;
+			continue; /* its leaving may have served us already */
+		}
 		if (pool->size && pool->server_count >= (uint32_t)pool->size)
 			log_info("", "taking connection from reserve_pool");
 		uint32_t before = pool->server_count;

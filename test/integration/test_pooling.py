@@ -195,3 +195,17 @@ def test_password_of_a_role_is_never_logged(pgweir):
     pooler = pgweir({"auth_type": "scram-sha-256", "verbose": 2})
     pooler.query("SELECT 1")
     assert password_of("alice") not in pooler.log()
+
+
+def test_a_released_server_is_evicted_for_who_waits_at_the_same_bound(pgweir, postgres):
+    pooler = pgweir({"pool_mode": "transaction"}, databases={DATABASE: row(postgres, "max_db_connections=1")})
+    with pooler.connect(user="alice") as alice:
+        alice.execute("BEGIN")
+        alice.execute("SELECT 1")
+        answers = []
+        bob = threading.Thread(target=lambda: answers.extend(pooler.query("SELECT 2", user="bob")))
+        bob.start()
+        wait_until(lambda: pool(pooler, "bob")["cl_waiting"] == 1)
+        alice.execute("COMMIT")
+        bob.join(5)
+        assert answers == [(2,)]
