@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* command: splits what was typed into statements and words. Words are letters, digits, '_', '.' and '-', or quoted: "name"
- * keeps its case, 'text' is a value; quotes are doubled to stand for themselves. */
+ * keeps its case, 'text' is a value; quotes are doubled to stand for themselves. SQL's comments may stand
+ * between words. */
 #ifndef PGWEIR_ADMIN_COMMAND_H
 #define PGWEIR_ADMIN_COMMAND_H
 

@@ -24,10 +24,12 @@ struct result {
 	const struct result_column *columns;
 	unsigned count;
 	const uint8_t *binary; /* by column: send it in binary (integers); NULL: all as text */
-	uint64_t rows;
+	bool is_cut; /* a row did not fit: RESULT_MAX, or no memory */
 };
 
+/* Append RowDescription. */
 void result_describe(struct buffer **out, const struct result_column *columns, unsigned count, const uint8_t *binary);
+/* Append a DataRow of the fields of @info. */
 void result_row(struct result *result, const void *info);
 
 #endif

@@ -18,6 +18,7 @@ struct server_login {
 	char *secret;              /* as stored; erased when freed */
 	struct scram_client scram;
 	bool scram_begun, scram_verified, authenticated;
+	bool ready;                /* ReadyForQuery came */
 	struct buffer *welcome;    /* the ParameterStatus messages */
 	struct parameter_set *parameters; /* the tracked ones of them */
 	uint32_t process_id;
@@ -27,7 +28,7 @@ struct server_login {
 
 enum server_login_step {
 	SERVER_LOGIN_MORE,   /* wait for the next message; *out may have an answer */
-	SERVER_LOGIN_DONE,   /* ReadyForQuery came */
+	SERVER_LOGIN_DONE,   /* ReadyForQuery came; notices and parameters may be behind it, and nothing else */
 	SERVER_LOGIN_REFUSED, /* the server said no: the error is its own */
 	SERVER_LOGIN_BROKEN, /* it broke the protocol, or asked for what we do not have */
 };

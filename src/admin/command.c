@@ -10,6 +10,33 @@ static bool is_space(char c)
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v';
 }
 
+/* Pass over blanks and comments, which nest as in PostgreSQL. */
+static bool skip(const char **text, struct error *error)
+{
+	const char *at = *text;
+	for (;;) {
+		while (is_space(*at))
+			at++;
+		if (at[0] == '-' && at[1] == '-') {
+			while (*at && *at != '\n')
+				at++;
+			continue;
+		}
+		if (at[0] != '/' || at[1] != '*')
+			break;
+		unsigned depth = 0;
+		do {
+			bool opens = at[0] == '/' && at[1] == '*', closes = at[0] == '*' && at[1] == '/';
+			if (!*at)
+				return error_set(error, SQLSTATE_SYNTAX_ERROR, "bad arguments: a comment is not closed");
+			depth = depth + opens - closes;
+			at += opens || closes ? 2 : 1;
+		} while (depth);
+	}
+	*text = at;
+	return true;
+}
+
 static bool ends_word(char c)
 {
 	return !c || is_space(c) || c == ';' || c == '=' || c == '\'' || c == '"';
@@ -17,8 +44,10 @@ static bool ends_word(char c)
 
 static bool add(struct command_words *words, const char *from, size_t length, struct error *error)
 {
-	if (words->count == COMMAND_WORDS || length >= COMMAND_WORD)
-		return error_set(error, SQLSTATE_SYNTAX_ERROR, "bad arguments: the command is too long");
+	if (words->count == COMMAND_WORDS)
+		return error_set(error, SQLSTATE_SYNTAX_ERROR, "bad arguments: too many words");
+	if (length >= COMMAND_WORD)
+		return error_set(error, SQLSTATE_SYNTAX_ERROR, "bad arguments: a word is too long");
 	memcpy(words->word[words->count], from, length);
 	words->word[words->count++][length] = '\0';
 	return true;
@@ -47,8 +76,8 @@ bool command_split(const char **text, struct command_words *words, struct error 
 	words->count = 0;
 	words->has_equals = false;
 	for (;;) {
-		while (is_space(*at))
-			at++;
+		if (!skip(&at, error))
+			return false;
 		if (!*at || *at == ';')
 			break;
 		if (*at == '=') {

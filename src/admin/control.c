@@ -9,10 +9,16 @@
 #include "pool/registry.h"
 
 static const struct control_ops *ops;
+static void (*on_resume)(void);
 
 void control_set_ops(const struct control_ops *new_ops)
 {
 	ops = new_ops;
+}
+
+void control_on_resume(void (*callback)(void))
+{
+	on_resume = callback;
 }
 
 /* ---- for all ---- */
@@ -63,14 +69,34 @@ void control_pause_all(void)
 	each_pool(NULL, close_idle);
 }
 
+static void go_on(const struct database *database)
+{
+	each_pool(database, pool_work);
+	if (on_resume)
+		on_resume();
+}
+
+/* Let go of all databases that are held by their own switch. False: there are none. */
+static bool resume_databases(void)
+{
+	bool any = false;
+	map_foreach(node, registry_databases()) {
+		struct database *database = container_of(node, struct database, node);
+		any |= database->is_paused;
+		database->is_paused = false;
+	}
+	return any;
+}
+
 bool control_resume_all(struct error *error)
 {
 	if (gate_state() != GATE_OPEN)
 		return error_set(error, SQLSTATE_CANNOT_CONNECT_NOW, "pooler is shutting down");
-	if (!pool_all_paused())
+	if (pool_all_paused())
+		pool_set_paused(false);
+	else if (!resume_databases())
 		return error_set(error, SQLSTATE_OBJECT_NOT_IN_PREREQUISITE_STATE, "pooler is not paused/suspended");
-	pool_set_paused(false);
-	each_pool(NULL, pool_work);
+	go_on(NULL);
 	return true;
 }
 
@@ -86,13 +112,14 @@ static enum control_end end(bool well)
 	return well ? CONTROL_DONE : CONTROL_FAILED;
 }
 
-/* The database that the command names: *@database is NULL when it names none. */
+/* The database that the command names: *@database is NULL when it names none. One that would be made for its first client is
+ * made now, so that it can be held or disabled before. */
 static bool find(const struct command_words *words, const char *verb, struct database **database, struct error *error)
 {
 	*database = NULL;
 	if (words->count < 2)
 		return true;
-	*database = registry_find_database(words->word[1]);
+	*database = registry_database(words->word[1]);
 	if (!*database)
 		return error_set(error, SQLSTATE_INVALID_CATALOG_NAME, "no such database: %s", words->word[1]);
 	if ((*database)->is_console)
@@ -100,18 +127,18 @@ static bool find(const struct command_words *words, const char *verb, struct dat
 	return true;
 }
 
-static void log_command(const struct command_words *words)
+static void log_command(const char *name, const struct command_words *words)
 {
 	if (words->count > 1)
-		log_info("", "%s '%s' command issued", words->word[0], words->word[1]);
+		log_info("", "%s '%s' command issued", name, words->word[1]);
 	else
-		log_info("", "%s command issued", words->word[0]);
+		log_info("", "%s command issued", name);
 }
 
 enum control_end control_command_reload(const struct command_words *words, struct error *error)
 {
 	struct error why;
-	log_command(words);
+	log_command("RELOAD", words);
 	if (control_reload(&why))
 		return CONTROL_DONE;
 	log_warning("", "config file loading failed: %s", why.message);
@@ -127,7 +154,7 @@ enum control_end control_command_pause(const struct command_words *words, struct
 		return CONTROL_FAILED;
 	if (pool_all_paused() || (database && database->is_paused))
 		return end(error_set(error, SQLSTATE_OBJECT_NOT_IN_PREREQUISITE_STATE, "already suspended/paused"));
-	log_command(words);
+	log_command("PAUSE", words);
 	if (database) {
 		database->is_paused = true;
 		each_pool(database, close_idle);
@@ -143,40 +170,39 @@ enum control_end control_command_resume(const struct command_words *words, struc
 	if (!find(words, "resume", &database, error))
 		return CONTROL_FAILED;
 	if (!database) {
-		if (!control_resume_all(error))
-			return CONTROL_FAILED;
-		log_command(words);
-		return CONTROL_DONE;
+		log_command("RESUME", words);
+		return end(control_resume_all(error));
 	}
 	if (!database->is_paused)
 		return end(error_set(error, SQLSTATE_OBJECT_NOT_IN_PREREQUISITE_STATE, "database %s is not paused",
 				     database->name));
-	log_command(words);
+	log_command("RESUME", words);
 	database->is_paused = false;
-	each_pool(database, pool_work);
+	go_on(database);
 	return CONTROL_DONE;
 }
 
-static enum control_end set_disabled(const struct command_words *words, const char *verb, bool disabled, struct error *error)
+static enum control_end set_disabled(const struct command_words *words, const char *name, const char *verb, bool disabled,
+				     struct error *error)
 {
 	struct database *database;
 	if (words->count < 2)
 		return end(error_set(error, SQLSTATE_SYNTAX_ERROR, "a database is required"));
 	if (!find(words, verb, &database, error))
 		return CONTROL_FAILED;
-	log_command(words);
+	log_command(name, words);
 	database->is_disabled = disabled;
 	return CONTROL_DONE;
 }
 
 enum control_end control_command_disable(const struct command_words *words, struct error *error)
 {
-	return set_disabled(words, "disable", true, error);
+	return set_disabled(words, "DISABLE", "disable", true, error);
 }
 
 enum control_end control_command_enable(const struct command_words *words, struct error *error)
 {
-	return set_disabled(words, "enable", false, error);
+	return set_disabled(words, "ENABLE", "enable", false, error);
 }
 
 enum control_end control_command_reconnect(const struct command_words *words, struct error *error)
@@ -184,7 +210,7 @@ enum control_end control_command_reconnect(const struct command_words *words, st
 	struct database *database;
 	if (!find(words, "reconnect", &database, error))
 		return CONTROL_FAILED;
-	log_command(words);
+	log_command("RECONNECT", words);
 	each_pool(database, reconnect);
 	return CONTROL_DONE;
 }
@@ -196,11 +222,12 @@ enum control_end control_command_kill(const struct command_words *words, struct 
 		return CONTROL_FAILED;
 	if (pool_all_paused())
 		return end(error_set(error, SQLSTATE_OBJECT_NOT_IN_PREREQUISITE_STATE, "already suspended/paused"));
-	log_command(words);
-	if (database)
-		database->is_paused = true;
-	else
-		pool_set_paused(true);
+	log_command("KILL", words);
+	map_foreach(node, registry_databases()) {
+		struct database *each = container_of(node, struct database, node);
+		if (!each->is_console && (!database || each == database))
+			each->is_paused = true;
+	}
 	each_pool(database, kill_pool);
 	return CONTROL_DONE;
 }
@@ -209,11 +236,11 @@ enum control_end control_command_kill_client(const struct command_words *words, 
 {
 	int64_t id;
 	if (words->count != 2 || !text_to_int(words->word[1], &id) || id <= 0)
-		return end(error_set(error, SQLSTATE_SYNTAX_ERROR, "invalid client pointer supplied"));
+		return end(error_set(error, SQLSTATE_INVALID_PARAMETER_VALUE, "invalid client pointer supplied"));
 	struct client *client = client_find((uint64_t)id);
 	if (!client)
 		return end(error_set(error, SQLSTATE_UNDEFINED_OBJECT, "client not found"));
-	log_command(words);
+	log_command("KILL_CLIENT", words);
 	client_close(client, CLOSE_ADMIN_DISCONNECT, NULL);
 	return CONTROL_DONE;
 }
@@ -223,7 +250,7 @@ enum control_end control_command_wait_close(const struct command_words *words, s
 	struct database *database;
 	if (!find(words, "wait in", &database, error))
 		return CONTROL_FAILED;
-	log_command(words);
+	log_command("WAIT_CLOSE", words);
 	return CONTROL_CLOSES;
 }
 
@@ -239,7 +266,10 @@ enum control_end control_command_shutdown(const struct command_words *words, str
 				     "bad arguments: SHUTDOWN, SHUTDOWN WAIT_FOR_SERVERS or SHUTDOWN WAIT_FOR_CLIENTS"));
 	if (how != GATE_IMMEDIATE && gate_state() != GATE_OPEN)
 		return end(error_set(error, SQLSTATE_CANNOT_CONNECT_NOW, "pooler is shutting down"));
-	log_command(words);
+	log_info("", "SHUTDOWN%s command issued",
+		 how == GATE_WAIT_FOR_SERVERS	? " WAIT_FOR_SERVERS"
+		 : how == GATE_WAIT_FOR_CLIENTS ? " WAIT_FOR_CLIENTS"
+						: "");
 	control_shutdown(how);
 	return how == GATE_IMMEDIATE ? CONTROL_GONE : CONTROL_DONE;
 }
@@ -251,10 +281,11 @@ enum control_end control_command_set(const struct command_words *words, struct e
 		return end(error_set(error, SQLSTATE_SYNTAX_ERROR, "bad arguments: SET name = value"));
 	enum setting_index index = setting_find(words->word[1]);
 	if (index == SETTING_COUNT)
-		return end(error_set(error, SQLSTATE_UNDEFINED_OBJECT, "unknown parameter \"%s\"", words->word[1]));
-	if (!snapshot_set(index, words->word[2], &why)) {
-		*error = why;
-		return CONTROL_FAILED;
+		error_set(&why, SQLSTATE_UNDEFINED_OBJECT, "unknown parameter \"%s\"", words->word[1]);
+	if (index == SETTING_COUNT || !snapshot_set(index, words->word[2], &why)) {
+		error_set(error, SQLSTATE_INVALID_PARAMETER_VALUE, "SET failed");
+		memcpy(error->sqlstate, why.sqlstate, sizeof error->sqlstate);
+		return end(error_detail(error, "%s", why.message));
 	}
 	log_info("", "SET %s=%s", words->word[1], words->word[2]);
 	registry_apply();
@@ -274,14 +305,19 @@ static bool has_close_needed(const struct pool *pool)
 	return false;
 }
 
-bool control_is_done(enum control_end what, const char *database)
+enum control_progress control_look(enum control_end what, const char *name)
 {
+	const struct database *database = name ? registry_find_database(name) : NULL;
+	if (name && !database)
+		return CONTROL_OVER; /* removed meanwhile */
+	if (what == CONTROL_PAUSES && !pool_all_paused() && !(database && database->is_paused))
+		return CONTROL_UNDONE;
 	list_foreach(node, pool_all()) {
 		const struct pool *pool = container_of(node, struct pool, node);
-		if (pool->database->is_console || (database && strcmp(pool->database->name, database)))
+		if (pool->database->is_console || (database && pool->database != database))
 			continue;
 		if (what == CONTROL_PAUSES ? pool_is_busy(pool) : has_close_needed(pool))
-			return false;
+			return CONTROL_WAITS;
 	}
-	return true;
+	return CONTROL_OVER;
 }

@@ -5,12 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 #include "proto/field.h"
+#include "proto/message.h"
 
 void result_describe(struct buffer **out, const struct result_column *columns, unsigned count, const uint8_t *binary)
 {
 	struct field_writer writer;
 	field_writer_init(&writer, out, RESULT_MAX);
-	field_begin(&writer, 'T');
+	field_begin(&writer, MESSAGE_ROW_DESCRIPTION);
 	field_put_int16(&writer, (uint16_t)count);
 	for (unsigned i = 0; i < count; i++) {
 		enum response_type type = columns[i].type;
@@ -38,6 +39,8 @@ static void put_number(struct field_writer *writer, enum response_type type, int
 	field_put_int32(writer, type == RESPONSE_INT8 ? 8 : 4);
 	if (type == RESPONSE_INT8)
 		field_put_int32(writer, (uint32_t)((uint64_t)value >> 32));
+	else if (value > INT32_MAX)
+		value = INT32_MAX;
 	field_put_int32(writer, (uint32_t)value);
 }
 
@@ -45,7 +48,7 @@ void result_row(struct result *result, const void *info)
 {
 	struct field_writer writer;
 	field_writer_init(&writer, result->out, RESULT_MAX);
-	field_begin(&writer, 'D');
+	field_begin(&writer, MESSAGE_DATA_ROW);
 	field_put_int16(&writer, (uint16_t)result->count);
 	for (unsigned i = 0; i < result->count; i++) {
 		const struct result_column *column = &result->columns[i];
@@ -64,6 +67,5 @@ void result_row(struct result *result, const void *info)
 		field_put_int32(&writer, (uint32_t)length);
 		field_put_bytes(&writer, text, length);
 	}
-	field_end(&writer);
-	result->rows++;
+	result->is_cut |= !field_end(&writer);
 }

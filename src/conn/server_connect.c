@@ -271,10 +271,8 @@ void server_login_input(struct server *server, const uint8_t *bytes, size_t size
 		}
 		bytes += message.size + MESSAGE_HEADER;
 		size -= message.size + MESSAGE_HEADER;
-		if (step == SERVER_LOGIN_DONE) {
-			if (size)
-				endpoint_hold(&server->endpoint, bytes, size);
+		/* What came behind ReadyForQuery must not be taken for an answer to the first client. */
+		if (server->login->ready && size == 0)
 			logged_in(server);
-		}
 	}
 }

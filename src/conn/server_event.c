@@ -126,6 +126,8 @@ static enum relay_action see_unasked(struct endpoint *from, uint8_t type, const 
 		if (!from->partner)
 			log_info(server_subject(server), "server said: %s %s", severity, error.message);
 	}
+	if (server->is_broken)
+		return RELAY_STOP;
 	return from->partner ? RELAY_FORWARD : RELAY_DROP;
 }
 

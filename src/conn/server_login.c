@@ -175,8 +175,10 @@ enum server_login_step server_login_message(struct server_login *login, const st
 					    : error_set(error, SQLSTATE_PROTOCOL_VIOLATION, "BackendKeyData before authentication");
 		break;
 	case MESSAGE_READY_FOR_QUERY:
-		if (login->authenticated && message->size == 1 && message->body[0] == 'I')
+		if (login->authenticated && !login->ready && message->size == 1 && message->body[0] == 'I') {
+			login->ready = true;
 			return SERVER_LOGIN_DONE;
+		}
 		well = error_set(error, SQLSTATE_PROTOCOL_VIOLATION, "unexpected ReadyForQuery from the server");
 		break;
 	default:
