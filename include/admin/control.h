@@ -45,5 +45,8 @@ enum control_progress {
 	CONTROL_UNDONE, /* it never will be: somebody resumed */
 };
 enum control_progress control_look(enum control_end what, const char *database);
+/* Who waits for a PAUSE gave up (cancelled, or gone): take it back. PgBouncer does so for a cancelled PAUSE of all databases
+ * only, and else stays paused with nobody who knows. */
+void control_take_back(const char *database);
 
 #endif

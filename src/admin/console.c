@@ -18,13 +18,20 @@
 #include "proto/field.h"
 #include "proto/message.h"
 
-enum { STATEMENTS_MAX = 256, COMMAND_TAG = 1200 };
+enum {
+	STATEMENTS_MAX = 256,
+	COMMAND_TAG = 1200,
+	ANSWER_MAX = RESULT_MAX + (1 << 20), /* what stands around the rows always fits */
+};
 
 /* A prepared statement or a portal of the extended protocol. */
 struct prepared {
 	struct list_node node;
 	char *name, *text;
-	uint8_t binary[RESULT_COLUMNS]; /* of a portal: columns wanted in binary */
+	/* of a portal */
+	uint8_t binary[RESULT_COLUMNS]; /* columns wanted in binary */
+	bool was_run;
+	struct buffer *answer; /* messages that the client has not asked for yet */
 };
 
 struct console {
@@ -33,14 +40,15 @@ struct console {
 	bool skips_to_sync;
 	/* while a PAUSE or WAIT_CLOSE is not answered yet */
 	enum control_end waits_for; /* CONTROL_DONE: nothing */
-	bool is_simple;             /* it came in a Query, of which rest is still to be run */
-	char *database, *rest;
+	char *database;
+	char *rest;                 /* of the Query that it came in; NULL: it came in an Execute */
 	char tag[COMMAND_TAG];
 	struct list_node of_waiting;
 	struct client *client;
 };
 
 static struct list waiting;
+static struct loop_work looking;
 
 /* ---- tables ---- */
 
@@ -139,7 +147,7 @@ static bool is_show(const struct command_words *words)
 /* The columns that a command answers with; NULL: none. */
 static const struct result_column *columns_of(const struct command_words *words, unsigned *count)
 {
-	if (!is_show(words) || words->count != 2)
+	if (!is_show(words) || words->count != 2 || words->has_equals)
 		return NULL;
 	const struct show *show = find_show(words->word[1]);
 	int fake = find_fake(words->word[1]);
@@ -161,9 +169,9 @@ static void put_help(struct buffer **out)
 	for (unsigned i = 0; (show = show_row(i)); i++)
 		text_append(&help, "|%s", show->name);
 	for (unsigned i = 0; (command = command_row(i)); i++)
-		text_append(&help, "\n\t%s %s", command->words, command->argument);
+		text_append(&help, "\n\t%s%s%s", command->words, *command->argument ? " " : "", command->argument);
 	/* Longer than a struct error's detail: written by hand. */
-	field_writer_init(&writer, out, RESULT_MAX);
+	field_writer_init(&writer, out, ANSWER_MAX);
 	field_begin(&writer, MESSAGE_NOTICE_RESPONSE);
 	const char *const fields[][2] = {{"S", "NOTICE"}, {"V", "NOTICE"}, {"C", notice.sqlstate}, {"M", notice.message}, {"D", text}};
 	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
@@ -199,7 +207,10 @@ static enum control_end run_show(const struct command_words *words, bool describ
 		show->rows(&result);
 	else
 		result_row(&result, &fakes[find_fake(words->word[1])]);
-	return CONTROL_DONE;
+	if (!result.is_cut)
+		return CONTROL_DONE;
+	buffer_free(out);
+	return error_set(error, SQLSTATE_PROGRAM_LIMIT_EXCEEDED, "the result is too large"), CONTROL_FAILED;
 }
 
 static enum control_end run(const struct console *console, const struct command_words *words, bool describe,
@@ -212,7 +223,7 @@ static enum control_end run(const struct console *console, const struct command_
 	if (is_word(words, 0, "set") && words->count > 1 && find_fake(words->word[1]) >= 0) {
 		struct error notice;
 		error_set(&notice, SQLSTATE_SUCCESSFUL_COMPLETION, "SET ignored");
-		response_put_notice(out, RESULT_MAX, "NOTICE", &notice);
+		response_put_notice(out, ANSWER_MAX, "NOTICE", &notice);
 		strcpy(tag, "SET");
 		return CONTROL_DONE;
 	}
@@ -223,7 +234,7 @@ static enum control_end run(const struct console *console, const struct command_
 			continue;
 		if (commands[i].admins_only && console->access != ACCESS_ADMIN)
 			return error_set(error, SQLSTATE_INSUFFICIENT_PRIVILEGE, "admin access needed"), CONTROL_FAILED;
-		if (words->count > most_arguments[i] + 1u)
+		if (words->count > most_arguments[i] + 1u || (words->has_equals && most_arguments[i] < 2))
 			return error_set(error, SQLSTATE_SYNTAX_ERROR, "bad arguments: %s %s", commands[i].words,
 					 commands[i].argument),
 			       CONTROL_FAILED;
@@ -258,28 +269,66 @@ static void stop_waiting(struct console *console)
 	memory_free(&console->database);
 }
 
-static void run_query(struct console *console, const char *text);
+static void run_statements(struct console *console, const char *text, struct buffer **out);
 
-/* Something came free: whose wait is over? */
+/* Answer what a client waits for (@error: in vain), and go on with what it sent behind. */
+static void answer_waiting(struct console *console, const struct error *error)
+{
+	struct client *client = console->client;
+	struct buffer *out = NULL;
+	char *rest = console->rest;
+	console->rest = NULL;
+	stop_waiting(console);
+	if (!error) {
+		response_put_command_complete(&out, ANSWER_MAX, console->tag);
+		if (rest)
+			run_statements(console, rest, &out);
+	} else {
+		response_put_error(&out, ANSWER_MAX, "ERROR", error);
+		if (rest)
+			response_put_ready_for_query(&out, ANSWER_MAX, 'I');
+		else
+			console->skips_to_sync = true;
+	}
+	memory_free(&rest);
+	client_send(client, &out);
+	if (client->console && console->waits_for == CONTROL_DONE)
+		client_resume(client);
+}
+
+/* Answer one whose wait is over. False: all others go on waiting. */
+static bool answer_one(void)
+{
+	list_foreach(node, &waiting) {
+		struct console *console = container_of(node, struct console, of_waiting);
+		enum control_progress progress = control_look(console->waits_for, console->database);
+		struct error error;
+		if (progress == CONTROL_WAITS)
+			continue;
+		error_set(&error, SQLSTATE_QUERY_CANCELED, "PAUSE was undone by RESUME");
+		answer_waiting(console, progress == CONTROL_UNDONE ? &error : NULL);
+		return true;
+	}
+	return false;
+}
+
+/* Something came free or was resumed. An answer may change the list: what else its client sent is run. */
 static void look(void)
 {
-	list_foreach_safe(node, &waiting) {
-		struct console *console = container_of(node, struct console, of_waiting);
-		struct client *client = console->client;
-		if (!control_is_done(console->waits_for, console->database))
-			continue;
-		struct buffer *out = NULL;
-		char *rest = console->rest;
-		console->rest = NULL;
-		stop_waiting(console);
-		response_put_command_complete(&out, RESULT_MAX, console->tag);
-		client_send(client, &out);
-		if (rest && client->console)
-			run_query(console, rest);
-		memory_free(&rest);
-		if (client->console && console->waits_for == CONTROL_DONE)
-			client_resume(client);
-	}
+	while (answer_one())
+		;
+}
+
+static void look_now(struct loop_work *work)
+{
+	(void)work;
+	look();
+}
+
+static void look_later(void)
+{
+	looking.callback = look_now;
+	loop_post(&looking);
 }
 
 /* ---- simple protocol ---- */
@@ -290,53 +339,56 @@ static void count(const struct client *client)
 	client->database->stats.now.xact_count++;
 }
 
-static void run_query(struct console *console, const char *text)
+static bool must_wait(enum control_end end, const struct command_words *words)
+{
+	return (end == CONTROL_PAUSES || end == CONTROL_CLOSES) &&
+	       control_look(end, words->count > 1 ? words->word[1] : NULL) == CONTROL_WAITS;
+}
+
+/* Run what is left of a Query, as far as that goes now. The console is gone behind this if a command closed its client. */
+static void run_statements(struct console *console, const char *text, struct buffer **out)
 {
 	struct client *client = console->client;
-	struct buffer *out = NULL;
-	struct error error = {0};
 	struct command_words words;
-	unsigned commands_run = 0;
-	count(client);
-	for (;;) {
+	struct error error;
+	while (command_split(&text, &words, &error)) {
 		char tag[COMMAND_TAG] = "";
-		enum control_end end = CONTROL_FAILED;
-		if (command_split(&text, &words, &error)) {
-			if (words.count == 0 && *text)
-				continue;
-			if (words.count == 0)
-				break;
-			commands_run++;
-			end = run(console, &words, true, NULL, &out, tag, &error);
-		}
-		if (!client->console) { /* it closed itself */
-			buffer_free(&out);
+		if (words.count == 0 && *text)
+			continue;
+		if (words.count == 0) {
+			response_put_ready_for_query(out, ANSWER_MAX, 'I');
 			return;
 		}
-		if (end == CONTROL_GONE) {
-			buffer_free(&out);
+		enum control_end end = run(console, &words, true, NULL, out, tag, &error);
+		if (!client->console || end == CONTROL_GONE)
 			return;
-		}
-		if (end == CONTROL_FAILED) {
-			response_put_error(&out, RESULT_MAX, "ERROR", &error);
-			commands_run++;
+		if (end == CONTROL_FAILED)
 			break;
-		}
-		if ((end == CONTROL_PAUSES || end == CONTROL_CLOSES) &&
-		    !control_is_done(end, words.count > 1 ? words.word[1] : NULL)) {
-			client_send(client, &out);
-			if (client->console) {
-				console->rest = memory_strdup(text);
-				wait_for(console, end, &words, tag);
-			}
+		if (must_wait(end, &words)) {
+			console->rest = memory_strdup(text);
+			wait_for(console, end, &words, tag);
 			return;
 		}
-		response_put_command_complete(&out, RESULT_MAX, tag);
+		response_put_command_complete(out, ANSWER_MAX, tag);
 	}
-	if (!commands_run)
-		response_put_empty(&out, RESULT_MAX, MESSAGE_EMPTY_QUERY_RESPONSE);
-	response_put_ready_for_query(&out, RESULT_MAX, 'I');
-	client_send(client, &out);
+	response_put_error(out, ANSWER_MAX, "ERROR", &error);
+	response_put_ready_for_query(out, ANSWER_MAX, 'I');
+}
+
+static void run_query(struct console *console, const char *text, struct buffer **out)
+{
+	struct command_words words;
+	struct error error;
+	const char *at = text;
+	count(console->client);
+	/* Nothing at all, or only semicolons. */
+	while (command_split(&at, &words, &error) && words.count == 0) {
+		if (*at)
+			continue;
+		response_put_empty(out, ANSWER_MAX, MESSAGE_EMPTY_QUERY_RESPONSE);
+		break;
+	}
+	run_statements(console, text, out);
 }
 
 /* ---- extended protocol ---- */
@@ -356,7 +408,14 @@ static void drop_prepared(struct list *list, struct prepared *prepared)
 	list_remove(list, &prepared->node);
 	memory_free(&prepared->name);
 	memory_free(&prepared->text);
+	buffer_free(&prepared->answer);
 	memory_free(&prepared);
+}
+
+static void drop_all(struct list *list)
+{
+	while (list->length)
+		drop_prepared(list, container_of(list_first(list), struct prepared, node));
 }
 
 static struct prepared *add_prepared(struct list *list, const char *name, const char *text)
@@ -392,7 +451,7 @@ static bool parse(struct console *console, struct field_reader *reader, struct b
 	if (console->statements.length >= STATEMENTS_MAX)
 		return error_set(error, SQLSTATE_PROGRAM_LIMIT_EXCEEDED, "too many prepared statements on the console");
 	add_prepared(&console->statements, name, text);
-	return response_put_empty(out, RESULT_MAX, MESSAGE_PARSE_COMPLETE);
+	return response_put_empty(out, ANSWER_MAX, MESSAGE_PARSE_COMPLETE);
 }
 
 static bool find_statement(struct console *console, const char *name, struct prepared **statement, struct error *error)
@@ -416,17 +475,20 @@ static bool bind_portal(struct console *console, struct field_reader *reader, st
 	at = statement->text;
 	const struct result_column *columns = command_split(&at, &words, error) ? columns_of(&words, &count) : NULL;
 	uint16_t formats = field_get_int16(reader), format = 0;
+	if (formats > 1 && formats != count)
+		return error_set(error, SQLSTATE_PROTOCOL_VIOLATION,
+				 "bind message has %u result formats but query has %u columns", formats, count);
 	struct prepared *old = find_prepared(&console->portals, portal_name);
 	if (old)
 		drop_prepared(&console->portals, old);
 	if (console->portals.length >= STATEMENTS_MAX)
 		return error_set(error, SQLSTATE_PROGRAM_LIMIT_EXCEEDED, "too many portals on the console");
 	struct prepared *portal = add_prepared(&console->portals, portal_name, statement->text);
-	for (unsigned i = 0; i < (formats > 1 ? formats : count); i++) {
+	for (unsigned i = 0; i < count && columns; i++) {
 		if (i < formats)
 			format = field_get_int16(reader);
-		if (i >= count || !columns)
-			continue;
+		if (format > 1)
+			return error_set(error, SQLSTATE_INVALID_PARAMETER_VALUE, "unsupported format code: %u", format);
 		/* Text is the same in both formats. */
 		if (format && columns[i].type == RESPONSE_NUMERIC)
 			return error_set(error, SQLSTATE_FEATURE_NOT_SUPPORTED, "the console has column \"%s\" in text format only",
@@ -437,7 +499,7 @@ static bool bind_portal(struct console *console, struct field_reader *reader, st
 		field_get_int16(reader);
 	if (!field_is_done(reader))
 		return error_set(error, SQLSTATE_PROTOCOL_VIOLATION, "malformed Bind message");
-	return response_put_empty(out, RESULT_MAX, MESSAGE_BIND_COMPLETE);
+	return response_put_empty(out, ANSWER_MAX, MESSAGE_BIND_COMPLETE);
 }
 
 static bool describe(struct console *console, struct field_reader *reader, struct buffer **out, struct error *error)
@@ -448,11 +510,11 @@ static bool describe(struct console *console, struct field_reader *reader, struc
 		return error_set(error, SQLSTATE_PROTOCOL_VIOLATION, "malformed Describe message");
 	struct prepared *prepared = find_prepared(kind == 'S' ? &console->statements : &console->portals, name);
 	if (!prepared)
-		return error_set(error, SQLSTATE_INVALID_SQL_STATEMENT_NAME, "%s \"%s\" does not exist",
-				 kind == 'S' ? "prepared statement" : "portal", name);
+		return error_set(error, kind == 'S' ? SQLSTATE_INVALID_SQL_STATEMENT_NAME : SQLSTATE_INVALID_CURSOR_NAME,
+				 "%s \"%s\" does not exist", kind == 'S' ? "prepared statement" : "portal", name);
 	if (kind == 'S') {
 		struct field_writer writer;
-		field_writer_init(&writer, out, RESULT_MAX);
+		field_writer_init(&writer, out, ANSWER_MAX);
 		field_begin(&writer, MESSAGE_PARAMETER_DESCRIPTION);
 		field_put_int16(&writer, 0);
 		field_end(&writer);
@@ -464,37 +526,88 @@ static bool describe(struct console *console, struct field_reader *reader, struc
 	if (columns)
 		result_describe(out, columns, count, prepared->binary);
 	else
-		response_put_empty(out, RESULT_MAX, MESSAGE_NO_DATA);
+		response_put_empty(out, ANSWER_MAX, MESSAGE_NO_DATA);
 	return true;
 }
 
-/* True also when it waits: then its CommandComplete comes later. */
+/* Hand out at most @limit rows (0: all) of a portal's answer. True: that were all. */
+static bool put_rows(struct prepared *portal, uint32_t limit, struct buffer **out)
+{
+	const uint8_t *begin = portal->answer ? buffer_bytes(portal->answer) : NULL, *at = begin;
+	size_t left = buffer_length(portal->answer);
+	uint32_t rows = 0;
+	while (left && (!limit || rows < limit)) {
+		size_t size = message_length(at) + 1;
+		rows += at[0] == MESSAGE_DATA_ROW;
+		at += size;
+		left -= size;
+	}
+	if (at != begin) {
+		buffer_append(out, begin, (size_t)(at - begin), ANSWER_MAX);
+		buffer_consume(&portal->answer, (size_t)(at - begin));
+	}
+	return !limit || rows < limit;
+}
+
+/* Run a portal for the first time. True also when it waits, or when its client is gone: nothing more is to be said. */
+static bool run_portal(struct console *console, struct prepared *portal, bool *silent, struct buffer **out,
+		       struct error *error)
+{
+	struct client *client = console->client;
+	struct command_words words;
+	struct buffer *answer = NULL;
+	char tag[COMMAND_TAG] = "";
+	const char *at = portal->text;
+	count(client);
+	if (!command_split(&at, &words, error))
+		return false;
+	*silent = true;
+	if (words.count == 0)
+		return response_put_empty(out, ANSWER_MAX, MESSAGE_EMPTY_QUERY_RESPONSE);
+	enum control_end end = run(console, &words, false, portal->binary, &answer, tag, error);
+	if (!client->console || end == CONTROL_GONE) {
+		buffer_free(&answer);
+		return true;
+	}
+	portal->was_run = true;
+	portal->answer = answer;
+	if (end == CONTROL_FAILED)
+		return false;
+	if (must_wait(end, &words))
+		wait_for(console, end, &words, tag);
+	else if (is_show(&words))
+		*silent = false;
+	else
+		return put_rows(portal, 0, out) && response_put_command_complete(out, ANSWER_MAX, tag);
+	return true;
+}
+
 static bool execute(struct console *console, struct field_reader *reader, struct buffer **out, struct error *error)
 {
 	const char *name = field_get_string(reader);
-	field_get_int32(reader); /* a row limit: all come at once */
+	uint32_t limit = field_get_int32(reader);
+	if (limit > INT32_MAX) /* negative: none, as PostgreSQL has it */
+		limit = 0;
 	if (!field_is_done(reader))
 		return error_set(error, SQLSTATE_PROTOCOL_VIOLATION, "malformed Execute message");
 	struct prepared *portal = find_prepared(&console->portals, name);
-	struct command_words words;
 	if (!portal)
-		return error_set(error, SQLSTATE_INVALID_SQL_STATEMENT_NAME, "portal \"%s\" does not exist", name);
+		return error_set(error, SQLSTATE_INVALID_CURSOR_NAME, "portal \"%s\" does not exist", name);
+	bool silent = false;
+	if (!portal->was_run && !run_portal(console, portal, &silent, out, error))
+		return false;
+	if (silent)
+		return true;
+	struct command_words words;
 	const char *at = portal->text;
 	if (!command_split(&at, &words, error))
 		return false;
-	count(console->client);
-	if (words.count == 0)
-		return response_put_empty(out, RESULT_MAX, MESSAGE_EMPTY_QUERY_RESPONSE);
-	char tag[COMMAND_TAG] = "";
-	enum control_end end = run(console, &words, false, portal->binary, out, tag, error);
-	if (end == CONTROL_FAILED)
-		return false;
-	if (end == CONTROL_GONE)
-		return true;
-	if ((end == CONTROL_PAUSES || end == CONTROL_CLOSES) && !control_is_done(end, words.count > 1 ? words.word[1] : NULL))
-		wait_for(console, end, &words, tag);
+	if (!is_show(&words))
+		return error_set(error, SQLSTATE_OBJECT_NOT_IN_PREREQUISITE_STATE, "portal \"%s\" cannot be run", name);
+	if (put_rows(portal, limit, out))
+		response_put_command_complete(out, ANSWER_MAX, "SHOW");
 	else
-		response_put_command_complete(out, RESULT_MAX, tag);
+		response_put_empty(out, ANSWER_MAX, MESSAGE_PORTAL_SUSPENDED);
 	return true;
 }
 
@@ -508,7 +621,7 @@ static bool close_prepared(struct console *console, struct field_reader *reader,
 	struct prepared *prepared = find_prepared(list, name);
 	if (prepared)
 		drop_prepared(list, prepared);
-	return response_put_empty(out, RESULT_MAX, MESSAGE_CLOSE_COMPLETE);
+	return response_put_empty(out, ANSWER_MAX, MESSAGE_CLOSE_COMPLETE);
 }
 
 static bool run_extended(struct console *console, const struct message *message, struct buffer **out, struct error *error)
@@ -538,29 +651,31 @@ static void message(struct client *client, const struct message *message)
 	struct console *console = client->console;
 	struct buffer *out = NULL;
 	struct error error = {0};
+	if (console->skips_to_sync && message->type != MESSAGE_SYNC)
+		return;
 	if (message->type == MESSAGE_QUERY) {
 		struct field_reader reader;
 		field_reader_init(&reader, message->body, message->size);
 		const char *text = field_get_string(&reader);
 		if (field_is_done(&reader)) {
-			run_query(console, text);
-			return;
+			drop_all(&console->portals);
+			run_query(console, text, &out);
+		} else {
+			error_set(&error, SQLSTATE_PROTOCOL_VIOLATION, "malformed Query message");
+			response_put_error(&out, ANSWER_MAX, "ERROR", &error);
+			response_put_ready_for_query(&out, ANSWER_MAX, 'I');
 		}
-		error_set(&error, SQLSTATE_PROTOCOL_VIOLATION, "malformed Query message");
-		response_put_error(&out, RESULT_MAX, "ERROR", &error);
-		response_put_ready_for_query(&out, RESULT_MAX, 'I');
 	} else if (message->type == MESSAGE_SYNC) {
 		console->skips_to_sync = false;
-		while (console->portals.length) /* they end with the transaction */
-			drop_prepared(&console->portals, container_of(list_first(&console->portals), struct prepared, node));
-		response_put_ready_for_query(&out, RESULT_MAX, 'I');
+		drop_all(&console->portals); /* they end with the transaction */
+		response_put_ready_for_query(&out, ANSWER_MAX, 'I');
 	} else if (message->type == MESSAGE_FUNCTION_CALL) {
 		error_set(&error, SQLSTATE_FEATURE_NOT_SUPPORTED, "the console has no functions");
-		response_put_error(&out, RESULT_MAX, "ERROR", &error);
-		response_put_ready_for_query(&out, RESULT_MAX, 'I');
-	} else if (!console->skips_to_sync && !run_extended(console, message, &out, &error) && client->console) {
+		response_put_error(&out, ANSWER_MAX, "ERROR", &error);
+		response_put_ready_for_query(&out, ANSWER_MAX, 'I');
+	} else if (!run_extended(console, message, &out, &error) && client->console) {
 		console->skips_to_sync = true;
-		response_put_error(&out, RESULT_MAX, "ERROR", &error);
+		response_put_error(&out, ANSWER_MAX, "ERROR", &error);
 	}
 	client_send(client, &out);
 }
@@ -585,61 +700,36 @@ static void open_for(struct client *client)
 	list_init(&console->statements);
 	list_init(&console->portals);
 	for (size_t i = 0; i < sizeof parameters / sizeof *parameters; i++)
-		response_put_parameter_status(&out, RESULT_MAX, parameters[i][0], parameters[i][1]);
-	response_put_backend_key_data(&out, RESULT_MAX, cancel_key_process_id(&client->key), cancel_key_secret(&client->key),
+		response_put_parameter_status(&out, ANSWER_MAX, parameters[i][0], parameters[i][1]);
+	response_put_backend_key_data(&out, ANSWER_MAX, cancel_key_process_id(&client->key), cancel_key_secret(&client->key),
 				      CANCEL_SECRET);
-	response_put_ready_for_query(&out, RESULT_MAX, 'I');
+	response_put_ready_for_query(&out, ANSWER_MAX, 'I');
 	client_send(client, &out);
-}
-
-/* Who waits for a PAUSE and goes takes it back, as PgBouncer does: nobody else knows of it. */
-static void abandon(struct console *console)
-{
-	struct error ignored;
-	if (console->waits_for == CONTROL_PAUSES) {
-		struct database *database = console->database ? registry_find_database(console->database) : NULL;
-		if (database) {
-			database->is_paused = false;
-			list_foreach_safe(node, &database->pools)
-				pool_work(container_of(node, struct pool, of_database));
-		} else {
-			control_resume_all(&ignored);
-		}
-	}
-	stop_waiting(console);
-	memory_free(&console->rest);
 }
 
 static void close_for(struct client *client)
 {
 	struct console *console = client->console;
 	client->console = NULL;
-	abandon(console);
-	while (console->statements.length)
-		drop_prepared(&console->statements, container_of(list_first(&console->statements), struct prepared, node));
-	while (console->portals.length)
-		drop_prepared(&console->portals, container_of(list_first(&console->portals), struct prepared, node));
+	if (console->waits_for == CONTROL_PAUSES)
+		control_take_back(console->database);
+	stop_waiting(console);
+	memory_free(&console->rest);
+	drop_all(&console->statements);
+	drop_all(&console->portals);
 	memory_free(&console);
 }
 
 static void cancel(struct client *client)
 {
 	struct console *console = client->console;
-	struct buffer *out = NULL;
 	struct error error;
 	if (console->waits_for == CONTROL_DONE)
 		return;
-	bool simple = console->rest != NULL;
-	abandon(console);
+	if (console->waits_for == CONTROL_PAUSES)
+		control_take_back(console->database);
 	error_set(&error, SQLSTATE_QUERY_CANCELED, "canceling statement due to user request");
-	response_put_error(&out, RESULT_MAX, "ERROR", &error);
-	if (simple)
-		response_put_ready_for_query(&out, RESULT_MAX, 'I');
-	else
-		console->skips_to_sync = true;
-	client_send(client, &out);
-	if (client->console)
-		client_resume(client);
+	answer_waiting(console, &error);
 }
 
 static bool trusts(const struct client *client, const char *user)
@@ -660,9 +750,11 @@ void console_open(void)
 	list_init(&waiting);
 	client_set_console(&ops);
 	pool_on_quiet(look);
+	control_on_resume(look_later);
 }
 
 void console_close(void)
 {
 	pool_on_quiet(NULL);
+	control_on_resume(NULL);
 }

@@ -321,3 +321,20 @@ enum control_progress control_look(enum control_end what, const char *name)
 	}
 	return CONTROL_OVER;
 }
+
+void control_take_back(const char *name)
+{
+	struct database *database = name ? registry_find_database(name) : NULL;
+	struct error ignored;
+	if (gate_state() != GATE_OPEN)
+		return;
+	if (name ? !database || !database->is_paused : !pool_all_paused())
+		return;
+	log_info("", "PAUSE was given up, continuing");
+	if (!name) {
+		control_resume_all(&ignored);
+	} else {
+		database->is_paused = false;
+		go_on(database);
+	}
+}

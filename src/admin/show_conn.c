@@ -96,13 +96,17 @@ static bool client_row(struct client *client, void *context)
 	struct wanted *wanted = context;
 	const char *shown = client_state_shown(client->state);
 	struct conn_info info = {.type = "C"};
-	bool waits = client->member.place == CLIENT_PLACE_WAITING || client->member.place == CLIENT_PLACE_WELCOME;
-	if (!shown || (!wanted->prefixed && !client->database) || (wanted->active_only && client->state != CLIENT_ACTIVE))
+	const struct pool *pool = client->member.pool; /* none before the login; a CancelRequest has one, but no user */
+	bool waits = client->member.place == CLIENT_PLACE_WAITING || client->member.place == CLIENT_PLACE_WELCOME ||
+		     client->member.place == CLIENT_PLACE_CANCEL_WAITING;
+	if (!shown || (!wanted->prefixed && !pool) || (wanted->active_only && client->state != CLIENT_ACTIVE))
 		return true;
 	put_endpoint(&info, &client->endpoint);
 	info.user = client->user ? client->user->name : "(nouser)";
-	info.database = client->database ? client->database->name : "(nodb)";
-	info.state = state_text(&info, wanted, "cl_", shown);
+	info.database = pool ? pool->database->name : "(nodb)";
+	/* SOCKETS has no idle clients. */
+	info.state = state_text(&info, wanted, "cl_",
+				wanted->prefixed && client->state == CLIENT_IDLE ? "active" : shown);
 	info.application_name = client->parameters ? or_empty(parameter_get(client->parameters, "application_name")) : "";
 	if (address_is_unix(&client->endpoint.remote))
 		info.remote_pid = client->endpoint.remote.unix_peer.pid;

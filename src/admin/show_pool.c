@@ -9,9 +9,12 @@
 #include "pool/limit.h"
 #include "pool/registry.h"
 
-static const char *balance_name(enum balance balance)
+/* NULL where there is nothing to balance. */
+static const char *balance_of(const struct database *database)
 {
-	return balance == BALANCE_DISABLE ? "disable" : "round-robin";
+	if (database->hosts.count < 2)
+		return NULL;
+	return database->balance == BALANCE_DISABLE ? "disable" : "round-robin";
 }
 
 /* ---- POOLS ---- */
@@ -55,7 +58,7 @@ static void pool_rows(struct result *result)
 			.database = pool->database->name,
 			.user = pool->user->name,
 			.pool_mode = pool_mode_name(pool->mode),
-			.load_balance_hosts = pool->database->is_console ? NULL : balance_name(pool->database->balance),
+			.load_balance_hosts = balance_of(pool->database),
 			.cl_active = c[CLIENT_PLACE_ACTIVE].length,
 			.cl_waiting = c[CLIENT_PLACE_WAITING].length + c[CLIENT_PLACE_WELCOME].length,
 			.cl_active_cancel_req = c[CLIENT_PLACE_CANCEL_ACTIVE].length,
@@ -112,7 +115,7 @@ static int64_t own_or(int64_t own, int64_t global)
 static void database_row(struct result *result, const struct database *d)
 {
 	const struct settings *s = settings_current();
-	if (d->is_automatic && !d->client_count && !d->server_count)
+	if (d->is_automatic && !d->client_count && !d->server_count && !d->is_paused && !d->is_disabled)
 		return; /* one of many that somebody once asked for */
 	struct database_info info = {
 		.name = d->name,
@@ -125,7 +128,7 @@ static void database_row(struct result *result, const struct database *d)
 		.reserve_pool_size = own_or(d->reserve_pool_size, d->is_console ? 0 : s->reserve_pool_size),
 		.server_lifetime = own_or(d->server_lifetime, s->server_lifetime) / USEC_PER_SECOND,
 		.pool_mode = d->is_console ? "statement" : d->pool_mode == POOL_MODE_UNSET ? NULL : pool_mode_name(d->pool_mode),
-		.load_balance_hosts = d->is_console ? NULL : balance_name(d->balance),
+		.load_balance_hosts = balance_of(d),
 		.max_connections = limit_database_servers(d),
 		.current_connections = d->server_count,
 		.max_client_connections = limit_database_clients(d),
@@ -175,6 +178,8 @@ static void user_rows(struct result *result)
 	map_foreach(node, registry_users()) {
 		const struct user *user = container_of(node, struct user, node);
 		char size[16], reserve[16];
+		if (!user->is_configured && !user->client_count && !user->pools.length)
+			continue; /* nobody but a login that was refused knows the name */
 		struct user_info info = {
 			.name = user->name,
 			.pool_size = padded(user->pool_size, size),

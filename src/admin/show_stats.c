@@ -2,6 +2,7 @@
 #include "config.h"
 #include "admin/show_stats.h"
 #include <stdio.h>
+#include <string.h>
 #include "pool/registry.h"
 
 enum {
@@ -76,7 +77,10 @@ static void stats_rows(struct result *result)
 {
 	map_foreach(node, registry_databases()) {
 		const struct database *database = container_of(node, struct database, node);
+		static const struct stats_counters nothing;
 		struct stats_info info = {.database = database->name};
+		if (!database->pools.length && !memcmp(&database->stats.now, &nothing, sizeof nothing))
+			continue; /* nobody ever asked for it */
 		fill(&info, &database->stats);
 		result_row(result, &info);
 	}

@@ -75,6 +75,20 @@ static void listen_as_server(void)
 	ck_assert_int_eq(listen(listening, 64), 0);
 }
 
+void wire_server_down(void)
+{
+	close(listening); /* what is left of it in the directory refuses */
+	listening = -1;
+}
+
+void wire_server_up(void)
+{
+	char path[128];
+	snprintf(path, sizeof path, "%s/.s.PGSQL.5432", directory);
+	unlink(path);
+	listen_as_server();
+}
+
 void wire_open(const char *settings, const char *row)
 {
 	struct error error;
@@ -214,9 +228,11 @@ struct wire_peer *wire_client_as(const char *user, const char *more, size_t size
 	}
 	ck_assert(wire_next(client));
 	ck_assert_int_eq(client->type, 'R');
-	do
+	do {
 		ck_assert_msg(wire_next(client), "the client is not logged in");
-	while (client->type != 'Z');
+		if (client->type == 'K')
+			memcpy(client->key, client->body, sizeof client->key);
+	} while (client->type != 'Z');
 	return client;
 }
 
@@ -253,7 +269,7 @@ void wire_welcome(struct wire_peer *server)
 		{"TimeZone", "Etc/UTC"},
 	};
 	static uint32_t process_id;
-	uint8_t out[2048], key[8];
+	uint8_t out[2048], *key = server->key;
 	size_t n = wire_put(out, 'R', "\0\0\0\0", 4);
 	for (size_t i = 0; i < sizeof parameters / sizeof *parameters; i++) {
 		char body[128];

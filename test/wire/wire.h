@@ -16,6 +16,7 @@ struct client;
 struct wire_peer {
 	int fd;
 	uint64_t id;          /* of a client: its endpoint's */
+	uint8_t key[8];       /* BackendKeyData, of a client that is logged in, or a server that was welcomed */
 	uint8_t in[1 << 20];
 	size_t length;
 	char text[4096];      /* of the last message's body: printable, NULs as '|' */
@@ -42,6 +43,9 @@ struct wire_peer *wire_client_as(const char *user, const char *more_parameters, 
 void wire_say_startup(struct wire_peer *client, const char *user, const char *more_parameters, size_t size);
 /* The next server connection, not logged in; NULL: there is none. */
 struct wire_peer *wire_accept(void);
+/* From now on connections are refused, and taken again. */
+void wire_server_down(void);
+void wire_server_up(void);
 /* Play PostgreSQL's side of a login with trust. */
 void wire_welcome(struct wire_peer *server);
 /* accept, read the start-up packet, welcome. */

@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: ISC */
+/* Values of session parameters follow their client from server to server. */
+#include "config.h"
+#include <string.h>
+#include "conn/client.h"
+#include "pool/pool.h"
+#include "suites.h"
+#include "wire.h"
+
+static struct wire_peer *client, *server;
+
+static void begin(const char *settings, const char *row)
+{
+	wire_open(settings, row);
+	client = wire_client();
+	server = wire_first_server();
+	wire_expect_pool("active 1 / idle 1");
+}
+
+static void say_parameter(struct wire_peer *by, const char *name, const char *value)
+{
+	char body[256];
+	size_t size = strlen(name) + 1;
+	memcpy(body, name, size);
+	memcpy(body + size, value, strlen(value) + 1);
+	wire_say(by, 'S', body, size + strlen(value) + 1);
+}
+
+/* A client logs in with these pairs; its greeting must have @status among its ParameterStatus. */
+static struct wire_peer *wishes(const char *pairs, size_t size, const char *status)
+{
+	struct wire_peer *who = wire_connect();
+	bool found = false;
+	wire_say_startup(who, "u1", pairs, size);
+	while (wire_next(who))
+		found |= who->type == 'S' && !strcmp(who->text, status);
+	ck_assert_msg(found, "no ParameterStatus \"%s\"", status);
+	ck_assert_uint_eq(who->type, 'Z');
+	return who;
+}
+#define WISHES(text, status) wishes(text, sizeof text, status)
+
+/* Its request comes behind a SET that is sent in the same write. */
+static void asks_with(struct wire_peer *who, const char *set)
+{
+	wire_query(who, "mine");
+	wire_expect_message(server, 'Q', set);
+	wire_expect_message(server, 'Q', "mine|");
+	wire_expect_nothing(server);
+}
+
+/* Its request waits until the SET is done. */
+static void asks_after(struct wire_peer *who, const char *set)
+{
+	wire_query(who, "mine");
+	wire_expect_message(server, 'Q', set);
+	wire_expect_nothing(server);
+	ck_assert(wire_inside(who)->stalled);
+}
+
+static void asks_plainly(struct wire_peer *who)
+{
+	wire_query(who, "mine");
+	wire_expect_message(server, 'Q', "mine|");
+	wire_expect_nothing(server);
+}
+
+static void is_answered(struct wire_peer *who)
+{
+	wire_answer(server, "MINE", 'I');
+	wire_expect_message(who, 'C', "MINE|");
+	wire_expect(who, "Z");
+}
+
+START_TEST(the_greeting_has_the_clients_own_values)
+{
+	begin(NULL, NULL);
+	WISHES("datestyle\0German", "DateStyle|German|");
+	WISHES("TIMEZONE\0CET\0application_name\0psql", "TimeZone|CET|");
+	WISHES("options\0-c timezone=MET", "TimeZone|MET|");
+	WISHES("options\0--client-encoding=LATIN1", "client_encoding|LATIN1|");
+	wire_close();
+}
+END_TEST
+
+START_TEST(equal_values_need_no_set)
+{
+	begin(NULL, NULL);
+	asks_plainly(client);
+	is_answered(client);
+	struct wire_peer *who = WISHES("DateStyle\0ISO, MDY\0client_encoding\0UTF8", "DateStyle|ISO, MDY|");
+	asks_plainly(who);
+	is_answered(who);
+	wire_close();
+}
+END_TEST
+
+START_TEST(new_values_are_set_before_the_first_request_goes_out)
+{
+	begin(NULL, NULL);
+	struct wire_peer *who = WISHES("application_name\0psql", "application_name|psql|");
+	asks_after(who, "SET application_name='psql';|");
+	say_parameter(server, "application_name", "psql");
+	wire_server_says(server, "C");
+	wire_expect_nothing(server);
+	wire_server_says(server, "Z");
+	wire_expect_message(server, 'Q', "mine|");
+	wire_expect_nothing(who); /* nothing of the SET's answer */
+	is_answered(who);
+	/* the same server needs no SET again */
+	asks_plainly(who);
+	is_answered(who);
+	wire_close();
+}
+END_TEST
+
+START_TEST(what_is_said_while_values_are_set_stays_in_order)
+{
+	uint8_t bytes[64];
+	begin(NULL, NULL);
+	struct wire_peer *who = WISHES("application_name\0psql", "application_name|psql|");
+	asks_after(who, "SET ");
+	wire_query(who, "two");
+	size_t size = wire_put(bytes, 'Q', "three", 6);
+	wire_send(who, bytes, 8);
+	wire_expect_nothing(server);
+	say_parameter(server, "application_name", "psql");
+	wire_server_says(server, "CZ");
+	wire_expect_message(server, 'Q', "mine|");
+	wire_expect_message(server, 'Q', "two|");
+	wire_send(who, bytes + 8, size - 8);
+	wire_expect_message(server, 'Q', "three|");
+	wire_server_says(server, "CZCZCZ");
+	wire_expect(who, "CZCZCZ");
+	wire_expect_pool("active 2 / idle 1");
+	wire_close();
+}
+END_TEST
+
+START_TEST(proven_values_go_out_with_the_request)
+{
+	begin(NULL, NULL);
+	struct wire_peer *who = WISHES("application_name\0psql", "application_name|psql|");
+	asks_after(who, "SET application_name='psql';|");
+	say_parameter(server, "application_name", "psql");
+	wire_server_says(server, "CZ");
+	wire_expect(server, "Q");
+	is_answered(who);
+	/* another client gets its own back */
+	asks_with(client, "SET application_name='';|");
+	say_parameter(server, "application_name", "");
+	wire_server_says(server, "CZ");
+	wire_expect_nothing(client);
+	is_answered(client);
+	/* and back again, also for a third that wants the same */
+	asks_with(who, "SET application_name='psql';|");
+	say_parameter(server, "application_name", "psql");
+	wire_server_says(server, "CZTDCZ");
+	wire_expect(who, "TDCZ");
+	struct wire_peer *third = WISHES("application_name\0psql", "application_name|psql|");
+	asks_plainly(third);
+	is_answered(third);
+	wire_expect_pool("active 3 / idle 1");
+	wire_close();
+}
+END_TEST
+
+START_TEST(every_split_of_a_swallowed_answer_gives_the_same)
+{
+	uint8_t bytes[256];
+	begin(NULL, NULL);
+	struct wire_peer *who = WISHES("application_name\0psql", "application_name|psql|");
+	size_t size = 0;
+	for (size_t split = 0; split == 0 || split <= size; split++) {
+		struct wire_peer *asker = split % 2 ? client : who;
+		const char *value = split % 2 ? "" : "psql";
+		char body[64] = "application_name";
+		strcpy(body + 17, value);
+		wire_query(asker, "mine");
+		wire_expect_message(server, 'Q', "SET application_name=");
+		size = wire_put_types(bytes, "N", true);
+		size += wire_put(bytes + size, 'S', body, 18 + strlen(value));
+		size += wire_put_types(bytes + size, "CZ", true);
+		bool at_once = wire_next(server);
+		if (at_once) /* the answer to the request may come in the same read */
+			size += wire_put_types(bytes + size, "TDCZ", true);
+		wire_send(server, bytes, split < size ? split : size);
+		wire_send(server, bytes + (split < size ? split : size), size - (split < size ? split : size));
+		if (!at_once) {
+			wire_expect(server, "Q");
+			wire_server_says(server, "TDCZ");
+		}
+		wire_expect(asker, "TDCZ");
+		wire_expect_pool("active 2 / idle 1");
+	}
+	wire_close();
+}
+END_TEST
+
+START_TEST(a_value_is_told_as_the_server_made_it)
+{
+	begin(NULL, NULL);
+	struct wire_peer *who = WISHES("DateStyle\0german", "DateStyle|german|");
+	asks_after(who, "SET DateStyle='german';|");
+	say_parameter(server, "DateStyle", "German, DMY");
+	wire_server_says(server, "CZ");
+	wire_expect_message(server, 'Q', "mine|");
+	wire_expect_message(who, 'S', "DateStyle|German, DMY|");
+	is_answered(who);
+	asks_plainly(who);
+	is_answered(who);
+	wire_close();
+}
+END_TEST
+
+START_TEST(a_value_that_the_server_refuses_ends_the_client)
+{
+	begin(NULL, NULL);
+	struct wire_peer *who = WISHES("TimeZone\0Nowhere", "TimeZone|Nowhere|");
+	asks_after(who, "SET TimeZone='Nowhere';|");
+	wire_error(server, "ERROR", "22023", "invalid value for parameter \"TimeZone\": \"Nowhere\"");
+	wire_ready(server, 'I');
+	wire_expect_fatal(who, "22023", "invalid server parameter|");
+	wire_expect(server, "X"); /* the request did not reach it */
+	wire_expect_closed(server);
+	wire_expect_open(client);
+	wire_expect_pool("active 1 / -");
+	wire_query(client, "mine");
+	server = wire_server();
+	wire_expect_message(server, 'Q', "mine|");
+	is_answered(client);
+	wire_close();
+}
+END_TEST
+
+START_TEST(a_server_that_is_lost_in_its_set_is_told_as_lost)
+{
+	begin(NULL, NULL);
+	struct wire_peer *who = WISHES("TimeZone\0CET", "TimeZone|CET|");
+	asks_after(who, "SET TimeZone='CET';|");
+	if (_i == 1)
+		wire_server_says(server, "C");
+	wire_hang_up(server);
+	wire_expect_fatal(who, "08006", "server conn crashed?|");
+	wire_expect_pool("active 1 / -");
+	wire_close();
+}
+END_TEST
+
+START_TEST(a_breach_in_the_answer_to_a_set_is_told)
+{
+	begin(NULL, NULL);
+	struct wire_peer *who = WISHES("TimeZone\0CET", "TimeZone|CET|");
+	asks_after(who, "SET TimeZone='CET';|");
+	wire_send(server, "?\0\0\0\4", 5);
+	wire_expect_fatal(who, "08006", "server broke the protocol|");
+	wire_expect_closed(server);
+	wire_expect_pool("active 1 / -");
+	wire_close();
+}
+END_TEST
+
+START_TEST(what_a_client_sets_itself_is_learned_and_follows_it)
+{
+	begin(NULL, NULL);
+	struct wire_peer *other = wire_client();
+	wire_query(client, "SET TimeZone TO 'CET'");
+	wire_expect(server, "Q");
+	say_parameter(server, "TimeZone", "CET");
+	wire_server_says(server, "CZ");
+	wire_expect_message(client, 'S', "TimeZone|CET|");
+	wire_expect(client, "CZ");
+	asks_with(other, "SET TimeZone='Etc/UTC';|");
+	say_parameter(server, "TimeZone", "Etc/UTC");
+	wire_server_says(server, "CZ");
+	is_answered(other);
+	/* a value that a server reported is a good one, but only who had all of them knows */
+	wire_query(client, "mine");
+	wire_expect_message(server, 'Q', "SET TimeZone='CET';|");
+	say_parameter(server, "TimeZone", "CET");
+	wire_server_says(server, "CZ");
+	wire_expect_message(server, 'Q', "mine|");
+	is_answered(client);
+	wire_close();
+}
+END_TEST
+
+START_TEST(a_set_that_is_rolled_back_is_learned_too)
+{
+	begin(NULL, NULL);
+	wire_query(client, "BEGIN; SET TimeZone TO 'CET'; ROLLBACK");
+	wire_expect(server, "Q");
+	wire_server_says(server, "C");
+	say_parameter(server, "TimeZone", "CET");
+	wire_server_says(server, "C");
+	say_parameter(server, "TimeZone", "Etc/UTC");
+	wire_server_says(server, "CZ");
+	wire_expect(client, "CSCSCZ");
+	asks_plainly(client);
+	is_answered(client);
+	wire_close();
+}
+END_TEST
+
+START_TEST(values_that_are_not_tracked_pass_and_are_forgotten)
+{
+	begin(NULL, NULL);
+	struct wire_peer *other = wire_client();
+	wire_query(client, "mine");
+	wire_expect(server, "Q");
+	say_parameter(server, "in_hot_standby", "on");
+	wire_expect_message(client, 'S', "in_hot_standby|on|");
+	is_answered(client);
+	asks_plainly(other);
+	is_answered(other);
+	wire_close();
+}
+END_TEST
+
+START_TEST(a_value_that_an_idle_server_reports_is_set_back_for_the_next_client)
+{
+	begin(NULL, NULL);
+	say_parameter(server, "TimeZone", "CET"); /* its configuration was reloaded */
+	wire_expect_nothing(client);
+	asks_with(client, "SET TimeZone='Etc/UTC';|");
+	wire_close();
+}
+END_TEST
+
+START_TEST(values_are_set_on_each_new_server)
+{
+	begin("default_pool_size = 2", NULL);
+	struct wire_peer *who = WISHES("application_name\0psql", "application_name|psql|");
+	asks_after(who, "SET application_name='psql';|");
+	say_parameter(server, "application_name", "psql");
+	wire_server_says(server, "CZ");
+	wire_expect(server, "Q");
+	is_answered(who);
+	wire_hang_up(server);
+	wire_query(who, "mine");
+	server = wire_server();
+	wire_expect_message(server, 'Q', "SET application_name='psql';|");
+	wire_expect_message(server, 'Q', "mine|");
+	say_parameter(server, "application_name", "psql");
+	wire_server_says(server, "CZ");
+	is_answered(who);
+	wire_close();
+}
+END_TEST
+
+START_TEST(a_database_row_has_values_for_those_who_ask_for_none)
+{
+	wire_open(NULL, "timezone='CET' application_name='via'");
+	client = wire_connect();
+	wire_say_startup(client, "u1", NULL, 0);
+	server = wire_accept();
+	wire_read(server);
+	ck_assert_ptr_nonnull(memmem(server->in, server->length, "TimeZone\0CET", 13));
+	ck_assert_ptr_nonnull(memmem(server->in, server->length, "application_name\0via", 21));
+	server->length = 0;
+	wire_welcome(server);
+	bool zone = false;
+	while (wire_next(client))
+		zone |= !strcmp(client->text, "TimeZone|CET|");
+	ck_assert(zone);
+	wire_close();
+}
+END_TEST
+
+START_TEST(values_are_quoted)
+{
+	begin(NULL, NULL);
+	struct wire_peer *who = WISHES("application_name\0'; DROP TABLE t; --\\", "application_name|'; DROP TABLE t; --\\|");
+	wire_query(who, "mine");
+	wire_expect_message(server, 'Q', "SET application_name=E'''; DROP TABLE t; --\\\\';|");
+	wire_close();
+}
+END_TEST
+
+START_TEST(a_session_sets_its_values_once)
+{
+	begin("pool_mode = session", NULL);
+	struct wire_peer *who = WISHES("application_name\0psql", "application_name|psql|");
+	asks_after(who, "SET application_name='psql';|");
+	say_parameter(server, "application_name", "psql");
+	wire_server_says(server, "CZ");
+	wire_expect(server, "Q");
+	is_answered(who);
+	asks_plainly(who);
+	is_answered(who);
+	wire_client_says(who, "X");
+	wire_expect_message(server, 'Q', "DISCARD ALL|");
+	say_parameter(server, "application_name", "");
+	wire_server_says(server, "CZ");
+	asks_plainly(client);
+	is_answered(client);
+	wire_close();
+}
+END_TEST
+
+Suite *suite_parameters(void)
+{
+	Suite *suite = suite_create("wire/parameters");
+	TCase *tcase = tcase_create("parameters");
+	tcase_add_test(tcase, the_greeting_has_the_clients_own_values);
+	tcase_add_test(tcase, equal_values_need_no_set);
+	tcase_add_test(tcase, new_values_are_set_before_the_first_request_goes_out);
+	tcase_add_test(tcase, what_is_said_while_values_are_set_stays_in_order);
+	tcase_add_test(tcase, proven_values_go_out_with_the_request);
+	tcase_add_test(tcase, every_split_of_a_swallowed_answer_gives_the_same);
+	tcase_add_test(tcase, a_value_is_told_as_the_server_made_it);
+	tcase_add_test(tcase, a_value_that_the_server_refuses_ends_the_client);
+	tcase_add_loop_test(tcase, a_server_that_is_lost_in_its_set_is_told_as_lost, 0, 2);
+	tcase_add_test(tcase, a_breach_in_the_answer_to_a_set_is_told);
+	tcase_add_test(tcase, what_a_client_sets_itself_is_learned_and_follows_it);
+	tcase_add_test(tcase, a_set_that_is_rolled_back_is_learned_too);
+	tcase_add_test(tcase, values_that_are_not_tracked_pass_and_are_forgotten);
+	tcase_add_test(tcase, a_value_that_an_idle_server_reports_is_set_back_for_the_next_client);
+	tcase_add_test(tcase, values_are_set_on_each_new_server);
+	tcase_add_test(tcase, a_database_row_has_values_for_those_who_ask_for_none);
+	tcase_add_test(tcase, values_are_quoted);
+	tcase_add_test(tcase, a_session_sets_its_values_once);
+	suite_add_tcase(suite, tcase);
+	return suite;
+}
