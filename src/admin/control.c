@@ -25,7 +25,7 @@ void control_on_resume(void (*callback)(void))
 
 bool control_reload(struct error *error)
 {
-	const char *path = snapshot_current()->path;
+	const char *path = settings_current()->conffile; /* SET may have named another */
 	struct snapshot *snapshot = snapshot_load(*path ? path : NULL, error);
 	if (!snapshot)
 		return false;

@@ -250,22 +250,23 @@ static void cancel(struct client *client, const struct startup *startup)
 	}
 }
 
-/* A carrier ended: its asker goes, and the next that waits in the pool is tried. */
+/* A carrier ended: its asker goes, and those that wait in the pool are tried until one goes out. */
 void client_entry_cancel_ended(struct client *client)
 {
 	struct pool *pool = client->member.pool;
+	struct list_node *node;
 	client_close(client, CLOSE_CANCEL_DONE, NULL);
-	struct list_node *node = pool ? list_first(&pool->clients[CLIENT_PLACE_CANCEL_WAITING]) : NULL;
-	if (!node)
-		return;
-	struct client *next = client_of_member(container_of(node, struct pool_client, node));
-	struct cancel_key *key = cancel_key_find(cancel_key_process_id(&next->key), cancel_key_secret(&next->key),
-						 CANCEL_SECRET);
-	struct server *target = key ? cancel_target(container_of(key, struct client, key)) : NULL;
-	if (target && target->member.pool == pool)
-		try_cancel(next, target);
-	else
+	while (pool && (node = list_first(&pool->clients[CLIENT_PLACE_CANCEL_WAITING]))) {
+		struct client *next = client_of_member(container_of(node, struct pool_client, node));
+		struct cancel_key *key = cancel_key_find(cancel_key_process_id(&next->key), cancel_key_secret(&next->key),
+							 CANCEL_SECRET);
+		struct server *target = key ? cancel_target(container_of(key, struct client, key)) : NULL;
+		if (target && target->member.pool == pool) {
+			try_cancel(next, target);
+			break;
+		}
 		client_close(next, CLOSE_CANCEL_IDLE, NULL);
+	}
 }
 
 /* ---- what clients say before they are logged in ---- */

@@ -153,15 +153,18 @@ void server_close(struct server *server, enum close_reason reason, const struct 
 	memory_free(&server->key);
 	memory_free(&server->host);
 	memory_free(&server->addresses);
-	if (server->cancel_target)
-		server_cancel_ended(server->cancel_target);
-	if (server->cancel_client)
-		partner_ops->cancel_ended(server->cancel_client);
+	struct server *cancel_target = server->cancel_target;
+	struct client *cancel_client = server->cancel_client;
 	server->cancel_target = NULL;
 	server->cancel_client = NULL;
 	if (client)
 		partner_ops->lost(client, reason, error, silently);
+	/* Then there is room for the next: for a server, or for another that carries a cancel. */
 	pool_server_leave(&server->member);
+	if (cancel_target)
+		server_cancel_ended(cancel_target);
+	if (cancel_client)
+		partner_ops->cancel_ended(cancel_client);
 	endpoint->ending.callback = free_later;
 	loop_post(&endpoint->ending);
 }

@@ -32,9 +32,8 @@ def test_the_user_s_mode_beats_the_database_s_beats_the_global_one(pgweir, postg
         assert pool(pooler)["pool_mode"] == effective
         # What it does, not only what it shows.
         if effective == "statement":
-            with pytest.raises(psycopg.Error) as refused:
+            with pytest.raises(psycopg.OperationalError, match="transaction blocks not allowed in statement pooling mode"):
                 connection.execute("BEGIN")
-            assert refused.value.sqlstate == "0A000"
         else:
             assert pool(pooler)["sv_active"] == (1 if effective == "session" else 0)
 

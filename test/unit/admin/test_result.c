@@ -35,7 +35,7 @@ START_TEST(a_row_description_has_names_types_and_sizes)
 {
 	struct buffer *out = NULL;
 	result_describe(&out, columns, COUNT, NULL);
-	assert_bytes(&out, BYTES("T\0\0\0\x71\0\5" COLUMN("t", "\0\0\0\x19", "\xff\xff", "\0")
+	assert_bytes(&out, BYTES("T\0\0\0\x6f\0\5" COLUMN("t", "\0\0\0\x19", "\xff\xff", "\0")
 					 COLUMN("none", "\0\0\0\x19", "\xff\xff",
 						"\0") COLUMN("i4", "\0\0\0\x17", "\0\4", "\0")
 						 COLUMN("i8", "\0\0\0\x14", "\0\x8", "\0") COLUMN(
@@ -48,7 +48,7 @@ START_TEST(a_row_description_says_what_is_binary)
 	static const uint8_t binary[COUNT] = {1, 0, 1};
 	struct buffer *out = NULL;
 	result_describe(&out, columns, 3, binary);
-	assert_bytes(&out, BYTES("T\0\0\0\x45\0\3" COLUMN("t", "\0\0\0\x19", "\xff\xff", "\1")
+	assert_bytes(&out, BYTES("T\0\0\0\x46\0\3" COLUMN("t", "\0\0\0\x19", "\xff\xff", "\1")
 					 COLUMN("none", "\0\0\0\x19", "\xff\xff", "\0")
 						 COLUMN("i4", "\0\0\0\x17", "\0\4", "\1")));
 }
@@ -59,8 +59,8 @@ START_TEST(a_row_in_text_has_digits_and_null)
 	struct buffer *out = NULL;
 	struct result result = {.out = &out, .columns = columns, .count = COUNT};
 	result_row(&result, &thing);
-	assert_bytes(&out, BYTES("D\0\0\0\x33\0\5\0\0\0\3"
-				 "abc\xff\xff\xff\xff\0\0\0\2-7\0\0\0\x12"
+	assert_bytes(&out, BYTES("D\0\0\0\x32\0\5\0\0\0\3"
+				 "abc\xff\xff\xff\xff\0\0\0\2-7\0\0\0\x11"
 				 "72623859790382856\0\0\0\2"
 				 "12"));
 }
