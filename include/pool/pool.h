@@ -93,8 +93,8 @@ struct pool {
 	struct list_node node;        /* of all pools */
 	struct list_node of_database, of_user;
 	/* logging in to the server */
-	struct buffer *welcome;       /* ParameterStatus messages of the pool's server; NULL: not known yet */
-	void *welcome_parameters;     /* the conn layer's own view of them */
+	struct buffer *welcome;       /* ParameterStatus messages of the pool's server; NULL: it sent none */
+	void *welcome_parameters;     /* the conn layer's own view of them; NULL: not known yet */
 	usec_t retry_at;              /* no attempt before; 0: at once */
 	struct error failure;         /* why the last attempt failed; message "" if it did not */
 	usec_t lifetime_closed_at;    /* when a server was last closed for its age */

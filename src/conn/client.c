@@ -330,7 +330,7 @@ void client_close_all(enum close_reason reason)
 		client_close(client_of_member(container_of(node, struct pool_client, node)), reason, NULL);
 	list_foreach(member, pool_all()) {
 		struct pool *pool = container_of(member, struct pool, node);
-		for (int place = CLIENT_PLACE_ACTIVE; place < CLIENT_PLACE_COUNT; place++)
+		for (int place = CLIENT_PLACE_COUNT - 1; place >= CLIENT_PLACE_ACTIVE; place--)
 			list_foreach_safe(node, &pool->clients[place])
 				client_close(client_of_member(container_of(node, struct pool_client, node)), reason, NULL);
 	}

@@ -53,15 +53,17 @@ static void greet(struct client *client)
 	client_login_free(&client->login);
 	put_database_wishes(client);
 	parameter_put_over(&client->parameters, pool->welcome_parameters);
-	const uint8_t *at = buffer_bytes(pool->welcome), *end = at + buffer_length(pool->welcome);
+	const uint8_t *at = pool->welcome ? buffer_bytes(pool->welcome) : NULL;
+	size_t left = buffer_length(pool->welcome);
 	struct message message;
 	bool well = true;
-	while (message_parse(at, (size_t)(end - at), ENDPOINT_QUEUE_MAX, &message) == FRAME_OK) {
+	while (message_parse(at, left, ENDPOINT_QUEUE_MAX, &message) == FRAME_OK) {
 		const char *name = (const char *)message.body;
 		const char *own = parameter_get(client->parameters, name);
 		well &= own ? response_put_parameter_status(&out, ENDPOINT_QUEUE_MAX, name, own)
 			    : buffer_append(&out, at, message.size + MESSAGE_HEADER, ENDPOINT_QUEUE_MAX);
 		at += message.size + MESSAGE_HEADER;
+		left -= message.size + MESSAGE_HEADER;
 	}
 	cancel_key_add(&client->key);
 	well &= response_put_backend_key_data(&out, ENDPOINT_QUEUE_MAX, cancel_key_process_id(&client->key),
@@ -109,7 +111,7 @@ static void proven(struct client *client, struct buffer **out)
 		return;
 	}
 	struct pool *pool = registry_pool(database, user);
-	if (!database->is_console && !pool->welcome && pool_is_failing(pool, &error)) {
+	if (!database->is_console && !pool->welcome_parameters && pool_is_failing(pool, &error)) {
 		refuse(client, &error);
 		return;
 	}
@@ -131,7 +133,7 @@ static void proven(struct client *client, struct buffer **out)
 			cancel_key_add(&client->key);
 			client_console()->open(client);
 		}
-	} else if (pool->welcome) {
+	} else if (pool->welcome_parameters) {
 		if (client_set_state(client, CLIENT_IDLE))
 			greet(client);
 	} else {

@@ -142,6 +142,11 @@ void server_close(struct server *server, enum close_reason reason, const struct 
 	endpoint_unlink(endpoint);
 	if (server->cancels)
 		abandon_cancels(server);
+	/* PostgreSQL may act on this cancel yet: it must not hit who uses that server next. */
+	if (server->cancel_target && reason == CLOSE_CONNECT_TIMEOUT && !endpoint->stream.connecting) {
+		server->cancel_target->member.close_needed = true;
+		server->cancel_target->member.close_reason = CLOSE_IDLE_DIRTY;
+	}
 	server->state = SERVER_CLOSING;
 	stream_close(&endpoint->stream);
 	loop_timer_fini(&endpoint->timer);
@@ -307,8 +312,8 @@ void server_release(struct server *server)
 	if (LIKELY(server->cancels == 0)) {
 		bool reset = (pool->mode == POOL_MODE_SESSION || settings->server_reset_query_always) &&
 			     *settings->server_reset_query;
-		if (!reset) {
-			server_rest(server);
+		if (!reset || pool_verdict(&server->member) != CLOSE_REASON_COUNT) {
+			server_rest(server); /* or its end */
 		} else if (server_set_state(server, SERVER_TESTED) &&
 			   !server_run(server, ERRAND_RESET, settings->server_reset_query)) {
 			server_close(server, CLOSE_RESET_FAILED, NULL);

@@ -237,6 +237,12 @@ bool pool_request(struct pool *pool, struct pool_client *client)
 			return true;
 		}
 	}
+	if (draining) {
+		struct error error;
+		close_reason_error(CLOSE_SERVER_SHUTDOWN, &error);
+		ops->reject(client, CLOSE_SERVER_SHUTDOWN, &error);
+		return false;
+	}
 	client->wait_since = clock_now();
 	pool_client_move(pool, client, CLIENT_PLACE_WAITING);
 	pool_work(pool);
@@ -294,8 +300,10 @@ void pool_release(struct pool_server *server)
 		ops->close_server(server, CLOSE_PAUSE);
 		return;
 	}
-	if (draining)
-		post_quiet();
+	if (draining) {
+		ops->close_server(server, CLOSE_SERVER_SHUTDOWN);
+		return;
+	}
 	struct list_node *node = list_first(&pool->clients[CLIENT_PLACE_WAITING]);
 	if (node) {
 		ops->assign(client_of(node), server);
@@ -448,7 +456,7 @@ void pool_work(struct pool *pool)
 	if (!list_is_empty(&pool->servers[SERVER_PLACE_USED]))
 		test_used(pool);
 	uint32_t parallel = (uint32_t)settings_current()->max_server_logins;
-	if (pool->connect_failed || pool->login_failed || !pool->welcome)
+	if (pool->connect_failed || pool->login_failed || !pool->welcome_parameters)
 		parallel = 1; /* one messenger until the server is known to answer */
 	uint32_t tested = pool->servers[SERVER_PLACE_TESTED].length;
 	for (;;) {
@@ -560,7 +568,8 @@ void pool_retire(struct pool *pool, enum close_reason reason)
 
 void pool_kill(struct pool *pool, enum close_reason reason)
 {
-	for (int place = CLIENT_PLACE_ACTIVE; place < CLIENT_PLACE_COUNT; place++)
+	/* Who waits goes first: no server that comes free, or place for one, is for them. */
+	for (int place = CLIENT_PLACE_COUNT - 1; place >= CLIENT_PLACE_ACTIVE; place--)
 		list_foreach_safe(node, &pool->clients[place])
 			ops->close_client(client_of(node), reason);
 	for (int place = SERVER_PLACE_LOGIN; place < SERVER_PLACE_COUNT; place++)
