@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-/* access: who may do what on the console: admin_users all, stats_users SHOW; the system user that runs pgweir, over the Unix
- * socket as "pgbouncer" or "pgweir", all and without a password. Contract section 15. */
+/* access: who may do what on the console: admin_users all, stats_users SHOW; the system user that
+ * runs pgweir, over the Unix socket as "pgbouncer" or "pgweir", all and without a password.
+ * Contract section 15. */
 #ifndef PGWEIR_ADMIN_ACCESS_H
 #define PGWEIR_ADMIN_ACCESS_H
 

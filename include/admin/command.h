@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-/* command: splits what was typed into statements and words. Words are letters, digits, '_', '.' and '-', or quoted: "name"
- * keeps its case, 'text' is a value; quotes are doubled to stand for themselves. SQL's comments may stand
- * between words. */
+/* command: splits what was typed into statements and words. Words are letters, digits, '_', '.' and
+ * '-', or quoted: "name" keeps its case, 'text' is a value; quotes are doubled to stand for
+ * themselves. SQL's comments may stand between words. */
 #ifndef PGWEIR_ADMIN_COMMAND_H
 #define PGWEIR_ADMIN_COMMAND_H
 
@@ -18,7 +18,8 @@ struct command_words {
 	bool has_equals; /* word[1] = word[2], or word[1] TO word[2] */
 };
 
-/* Take the first statement off *@text, which is left behind its semicolon. No words: it is empty. False: @error (42601). */
+/* Take the first statement off *@text, which is left behind its semicolon. No words: it is empty.
+ * False: @error (42601). */
 bool command_split(const char **text, struct command_words *words, struct error *error);
 
 #endif

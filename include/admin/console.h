@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* console: the admin pseudo-database: commands.def and the SHOWs, over the simple and the extended protocol. Contract section 15. */
+/* console: the admin pseudo-database: commands.def and the SHOWs, over the simple and the extended
+ * protocol. Contract section 15. */
 #ifndef PGWEIR_ADMIN_CONSOLE_H
 #define PGWEIR_ADMIN_CONSOLE_H
 

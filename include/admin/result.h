@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* result: turns a column table and rows into protocol messages. A column is a field of the row's info struct: text columns
- * are const char *, NULL for SQL's NULL; all others int64_t. */
+/* result: turns a column table and rows into protocol messages. A column is a field of the row's
+ * info struct: text columns are const char *, NULL for SQL's NULL; all others int64_t. */
 #ifndef PGWEIR_ADMIN_RESULT_H
 #define PGWEIR_ADMIN_RESULT_H
 
@@ -24,11 +24,12 @@ struct result {
 	const struct result_column *columns;
 	unsigned count;
 	const uint8_t *binary; /* by column: send it in binary (integers); NULL: all as text */
-	bool is_cut; /* a row did not fit: RESULT_MAX, or no memory */
+	bool is_cut;	       /* a row did not fit: RESULT_MAX, or no memory */
 };
 
 /* Append RowDescription. */
-void result_describe(struct buffer **out, const struct result_column *columns, unsigned count, const uint8_t *binary);
+void result_describe(struct buffer **out, const struct result_column *columns, unsigned count,
+		     const uint8_t *binary);
 /* Append a DataRow of the fields of @info. */
 void result_row(struct result *result, const void *info);
 

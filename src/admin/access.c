@@ -9,8 +9,8 @@
 bool access_is_system_user(const struct client *client, const char *user)
 {
 	const struct address *remote = &client->endpoint.remote;
-	return address_is_unix(remote) && remote->unix_peer.pid != 0 && remote->unix_peer.uid == geteuid() &&
-	       registry_is_console_name(user);
+	return address_is_unix(remote) && remote->unix_peer.pid != 0 &&
+	       remote->unix_peer.uid == geteuid() && registry_is_console_name(user);
 }
 
 enum access access_of(const struct client *client, const char *user)

@@ -26,9 +26,11 @@ static bool skip(const char **text, struct error *error)
 			break;
 		unsigned depth = 0;
 		do {
-			bool opens = at[0] == '/' && at[1] == '*', closes = at[0] == '*' && at[1] == '/';
+			bool opens = at[0] == '/' && at[1] == '*',
+			     closes = at[0] == '*' && at[1] == '/';
 			if (!*at)
-				return error_set(error, SQLSTATE_SYNTAX_ERROR, "bad arguments: a comment is not closed");
+				return error_set(error, SQLSTATE_SYNTAX_ERROR,
+						 "bad arguments: a comment is not closed");
 			depth = depth + opens - closes;
 			at += opens || closes ? 2 : 1;
 		} while (depth);
@@ -60,11 +62,13 @@ static bool add_quoted(const char **at, struct command_words *words, struct erro
 	size_t length = 0;
 	for (;; (*at)++) {
 		if (!**at)
-			return error_set(error, SQLSTATE_SYNTAX_ERROR, "bad arguments: a quote is not closed");
+			return error_set(error, SQLSTATE_SYNTAX_ERROR,
+					 "bad arguments: a quote is not closed");
 		if (**at == quote && *++*at != quote)
 			break;
 		if (length == sizeof text - 1)
-			return error_set(error, SQLSTATE_SYNTAX_ERROR, "bad arguments: a word is too long");
+			return error_set(error, SQLSTATE_SYNTAX_ERROR,
+					 "bad arguments: a word is too long");
 		text[length++] = **at;
 	}
 	return add(words, text, length, error);
@@ -82,7 +86,8 @@ bool command_split(const char **text, struct command_words *words, struct error 
 			break;
 		if (*at == '=') {
 			if (words->count != 2 || words->has_equals)
-				return error_set(error, SQLSTATE_SYNTAX_ERROR, "bad arguments: unexpected \"=\"");
+				return error_set(error, SQLSTATE_SYNTAX_ERROR,
+						 "bad arguments: unexpected \"=\"");
 			words->has_equals = true;
 			at++;
 			continue;

@@ -41,7 +41,7 @@ struct console {
 	/* while a PAUSE or WAIT_CLOSE is not answered yet */
 	enum control_end waits_for; /* CONTROL_DONE: nothing */
 	char *database;
-	char *rest;                 /* of the Query that it came in; NULL: it came in an Execute */
+	char *rest; /* of the Query that it came in; NULL: it came in an Execute */
 	char tag[COMMAND_TAG];
 	struct list_node of_waiting;
 	struct client *client;
@@ -62,8 +62,10 @@ static struct loop_work looking;
 #define ALL false
 
 static const struct command commands[] = {
-#define COMMAND_ROW(words, argument, most, who, function, help) {words, argument, help, who, function},
-#define COMMAND(words, argument, who, function, help) COMMAND_ROW_(words, argument, who, function, help)
+#define COMMAND_ROW(words, argument, most, who, function, help) \
+	{words, argument, help, who, function},
+#define COMMAND(words, argument, who, function, help) \
+	COMMAND_ROW_(words, argument, who, function, help)
 #define COMMAND_ROW_(...) COMMAND_ROW(__VA_ARGS__)
 #include "admin/commands.def"
 };
@@ -80,8 +82,8 @@ const struct command *command_row(unsigned i)
 }
 
 typedef const struct show *show_list_fn(unsigned *count);
-static show_list_fn *const show_lists[] = {show_pool_list, show_conn_list, show_stats_list, show_config_list,
-					   show_process_list};
+static show_list_fn *const show_lists[] = {show_pool_list, show_conn_list, show_stats_list,
+					   show_config_list, show_process_list};
 
 const struct show *show_row(unsigned i)
 {
@@ -169,11 +171,16 @@ static void put_help(struct buffer **out)
 	for (unsigned i = 0; (show = show_row(i)); i++)
 		text_append(&help, "|%s", show->name);
 	for (unsigned i = 0; (command = command_row(i)); i++)
-		text_append(&help, "\n\t%s%s%s", command->words, *command->argument ? " " : "", command->argument);
+		text_append(&help, "\n\t%s%s%s", command->words, *command->argument ? " " : "",
+			    command->argument);
 	/* Longer than a struct error's detail: written by hand. */
 	field_writer_init(&writer, out, ANSWER_MAX);
 	field_begin(&writer, MESSAGE_NOTICE_RESPONSE);
-	const char *const fields[][2] = {{"S", "NOTICE"}, {"V", "NOTICE"}, {"C", notice.sqlstate}, {"M", notice.message}, {"D", text}};
+	const char *const fields[][2] = {{"S", "NOTICE"},
+					 {"V", "NOTICE"},
+					 {"C", notice.sqlstate},
+					 {"M", notice.message},
+					 {"D", text}};
 	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
 		field_put_byte(&writer, (uint8_t)fields[i][0][0]);
 		field_put_string(&writer, fields[i][1]);
@@ -182,8 +189,8 @@ static void put_help(struct buffer **out)
 	field_end(&writer);
 }
 
-static enum control_end run_show(const struct command_words *words, bool describe, const uint8_t *binary,
-				 struct buffer **out, struct error *error)
+static enum control_end run_show(const struct command_words *words, bool describe,
+				 const uint8_t *binary, struct buffer **out, struct error *error)
 {
 	if (is_word(words, 1, "help") && words->count == 2) {
 		put_help(out);
@@ -191,12 +198,14 @@ static enum control_end run_show(const struct command_words *words, bool describ
 	}
 	if (is_word(words, 1, "fds"))
 		return error_set(error, SQLSTATE_FEATURE_NOT_SUPPORTED,
-				 "SHOW FDS is not supported: restart by so_reuseport or systemd's sockets"),
+				 "SHOW FDS is not supported: restart by so_reuseport or systemd's "
+				 "sockets"),
 		       CONTROL_FAILED;
 	unsigned count = 0;
 	const struct result_column *columns = columns_of(words, &count);
 	if (!columns)
-		return error_set(error, SQLSTATE_SYNTAX_ERROR, "invalid command '%s %s', use SHOW HELP;", words->word[0],
+		return error_set(error, SQLSTATE_SYNTAX_ERROR,
+				 "invalid command '%s %s', use SHOW HELP;", words->word[0],
 				 words->count > 1 ? words->word[1] : ""),
 		       CONTROL_FAILED;
 	if (describe)
@@ -210,11 +219,13 @@ static enum control_end run_show(const struct command_words *words, bool describ
 	if (!result.is_cut)
 		return CONTROL_DONE;
 	buffer_free(out);
-	return error_set(error, SQLSTATE_PROGRAM_LIMIT_EXCEEDED, "the result is too large"), CONTROL_FAILED;
+	return error_set(error, SQLSTATE_PROGRAM_LIMIT_EXCEEDED, "the result is too large"),
+	       CONTROL_FAILED;
 }
 
-static enum control_end run(const struct console *console, const struct command_words *words, bool describe,
-			    const uint8_t *binary, struct buffer **out, char tag[COMMAND_TAG], struct error *error)
+static enum control_end run(const struct console *console, const struct command_words *words,
+			    bool describe, const uint8_t *binary, struct buffer **out,
+			    char tag[COMMAND_TAG], struct error *error)
 {
 	if (is_show(words)) {
 		strcpy(tag, "SHOW");
@@ -228,30 +239,39 @@ static enum control_end run(const struct console *console, const struct command_
 		return CONTROL_DONE;
 	}
 	if (is_word(words, 0, "suspend"))
-		return error_set(error, SQLSTATE_FEATURE_NOT_SUPPORTED, "SUSPEND is not supported: use PAUSE"), CONTROL_FAILED;
+		return error_set(error, SQLSTATE_FEATURE_NOT_SUPPORTED,
+				 "SUSPEND is not supported: use PAUSE"),
+		       CONTROL_FAILED;
 	for (unsigned i = 0; i < sizeof commands / sizeof *commands; i++) {
 		if (!is_word(words, 0, commands[i].words))
 			continue;
 		if (commands[i].admins_only && console->access != ACCESS_ADMIN)
-			return error_set(error, SQLSTATE_INSUFFICIENT_PRIVILEGE, "admin access needed"), CONTROL_FAILED;
-		if (words->count > most_arguments[i] + 1u || (words->has_equals && most_arguments[i] < 2))
-			return error_set(error, SQLSTATE_SYNTAX_ERROR, "bad arguments: %s %s", commands[i].words,
+			return error_set(error, SQLSTATE_INSUFFICIENT_PRIVILEGE,
+					 "admin access needed"),
+			       CONTROL_FAILED;
+		if (words->count > most_arguments[i] + 1u ||
+		    (words->has_equals && most_arguments[i] < 2))
+			return error_set(error, SQLSTATE_SYNTAX_ERROR, "bad arguments: %s%s%s",
+					 commands[i].words, *commands[i].argument ? " " : "",
 					 commands[i].argument),
 			       CONTROL_FAILED;
 		enum control_end end = commands[i].run(words, error);
 		if (is_word(words, 0, "set") && words->count == 3)
-			snprintf(tag, COMMAND_TAG, "SET %.100s=%.1000s", words->word[1], words->word[2]);
+			snprintf(tag, COMMAND_TAG, "SET %.100s=%.1000s", words->word[1],
+				 words->word[2]);
 		else
 			snprintf(tag, COMMAND_TAG, "%s", commands[i].words);
 		return end;
 	}
-	error_set(error, SQLSTATE_SYNTAX_ERROR, "invalid command '%s', use SHOW HELP;", words->word[0]);
+	error_set(error, SQLSTATE_SYNTAX_ERROR, "invalid command '%s', use SHOW HELP;",
+		  words->word[0]);
 	return CONTROL_FAILED;
 }
 
 /* ---- waiting for PAUSE and WAIT_CLOSE ---- */
 
-static void wait_for(struct console *console, enum control_end what, const struct command_words *words, const char *tag)
+static void wait_for(struct console *console, enum control_end what,
+		     const struct command_words *words, const char *tag)
 {
 	console->waits_for = what;
 	console->database = words->count > 1 ? memory_strdup(words->word[1]) : NULL;
@@ -299,9 +319,10 @@ static void answer_waiting(struct console *console, const struct error *error)
 /* Answer one whose wait is over. False: all others go on waiting. */
 static bool answer_one(void)
 {
-	list_foreach(node, &waiting) {
+	list_foreach (node, &waiting) {
 		struct console *console = container_of(node, struct console, of_waiting);
-		enum control_progress progress = control_look(console->waits_for, console->database);
+		enum control_progress progress =
+			control_look(console->waits_for, console->database);
 		struct error error;
 		if (progress == CONTROL_WAITS)
 			continue;
@@ -312,7 +333,8 @@ static bool answer_one(void)
 	return false;
 }
 
-/* Something came free or was resumed. An answer may change the list: what else its client sent is run. */
+/* Something came free or was resumed. An answer may change the list: what else its client sent is
+ * run. */
 static void look(void)
 {
 	while (answer_one())
@@ -345,7 +367,8 @@ static bool must_wait(enum control_end end, const struct command_words *words)
 	       control_look(end, words->count > 1 ? words->word[1] : NULL) == CONTROL_WAITS;
 }
 
-/* Run what is left of a Query, as far as that goes now. The console is gone behind this if a command closed its client. */
+/* Run what is left of a Query, as far as that goes now. The console is gone behind this if a
+ * command closed its client. */
 static void run_statements(struct console *console, const char *text, struct buffer **out)
 {
 	struct client *client = console->client;
@@ -395,7 +418,7 @@ static void run_query(struct console *console, const char *text, struct buffer *
 
 static struct prepared *find_prepared(struct list *list, const char *name)
 {
-	list_foreach(node, list) {
+	list_foreach (node, list) {
 		struct prepared *prepared = container_of(node, struct prepared, node);
 		if (!strcmp(prepared->name, name))
 			return prepared;
@@ -427,7 +450,8 @@ static struct prepared *add_prepared(struct list *list, const char *name, const 
 	return prepared;
 }
 
-static bool parse(struct console *console, struct field_reader *reader, struct buffer **out, struct error *error)
+static bool parse(struct console *console, struct field_reader *reader, struct buffer **out,
+		  struct error *error)
 {
 	const char *name = field_get_string(reader), *text = field_get_string(reader);
 	const char *at = text;
@@ -442,25 +466,31 @@ static bool parse(struct console *console, struct field_reader *reader, struct b
 	if (!command_split(&at, &second, error))
 		return false;
 	if (second.count)
-		return error_set(error, SQLSTATE_SYNTAX_ERROR, "cannot insert multiple commands into a prepared statement");
+		return error_set(error, SQLSTATE_SYNTAX_ERROR,
+				 "cannot insert multiple commands into a prepared statement");
 	struct prepared *old = find_prepared(&console->statements, name);
 	if (old && *name)
-		return error_set(error, SQLSTATE_DUPLICATE_PREPARED_STATEMENT, "prepared statement \"%s\" already exists", name);
+		return error_set(error, SQLSTATE_DUPLICATE_PREPARED_STATEMENT,
+				 "prepared statement \"%s\" already exists", name);
 	if (old)
 		drop_prepared(&console->statements, old);
 	if (console->statements.length >= STATEMENTS_MAX)
-		return error_set(error, SQLSTATE_PROGRAM_LIMIT_EXCEEDED, "too many prepared statements on the console");
+		return error_set(error, SQLSTATE_PROGRAM_LIMIT_EXCEEDED,
+				 "too many prepared statements on the console");
 	add_prepared(&console->statements, name, text);
 	return response_put_empty(out, ANSWER_MAX, MESSAGE_PARSE_COMPLETE);
 }
 
-static bool find_statement(struct console *console, const char *name, struct prepared **statement, struct error *error)
+static bool find_statement(struct console *console, const char *name, struct prepared **statement,
+			   struct error *error)
 {
 	*statement = find_prepared(&console->statements, name);
-	return *statement || error_set(error, SQLSTATE_INVALID_SQL_STATEMENT_NAME, "prepared statement \"%s\" does not exist", name);
+	return *statement || error_set(error, SQLSTATE_INVALID_SQL_STATEMENT_NAME,
+				       "prepared statement \"%s\" does not exist", name);
 }
 
-static bool bind_portal(struct console *console, struct field_reader *reader, struct buffer **out, struct error *error)
+static bool bind_portal(struct console *console, struct field_reader *reader, struct buffer **out,
+			struct error *error)
 {
 	const char *portal_name = field_get_string(reader), *name = field_get_string(reader), *at;
 	struct prepared *statement;
@@ -468,30 +498,39 @@ static bool bind_portal(struct console *console, struct field_reader *reader, st
 	unsigned count = 0;
 	field_get_bytes(reader, (size_t)field_get_int16(reader) * 2);
 	uint16_t parameters = field_get_int16(reader);
+	if (reader->bad)
+		return error_set(error, SQLSTATE_PROTOCOL_VIOLATION, "malformed Bind message");
 	if (parameters)
-		return error_set(error, SQLSTATE_FEATURE_NOT_SUPPORTED, "the console takes no parameters: write the value into the command");
+		return error_set(
+			error, SQLSTATE_FEATURE_NOT_SUPPORTED,
+			"the console takes no parameters: write the value into the command");
 	if (!find_statement(console, name, &statement, error))
 		return false;
 	at = statement->text;
-	const struct result_column *columns = command_split(&at, &words, error) ? columns_of(&words, &count) : NULL;
+	const struct result_column *columns =
+		command_split(&at, &words, error) ? columns_of(&words, &count) : NULL;
 	uint16_t formats = field_get_int16(reader), format = 0;
 	if (formats > 1 && formats != count)
 		return error_set(error, SQLSTATE_PROTOCOL_VIOLATION,
-				 "bind message has %u result formats but query has %u columns", formats, count);
+				 "bind message has %u result formats but query has %u columns",
+				 formats, count);
 	struct prepared *old = find_prepared(&console->portals, portal_name);
 	if (old)
 		drop_prepared(&console->portals, old);
 	if (console->portals.length >= STATEMENTS_MAX)
-		return error_set(error, SQLSTATE_PROGRAM_LIMIT_EXCEEDED, "too many portals on the console");
+		return error_set(error, SQLSTATE_PROGRAM_LIMIT_EXCEEDED,
+				 "too many portals on the console");
 	struct prepared *portal = add_prepared(&console->portals, portal_name, statement->text);
 	for (unsigned i = 0; i < count && columns; i++) {
 		if (i < formats)
 			format = field_get_int16(reader);
 		if (format > 1)
-			return error_set(error, SQLSTATE_INVALID_PARAMETER_VALUE, "unsupported format code: %u", format);
+			return error_set(error, SQLSTATE_INVALID_PARAMETER_VALUE,
+					 "unsupported format code: %u", format);
 		/* Text is the same in both formats. */
 		if (format && columns[i].type == RESPONSE_NUMERIC)
-			return error_set(error, SQLSTATE_FEATURE_NOT_SUPPORTED, "the console has column \"%s\" in text format only",
+			return error_set(error, SQLSTATE_FEATURE_NOT_SUPPORTED,
+					 "the console has column \"%s\" in text format only",
 					 columns[i].name);
 		portal->binary[i] = format == 1;
 	}
@@ -502,16 +541,21 @@ static bool bind_portal(struct console *console, struct field_reader *reader, st
 	return response_put_empty(out, ANSWER_MAX, MESSAGE_BIND_COMPLETE);
 }
 
-static bool describe(struct console *console, struct field_reader *reader, struct buffer **out, struct error *error)
+static bool describe(struct console *console, struct field_reader *reader, struct buffer **out,
+		     struct error *error)
 {
 	uint8_t kind = field_get_byte(reader);
 	const char *name = field_get_string(reader);
 	if (!field_is_done(reader) || (kind != 'S' && kind != 'P'))
 		return error_set(error, SQLSTATE_PROTOCOL_VIOLATION, "malformed Describe message");
-	struct prepared *prepared = find_prepared(kind == 'S' ? &console->statements : &console->portals, name);
+	struct prepared *prepared =
+		find_prepared(kind == 'S' ? &console->statements : &console->portals, name);
 	if (!prepared)
-		return error_set(error, kind == 'S' ? SQLSTATE_INVALID_SQL_STATEMENT_NAME : SQLSTATE_INVALID_CURSOR_NAME,
-				 "%s \"%s\" does not exist", kind == 'S' ? "prepared statement" : "portal", name);
+		return error_set(error,
+				 kind == 'S' ? SQLSTATE_INVALID_SQL_STATEMENT_NAME
+					     : SQLSTATE_INVALID_CURSOR_NAME,
+				 "%s \"%s\" does not exist",
+				 kind == 'S' ? "prepared statement" : "portal", name);
 	if (kind == 'S') {
 		struct field_writer writer;
 		field_writer_init(&writer, out, ANSWER_MAX);
@@ -522,7 +566,8 @@ static bool describe(struct console *console, struct field_reader *reader, struc
 	struct command_words words;
 	const char *at = prepared->text;
 	unsigned count;
-	const struct result_column *columns = command_split(&at, &words, error) ? columns_of(&words, &count) : NULL;
+	const struct result_column *columns =
+		command_split(&at, &words, error) ? columns_of(&words, &count) : NULL;
 	if (columns)
 		result_describe(out, columns, count, prepared->binary);
 	else
@@ -549,9 +594,10 @@ static bool put_rows(struct prepared *portal, uint32_t limit, struct buffer **ou
 	return !limit || rows < limit;
 }
 
-/* Run a portal for the first time. True also when it waits, or when its client is gone: nothing more is to be said. */
-static bool run_portal(struct console *console, struct prepared *portal, bool *silent, struct buffer **out,
-		       struct error *error)
+/* Run a portal for the first time. True also when it waits, or when its client is gone: nothing
+ * more is to be said. */
+static bool run_portal(struct console *console, struct prepared *portal, bool *silent,
+		       struct buffer **out, struct error *error)
 {
 	struct client *client = console->client;
 	struct command_words words;
@@ -578,11 +624,13 @@ static bool run_portal(struct console *console, struct prepared *portal, bool *s
 	else if (is_show(&words))
 		*silent = false;
 	else
-		return put_rows(portal, 0, out) && response_put_command_complete(out, ANSWER_MAX, tag);
+		return put_rows(portal, 0, out) &&
+		       response_put_command_complete(out, ANSWER_MAX, tag);
 	return true;
 }
 
-static bool execute(struct console *console, struct field_reader *reader, struct buffer **out, struct error *error)
+static bool execute(struct console *console, struct field_reader *reader, struct buffer **out,
+		    struct error *error)
 {
 	const char *name = field_get_string(reader);
 	uint32_t limit = field_get_int32(reader);
@@ -592,7 +640,8 @@ static bool execute(struct console *console, struct field_reader *reader, struct
 		return error_set(error, SQLSTATE_PROTOCOL_VIOLATION, "malformed Execute message");
 	struct prepared *portal = find_prepared(&console->portals, name);
 	if (!portal)
-		return error_set(error, SQLSTATE_INVALID_CURSOR_NAME, "portal \"%s\" does not exist", name);
+		return error_set(error, SQLSTATE_INVALID_CURSOR_NAME,
+				 "portal \"%s\" does not exist", name);
 	bool silent = false;
 	if (!portal->was_run && !run_portal(console, portal, &silent, out, error))
 		return false;
@@ -603,7 +652,8 @@ static bool execute(struct console *console, struct field_reader *reader, struct
 	if (!command_split(&at, &words, error))
 		return false;
 	if (!is_show(&words))
-		return error_set(error, SQLSTATE_OBJECT_NOT_IN_PREREQUISITE_STATE, "portal \"%s\" cannot be run", name);
+		return error_set(error, SQLSTATE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+				 "portal \"%s\" cannot be run", name);
 	if (put_rows(portal, limit, out))
 		response_put_command_complete(out, ANSWER_MAX, "SHOW");
 	else
@@ -611,7 +661,8 @@ static bool execute(struct console *console, struct field_reader *reader, struct
 	return true;
 }
 
-static bool close_prepared(struct console *console, struct field_reader *reader, struct buffer **out, struct error *error)
+static bool close_prepared(struct console *console, struct field_reader *reader,
+			   struct buffer **out, struct error *error)
 {
 	uint8_t kind = field_get_byte(reader);
 	const char *name = field_get_string(reader);
@@ -624,7 +675,8 @@ static bool close_prepared(struct console *console, struct field_reader *reader,
 	return response_put_empty(out, ANSWER_MAX, MESSAGE_CLOSE_COMPLETE);
 }
 
-static bool run_extended(struct console *console, const struct message *message, struct buffer **out, struct error *error)
+static bool run_extended(struct console *console, const struct message *message,
+			 struct buffer **out, struct error *error)
 {
 	struct field_reader reader;
 	field_reader_init(&reader, message->body, message->size);
@@ -690,8 +742,13 @@ static bool admit(struct client *client, const char *user, struct error *error)
 static void open_for(struct client *client)
 {
 	static const char *const parameters[][2] = {
-		{"server_version", PACKAGE_VERSION "/bouncer"}, {"client_encoding", "UTF8"}, {"server_encoding", "UTF8"},
-		{"DateStyle", "ISO"}, {"TimeZone", "GMT"}, {"standard_conforming_strings", "on"}, {"is_superuser", "on"},
+		{"server_version", PACKAGE_VERSION "/bouncer"},
+		{"client_encoding", "UTF8"},
+		{"server_encoding", "UTF8"},
+		{"DateStyle", "ISO"},
+		{"TimeZone", "GMT"},
+		{"standard_conforming_strings", "on"},
+		{"is_superuser", "on"},
 	};
 	struct console *console = client->console = memory_alloc(sizeof *console);
 	struct buffer *out = NULL;
@@ -701,8 +758,8 @@ static void open_for(struct client *client)
 	list_init(&console->portals);
 	for (size_t i = 0; i < sizeof parameters / sizeof *parameters; i++)
 		response_put_parameter_status(&out, ANSWER_MAX, parameters[i][0], parameters[i][1]);
-	response_put_backend_key_data(&out, ANSWER_MAX, cancel_key_process_id(&client->key), cancel_key_secret(&client->key),
-				      CANCEL_SECRET);
+	response_put_backend_key_data(&out, ANSWER_MAX, cancel_key_process_id(&client->key),
+				      cancel_key_secret(&client->key), CANCEL_SECRET);
 	response_put_ready_for_query(&out, ANSWER_MAX, 'I');
 	client_send(client, &out);
 }

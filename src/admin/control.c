@@ -41,7 +41,7 @@ typedef void each_pool_fn(struct pool *pool);
 /* In all pools of a database, or of all databases but the console (NULL). */
 static void each_pool(const struct database *database, each_pool_fn *each)
 {
-	list_foreach_safe(node, pool_all()) {
+	list_foreach_safe (node, pool_all()) {
 		struct pool *pool = container_of(node, struct pool, node);
 		if (!pool->database->is_console && (!database || pool->database == database))
 			each(pool);
@@ -80,7 +80,7 @@ static void go_on(const struct database *database)
 static bool resume_databases(void)
 {
 	bool any = false;
-	map_foreach(node, registry_databases()) {
+	map_foreach (node, registry_databases()) {
 		struct database *database = container_of(node, struct database, node);
 		any |= database->is_paused;
 		database->is_paused = false;
@@ -95,7 +95,8 @@ bool control_resume_all(struct error *error)
 	if (pool_all_paused())
 		pool_set_paused(false);
 	else if (!resume_databases())
-		return error_set(error, SQLSTATE_OBJECT_NOT_IN_PREREQUISITE_STATE, "pooler is not paused/suspended");
+		return error_set(error, SQLSTATE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+				 "pooler is not paused/suspended");
 	go_on(NULL);
 	return true;
 }
@@ -112,18 +113,21 @@ static enum control_end end(bool well)
 	return well ? CONTROL_DONE : CONTROL_FAILED;
 }
 
-/* The database that the command names: *@database is NULL when it names none. One that would be made for its first client is
- * made now, so that it can be held or disabled before. */
-static bool find(const struct command_words *words, const char *verb, struct database **database, struct error *error)
+/* The database that the command names: *@database is NULL when it names none. One that would be
+ * made for its first client is made now, so that it can be held or disabled before. */
+static bool find(const struct command_words *words, const char *verb, struct database **database,
+		 struct error *error)
 {
 	*database = NULL;
 	if (words->count < 2)
 		return true;
 	*database = registry_database(words->word[1]);
 	if (!*database)
-		return error_set(error, SQLSTATE_INVALID_CATALOG_NAME, "no such database: %s", words->word[1]);
+		return error_set(error, SQLSTATE_INVALID_CATALOG_NAME, "no such database: %s",
+				 words->word[1]);
 	if ((*database)->is_console)
-		return error_set(error, SQLSTATE_FEATURE_NOT_SUPPORTED, "cannot %s admin db: %s", verb, words->word[1]);
+		return error_set(error, SQLSTATE_FEATURE_NOT_SUPPORTED, "cannot %s admin db: %s",
+				 verb, words->word[1]);
 	return true;
 }
 
@@ -142,7 +146,8 @@ enum control_end control_command_reload(const struct command_words *words, struc
 	if (control_reload(&why))
 		return CONTROL_DONE;
 	log_warning("", "config file loading failed: %s", why.message);
-	error_set(error, SQLSTATE_CONFIG_FILE_ERROR, "RELOAD failed, see logs for additional details");
+	error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
+		  "RELOAD failed, see logs for additional details");
 	error_detail(error, "%s", why.message);
 	return CONTROL_FAILED;
 }
@@ -153,7 +158,8 @@ enum control_end control_command_pause(const struct command_words *words, struct
 	if (!find(words, "pause", &database, error))
 		return CONTROL_FAILED;
 	if (pool_all_paused() || (database && database->is_paused))
-		return end(error_set(error, SQLSTATE_OBJECT_NOT_IN_PREREQUISITE_STATE, "already suspended/paused"));
+		return end(error_set(error, SQLSTATE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+				     "already suspended/paused"));
 	log_command("PAUSE", words);
 	if (database) {
 		database->is_paused = true;
@@ -174,16 +180,16 @@ enum control_end control_command_resume(const struct command_words *words, struc
 		return end(control_resume_all(error));
 	}
 	if (!database->is_paused)
-		return end(error_set(error, SQLSTATE_OBJECT_NOT_IN_PREREQUISITE_STATE, "database %s is not paused",
-				     database->name));
+		return end(error_set(error, SQLSTATE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+				     "database %s is not paused", database->name));
 	log_command("RESUME", words);
 	database->is_paused = false;
 	go_on(database);
 	return CONTROL_DONE;
 }
 
-static enum control_end set_disabled(const struct command_words *words, const char *name, const char *verb, bool disabled,
-				     struct error *error)
+static enum control_end set_disabled(const struct command_words *words, const char *name,
+				     const char *verb, bool disabled, struct error *error)
 {
 	struct database *database;
 	if (words->count < 2)
@@ -221,9 +227,10 @@ enum control_end control_command_kill(const struct command_words *words, struct 
 	if (!find(words, "kill", &database, error))
 		return CONTROL_FAILED;
 	if (pool_all_paused())
-		return end(error_set(error, SQLSTATE_OBJECT_NOT_IN_PREREQUISITE_STATE, "already suspended/paused"));
+		return end(error_set(error, SQLSTATE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+				     "already suspended/paused"));
 	log_command("KILL", words);
-	map_foreach(node, registry_databases()) {
+	map_foreach (node, registry_databases()) {
 		struct database *each = container_of(node, struct database, node);
 		if (!each->is_console && (!database || each == database))
 			each->is_paused = true;
@@ -236,7 +243,8 @@ enum control_end control_command_kill_client(const struct command_words *words, 
 {
 	int64_t id;
 	if (words->count != 2 || !text_to_int(words->word[1], &id) || id <= 0)
-		return end(error_set(error, SQLSTATE_INVALID_PARAMETER_VALUE, "invalid client pointer supplied"));
+		return end(error_set(error, SQLSTATE_INVALID_PARAMETER_VALUE,
+				     "invalid client pointer supplied"));
 	struct client *client = client_find((uint64_t)id);
 	if (!client)
 		return end(error_set(error, SQLSTATE_UNDEFINED_OBJECT, "client not found"));
@@ -263,9 +271,11 @@ enum control_end control_command_shutdown(const struct command_words *words, str
 		how = GATE_WAIT_FOR_CLIENTS;
 	else if (words->count != 1)
 		return end(error_set(error, SQLSTATE_SYNTAX_ERROR,
-				     "bad arguments: SHUTDOWN, SHUTDOWN WAIT_FOR_SERVERS or SHUTDOWN WAIT_FOR_CLIENTS"));
+				     "bad arguments: SHUTDOWN, SHUTDOWN WAIT_FOR_SERVERS or "
+				     "SHUTDOWN WAIT_FOR_CLIENTS"));
 	if (how != GATE_IMMEDIATE && gate_state() != GATE_OPEN)
-		return end(error_set(error, SQLSTATE_CANNOT_CONNECT_NOW, "pooler is shutting down"));
+		return end(
+			error_set(error, SQLSTATE_CANNOT_CONNECT_NOW, "pooler is shutting down"));
 	log_info("", "SHUTDOWN%s command issued",
 		 how == GATE_WAIT_FOR_SERVERS	? " WAIT_FOR_SERVERS"
 		 : how == GATE_WAIT_FOR_CLIENTS ? " WAIT_FOR_CLIENTS"
@@ -278,10 +288,12 @@ enum control_end control_command_set(const struct command_words *words, struct e
 {
 	struct error why;
 	if (words->count != 3 || !words->has_equals)
-		return end(error_set(error, SQLSTATE_SYNTAX_ERROR, "bad arguments: SET name = value"));
+		return end(
+			error_set(error, SQLSTATE_SYNTAX_ERROR, "bad arguments: SET name = value"));
 	enum setting_index index = setting_find(words->word[1]);
 	if (index == SETTING_COUNT)
-		error_set(&why, SQLSTATE_UNDEFINED_OBJECT, "unknown parameter \"%s\"", words->word[1]);
+		error_set(&why, SQLSTATE_UNDEFINED_OBJECT, "unknown parameter \"%s\"",
+			  words->word[1]);
 	if (index == SETTING_COUNT || !snapshot_set(index, words->word[2], &why)) {
 		error_set(error, SQLSTATE_INVALID_PARAMETER_VALUE, "SET failed");
 		memcpy(error->sqlstate, why.sqlstate, sizeof error->sqlstate);
@@ -299,7 +311,7 @@ enum control_end control_command_set(const struct command_words *words, struct e
 static bool has_close_needed(const struct pool *pool)
 {
 	for (int place = SERVER_PLACE_LOGIN; place < SERVER_PLACE_CANCELING; place++)
-		list_foreach(node, &pool->servers[place])
+		list_foreach (node, &pool->servers[place])
 			if (container_of(node, struct pool_server, node)->close_needed)
 				return true;
 	return false;
@@ -312,7 +324,7 @@ enum control_progress control_look(enum control_end what, const char *name)
 		return CONTROL_OVER; /* removed meanwhile */
 	if (what == CONTROL_PAUSES && !pool_all_paused() && !(database && database->is_paused))
 		return CONTROL_UNDONE;
-	list_foreach(node, pool_all()) {
+	list_foreach (node, pool_all()) {
 		const struct pool *pool = container_of(node, struct pool, node);
 		if (pool->database->is_console || (database && pool->database != database))
 			continue;

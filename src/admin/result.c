@@ -7,7 +7,8 @@
 #include "proto/field.h"
 #include "proto/message.h"
 
-void result_describe(struct buffer **out, const struct result_column *columns, unsigned count, const uint8_t *binary)
+void result_describe(struct buffer **out, const struct result_column *columns, unsigned count,
+		     const uint8_t *binary)
 {
 	struct field_writer writer;
 	field_writer_init(&writer, out, RESULT_MAX);
@@ -15,7 +16,9 @@ void result_describe(struct buffer **out, const struct result_column *columns, u
 	field_put_int16(&writer, (uint16_t)count);
 	for (unsigned i = 0; i < count; i++) {
 		enum response_type type = columns[i].type;
-		uint16_t size = type == RESPONSE_INT4 ? 4 : type == RESPONSE_INT8 ? 8 : UINT16_MAX; /* -1: variable */
+		uint16_t size = type == RESPONSE_INT4	? 4
+				: type == RESPONSE_INT8 ? 8
+							: UINT16_MAX; /* -1: variable */
 		field_put_string(&writer, columns[i].name);
 		field_put_int32(&writer, 0);
 		field_put_int16(&writer, 0);
@@ -27,7 +30,8 @@ void result_describe(struct buffer **out, const struct result_column *columns, u
 	field_end(&writer);
 }
 
-static void put_number(struct field_writer *writer, enum response_type type, int64_t value, bool binary)
+static void put_number(struct field_writer *writer, enum response_type type, int64_t value,
+		       bool binary)
 {
 	char text[32];
 	if (!binary) {

@@ -12,7 +12,8 @@ static const struct result_column columns[] = {
 	SHOW_COLUMN(TEXT, config_info, key, "key", "Name of the setting."),
 	SHOW_COLUMN(TEXT, config_info, value, "value", "Value in force."),
 	SHOW_COLUMN(TEXT, config_info, default_text, "default", "Default."),
-	SHOW_COLUMN(TEXT, config_info, changeable, "changeable", "yes: by RELOAD and SET; no: by a restart only."),
+	SHOW_COLUMN(TEXT, config_info, changeable, "changeable",
+		    "yes: by RELOAD and SET; no: by a restart only."),
 };
 
 static void rows(struct result *result)

@@ -9,7 +9,8 @@
 #include "pool/registry.h"
 
 struct conn_info {
-	const char *type, *user, *database, *replication, *state, *addr, *local_addr, *connect_time, *request_time, *ptr, *link;
+	const char *type, *user, *database, *replication, *state, *addr, *local_addr, *connect_time,
+		*request_time, *ptr, *link;
 	const char *tls, *application_name;
 	int64_t port, local_port, wait, wait_us, close_needed, remote_pid, prepared_statements, id;
 	int64_t recv_pos, pkt_pos, pkt_remain, send_pos, send_remain, pkt_avail, send_avail;
@@ -17,18 +18,25 @@ struct conn_info {
 };
 
 #define C(type, field, doc) SHOW_COLUMN(type, conn_info, field, #field, doc)
-#define CONN_COLUMNS                                                                                                   \
-	C(TEXT, type, "C: client, S: server."), C(TEXT, user, "User."), C(TEXT, database, "Database."),                \
-		C(TEXT, replication, "none, logical or physical."), C(TEXT, state, "State of the connection."),        \
-		C(TEXT, addr, "Address of the far end."), C(INT4, port, "Port of the far end."),                       \
-		C(TEXT, local_addr, "Address of the near end."), C(INT4, local_port, "Port of the near end."),         \
-		C(TEXT, connect_time, "When it was connected."), C(TEXT, request_time, "When the last request came."), \
-		C(INT4, wait, "How long it has waited for a server, seconds."),                                        \
-		C(INT4, wait_us, "... and microseconds beyond."),                                                      \
-		C(INT4, close_needed, "1: closed when it is released."), C(TEXT, ptr, "Address of the object."),       \
-		C(TEXT, link, "Address of its partner."), C(INT4, remote_pid, "Process at the far end, where known."), \
-		C(TEXT, tls, "TLS version and cipher."), C(TEXT, application_name, "application_name in force."),      \
-		C(INT4, prepared_statements, "Prepared statements."), C(INT4, id, "Number of the connection.")
+#define CONN_COLUMNS                                                                              \
+	C(TEXT, type, "C: client, S: server."), C(TEXT, user, "User."),                           \
+		C(TEXT, database, "Database."),                                                   \
+		C(TEXT, replication, "none, logical or physical."),                               \
+		C(TEXT, state, "State of the connection."),                                       \
+		C(TEXT, addr, "Address of the far end."), C(INT4, port, "Port of the far end."),  \
+		C(TEXT, local_addr, "Address of the near end."),                                  \
+		C(INT4, local_port, "Port of the near end."),                                     \
+		C(TEXT, connect_time, "When it was connected."),                                  \
+		C(TEXT, request_time, "When the last request came."),                             \
+		C(INT4, wait, "How long it has waited for a server, seconds."),                   \
+		C(INT4, wait_us, "... and microseconds beyond."),                                 \
+		C(INT4, close_needed, "1: closed when it is released."),                          \
+		C(TEXT, ptr, "Address of the object."), C(TEXT, link, "Address of its partner."), \
+		C(INT4, remote_pid, "Process at the far end, where known."),                      \
+		C(TEXT, tls, "TLS version and cipher."),                                          \
+		C(TEXT, application_name, "application_name in force."),                          \
+		C(INT4, prepared_statements, "Prepared statements."),                             \
+		C(INT4, id, "Number of the connection.")
 static const struct result_column conn_columns[] = {CONN_COLUMNS};
 static const struct result_column socket_columns[] = {
 	CONN_COLUMNS,
@@ -83,7 +91,8 @@ struct wanted {
 	bool prefixed, active_only;
 };
 
-static const char *state_text(struct conn_info *info, const struct wanted *wanted, const char *prefix, const char *shown)
+static const char *state_text(struct conn_info *info, const struct wanted *wanted,
+			      const char *prefix, const char *shown)
 {
 	if (!wanted->prefixed)
 		return shown;
@@ -96,18 +105,25 @@ static bool client_row(struct client *client, void *context)
 	struct wanted *wanted = context;
 	const char *shown = client_state_shown(client->state);
 	struct conn_info info = {.type = "C"};
-	const struct pool *pool = client->member.pool; /* none before the login; a CancelRequest has one, but no user */
-	bool waits = client->member.place == CLIENT_PLACE_WAITING || client->member.place == CLIENT_PLACE_WELCOME ||
+	const struct pool *pool =
+		client->member
+			.pool; /* none before the login; a CancelRequest has one, but no user */
+	bool waits = client->member.place == CLIENT_PLACE_WAITING ||
+		     client->member.place == CLIENT_PLACE_WELCOME ||
 		     client->member.place == CLIENT_PLACE_CANCEL_WAITING;
-	if (!shown || (!wanted->prefixed && !pool) || (wanted->active_only && client->state != CLIENT_ACTIVE))
+	if (!shown || (!wanted->prefixed && !pool) ||
+	    (wanted->active_only && client->state != CLIENT_ACTIVE))
 		return true;
 	put_endpoint(&info, &client->endpoint);
 	info.user = client->user ? client->user->name : "(nouser)";
 	info.database = pool ? pool->database->name : "(nodb)";
 	/* SOCKETS has no idle clients. */
-	info.state = state_text(&info, wanted, "cl_",
-				wanted->prefixed && client->state == CLIENT_IDLE ? "active" : shown);
-	info.application_name = client->parameters ? or_empty(parameter_get(client->parameters, "application_name")) : "";
+	info.state =
+		state_text(&info, wanted, "cl_",
+			   wanted->prefixed && client->state == CLIENT_IDLE ? "active" : shown);
+	info.application_name =
+		client->parameters ? or_empty(parameter_get(client->parameters, "application_name"))
+				   : "";
 	if (address_is_unix(&client->endpoint.remote))
 		info.remote_pid = client->endpoint.remote.unix_peer.pid;
 	if (waits) {
@@ -128,20 +144,24 @@ static void server_row(const struct wanted *wanted, const struct server *server)
 	put_endpoint(&info, &server->endpoint);
 	info.user = server->member.pool->user->name;
 	info.database = server->member.pool->database->name;
-	info.state = state_text(&info, wanted, "sv_", wanted->prefixed && !strcmp(shown, "new") ? "login" : shown);
+	info.state = state_text(&info, wanted, "sv_",
+				wanted->prefixed && !strcmp(shown, "new") ? "login" : shown);
 	info.close_needed = server->member.close_needed;
 	info.remote_pid = server->process_id;
-	info.application_name = server->parameters ? or_empty(parameter_get(server->parameters, "application_name")) : "";
+	info.application_name =
+		server->parameters ? or_empty(parameter_get(server->parameters, "application_name"))
+				   : "";
 	result_row(wanted->result, &info);
 }
 
 static void servers(const struct wanted *wanted)
 {
-	list_foreach(member, pool_all()) {
+	list_foreach (member, pool_all()) {
 		const struct pool *pool = container_of(member, struct pool, node);
 		for (int place = SERVER_PLACE_LOGIN; place < SERVER_PLACE_COUNT; place++)
-			list_foreach(node, &pool->servers[place])
-				server_row(wanted, server_of_member(container_of(node, struct pool_server, node)));
+			list_foreach (node, &pool->servers[place])
+				server_row(wanted, server_of_member(container_of(
+							   node, struct pool_server, node)));
 	}
 }
 
@@ -174,8 +194,10 @@ static void active_socket_rows(struct result *result)
 static const struct show shows[] = {
 	SHOW_ROW("CLIENTS", conn_columns, client_rows, "The clients."),
 	SHOW_ROW("SERVERS", conn_columns, server_rows, "The server connections."),
-	SHOW_ROW("SOCKETS", socket_columns, socket_rows, "Both, also before login, with what is buffered."),
-	SHOW_ROW("ACTIVE_SOCKETS", socket_columns, active_socket_rows, "Those of SOCKETS that are active."),
+	SHOW_ROW("SOCKETS", socket_columns, socket_rows,
+		 "Both, also before login, with what is buffered."),
+	SHOW_ROW("ACTIVE_SOCKETS", socket_columns, active_socket_rows,
+		 "Those of SOCKETS that are active."),
 };
 
 const struct show *show_conn_list(unsigned *count)

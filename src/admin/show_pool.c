@@ -22,7 +22,8 @@ static const char *balance_of(const struct database *database)
 struct pool_info {
 	const char *database, *user, *pool_mode, *load_balance_hosts;
 	int64_t cl_active, cl_waiting, cl_active_cancel_req, cl_waiting_cancel_req;
-	int64_t sv_active, sv_active_cancel, sv_being_canceled, sv_idle, sv_used, sv_tested, sv_login;
+	int64_t sv_active, sv_active_cancel, sv_being_canceled, sv_idle, sv_used, sv_tested,
+		sv_login;
 	int64_t maxwait, maxwait_us;
 };
 
@@ -38,7 +39,8 @@ static const struct result_column pool_columns[] = {
 	C(INT4, sv_active_cancel, "Connections that carry a CancelRequest."),
 	C(INT4, sv_being_canceled, "Servers that wait until CancelRequests against them are done."),
 	C(INT4, sv_idle, "Servers that can be used at once."),
-	C(INT4, sv_used, "Servers idle for longer than server_check_delay: tested before they are used."),
+	C(INT4, sv_used,
+	  "Servers idle for longer than server_check_delay: tested before they are used."),
 	C(INT4, sv_tested, "Servers in a reset or check query."),
 	C(INT4, sv_login, "Servers logging in."),
 	C(INT4, maxwait, "How long the first client in the queue has waited, whole seconds."),
@@ -50,7 +52,7 @@ static const struct result_column pool_columns[] = {
 
 static void pool_rows(struct result *result)
 {
-	list_foreach(node, pool_all()) {
+	list_foreach (node, pool_all()) {
 		const struct pool *pool = container_of(node, struct pool, node);
 		const struct list *c = pool->clients, *s = pool->servers;
 		usec_t wait = pool_longest_wait(pool);
@@ -60,7 +62,8 @@ static void pool_rows(struct result *result)
 			.pool_mode = pool_mode_name(pool->mode),
 			.load_balance_hosts = balance_of(pool->database),
 			.cl_active = c[CLIENT_PLACE_ACTIVE].length,
-			.cl_waiting = c[CLIENT_PLACE_WAITING].length + c[CLIENT_PLACE_WELCOME].length,
+			.cl_waiting =
+				c[CLIENT_PLACE_WAITING].length + c[CLIENT_PLACE_WELCOME].length,
 			.cl_active_cancel_req = c[CLIENT_PLACE_CANCEL_ACTIVE].length,
 			.cl_waiting_cancel_req = c[CLIENT_PLACE_CANCEL_WAITING].length,
 			.sv_active = s[SERVER_PLACE_ACTIVE].length,
@@ -81,7 +84,8 @@ static void pool_rows(struct result *result)
 
 struct database_info {
 	const char *name, *host, *database, *force_user, *pool_mode, *load_balance_hosts;
-	int64_t port, pool_size, min_pool_size, reserve_pool_size, server_lifetime, max_connections, current_connections;
+	int64_t port, pool_size, min_pool_size, reserve_pool_size, server_lifetime, max_connections,
+		current_connections;
 	int64_t max_client_connections, current_client_connections, paused, disabled;
 };
 
@@ -91,7 +95,8 @@ static const struct result_column database_columns[] = {
 	C(TEXT, host, "Host or hosts, NULL for the Unix socket."),
 	C(INT4, port, "Port of the server."),
 	C(TEXT, database, "Name at the server."),
-	C(TEXT, force_user, "Who logs in at the server whoever the client is; NULL: the client's user."),
+	C(TEXT, force_user,
+	  "Who logs in at the server whoever the client is; NULL: the client's user."),
 	C(INT4, pool_size, "Server connections of each pool."),
 	C(INT4, min_pool_size, "Server connections kept at least."),
 	C(INT4, reserve_pool_size, "Extra server connections."),
@@ -115,7 +120,8 @@ static int64_t own_or(int64_t own, int64_t global)
 static void database_row(struct result *result, const struct database *d)
 {
 	const struct settings *s = settings_current();
-	if (d->is_automatic && !d->client_count && !d->server_count && !d->is_paused && !d->is_disabled)
+	if (d->is_automatic && !d->client_count && !d->server_count && !d->is_paused &&
+	    !d->is_disabled)
 		return; /* one of many that somebody once asked for */
 	struct database_info info = {
 		.name = d->name,
@@ -125,9 +131,12 @@ static void database_row(struct result *result, const struct database *d)
 		.force_user = d->is_console ? "pgbouncer" : d->user,
 		.pool_size = d->is_console ? 2 : own_or(d->pool_size, s->default_pool_size),
 		.min_pool_size = own_or(d->min_pool_size, d->is_console ? 0 : s->min_pool_size),
-		.reserve_pool_size = own_or(d->reserve_pool_size, d->is_console ? 0 : s->reserve_pool_size),
+		.reserve_pool_size =
+			own_or(d->reserve_pool_size, d->is_console ? 0 : s->reserve_pool_size),
 		.server_lifetime = own_or(d->server_lifetime, s->server_lifetime) / USEC_PER_SECOND,
-		.pool_mode = d->is_console ? "statement" : d->pool_mode == POOL_MODE_UNSET ? NULL : pool_mode_name(d->pool_mode),
+		.pool_mode = d->is_console		       ? "statement"
+			     : d->pool_mode == POOL_MODE_UNSET ? NULL
+							       : pool_mode_name(d->pool_mode),
 		.load_balance_hosts = balance_of(d),
 		.max_connections = limit_database_servers(d),
 		.current_connections = d->server_count,
@@ -141,7 +150,7 @@ static void database_row(struct result *result, const struct database *d)
 
 static void database_rows(struct result *result)
 {
-	map_foreach(node, registry_databases())
+	map_foreach (node, registry_databases())
 		database_row(result, container_of(node, struct database, node));
 }
 
@@ -149,7 +158,8 @@ static void database_rows(struct result *result)
 
 struct user_info {
 	const char *name, *pool_size, *reserve_pool_size, *pool_mode;
-	int64_t max_user_connections, current_connections, max_user_client_connections, current_client_connections;
+	int64_t max_user_connections, current_connections, max_user_client_connections,
+		current_client_connections;
 };
 
 #define C(type, field, doc) SHOW_COLUMN(type, user_info, field, #field, doc)
@@ -175,7 +185,7 @@ static const char *padded(int value, char text[16])
 
 static void user_rows(struct result *result)
 {
-	map_foreach(node, registry_users()) {
+	map_foreach (node, registry_users()) {
 		const struct user *user = container_of(node, struct user, node);
 		char size[16], reserve[16];
 		if (!user->is_configured && !user->client_count && !user->pools.length)
@@ -184,7 +194,9 @@ static void user_rows(struct result *result)
 			.name = user->name,
 			.pool_size = padded(user->pool_size, size),
 			.reserve_pool_size = padded(user->reserve_pool_size, reserve),
-			.pool_mode = user->pool_mode == POOL_MODE_UNSET ? NULL : pool_mode_name(user->pool_mode),
+			.pool_mode = user->pool_mode == POOL_MODE_UNSET
+					     ? NULL
+					     : pool_mode_name(user->pool_mode),
 			.max_user_connections = limit_user_servers(user),
 			.current_connections = user->server_count,
 			.max_user_client_connections = limit_user_clients(user),
@@ -260,7 +272,8 @@ static void state_rows(struct result *result)
 }
 
 struct peer_info {
-	int64_t peer_id, port, pool_size, cl_active_cancel_req, cl_waiting_cancel_req, sv_active_cancel, sv_login;
+	int64_t peer_id, port, pool_size, cl_active_cancel_req, cl_waiting_cancel_req,
+		sv_active_cancel, sv_login;
 	const char *host;
 };
 
@@ -282,7 +295,7 @@ static const struct result_column peer_pool_columns[] = {
 
 static void peer_rows(struct result *result)
 {
-	map_foreach(node, &snapshot_current()->peers) {
+	map_foreach (node, &snapshot_current()->peers) {
 		const struct section_peer *peer = container_of(node, struct section_peer, node);
 		struct peer_info info = {
 			.peer_id = peer->id,
@@ -300,9 +313,11 @@ static void no_rows(struct result *result)
 }
 
 static const struct show shows[] = {
-	SHOW_ROW("DATABASES", database_columns, database_rows, "The configured databases and those in use."),
+	SHOW_ROW("DATABASES", database_columns, database_rows,
+		 "The configured databases and those in use."),
 	SHOW_ROW("POOLS", pool_columns, pool_rows, "Clients and servers of each pool by state."),
-	SHOW_ROW("USERS", user_columns, user_rows, "The users of auth_file and [users], and those who logged in."),
+	SHOW_ROW("USERS", user_columns, user_rows,
+		 "The users of auth_file and [users], and those who logged in."),
 	SHOW_ROW("LISTS", list_columns, list_rows, "How many of everything there are."),
 	SHOW_ROW("STATE", state_columns, state_rows, "Whether everything is paused."),
 	SHOW_ROW("PEERS", peer_columns, peer_rows, "The configured peers."),

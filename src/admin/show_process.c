@@ -8,7 +8,8 @@ struct version_info {
 };
 
 static const struct result_column version_columns[] = {
-	SHOW_COLUMN(TEXT, version_info, version, "version", "Name and version, as pgweir --version says it first."),
+	SHOW_COLUMN(TEXT, version_info, version, "version",
+		    "Name and version, as pgweir --version says it first."),
 };
 
 static void version_rows(struct result *result)

@@ -38,11 +38,14 @@ static const struct result_column stats_columns[] = {
 	A("avg_client_login_count", client_login_count, "per second"),
 };
 
-#define FIRST_EIGHT(M)                                                                                                 \
-	M("server_assignment_count", server_assignment_count, "assignments"), M("xact_count", xact_count, "transactions"), \
-		M("query_count", query_count, "queries"), M("bytes_received", received, "bytes from clients"),         \
-		M("bytes_sent", sent, "bytes to clients"), M("xact_time", xact_time, "microseconds in transactions"),  \
-		M("query_time", query_time, "microseconds in queries"),                                                \
+#define FIRST_EIGHT(M)                                                        \
+	M("server_assignment_count", server_assignment_count, "assignments"), \
+		M("xact_count", xact_count, "transactions"),                  \
+		M("query_count", query_count, "queries"),                     \
+		M("bytes_received", received, "bytes from clients"),          \
+		M("bytes_sent", sent, "bytes to clients"),                    \
+		M("xact_time", xact_time, "microseconds in transactions"),    \
+		M("query_time", query_time, "microseconds in queries"),       \
 		M("wait_time", wait_time, "microseconds that clients waited")
 
 static const struct result_column totals_columns[] = {
@@ -67,19 +70,20 @@ static void fill(struct stats_info *info, const struct stats *stats)
 {
 	struct stats_counters average;
 	stats_average(stats, &average);
-#define COUNTER(name, doc)                                                                                             \
-	info->total[COUNTER_##name] = (int64_t)stats->now.name;                                                        \
+#define COUNTER(name, doc)                                      \
+	info->total[COUNTER_##name] = (int64_t)stats->now.name; \
 	info->average[COUNTER_##name] = (int64_t)average.name;
 #include "pool/counters.def"
 }
 
 static void stats_rows(struct result *result)
 {
-	map_foreach(node, registry_databases()) {
+	map_foreach (node, registry_databases()) {
 		const struct database *database = container_of(node, struct database, node);
 		static const struct stats_counters nothing;
 		struct stats_info info = {.database = database->name};
-		if (!database->pools.length && !memcmp(&database->stats.now, &nothing, sizeof nothing))
+		if (!database->pools.length &&
+		    !memcmp(&database->stats.now, &nothing, sizeof nothing))
 			continue; /* nobody ever asked for it */
 		fill(&info, &database->stats);
 		result_row(result, &info);
@@ -101,8 +105,17 @@ static const struct result_column total_columns[] = {
 static void total_rows(struct result *result)
 {
 	static const char *const names[COUNTERS] = {
-		"server_assignment_count", "xact_count", "query_count", "client_bytes", "server_bytes", "xact_time",
-		"query_time", "wait_time", "ps_client_parse_count", "ps_server_parse_count", "ps_bind_count",
+		"server_assignment_count",
+		"xact_count",
+		"query_count",
+		"client_bytes",
+		"server_bytes",
+		"xact_time",
+		"query_time",
+		"wait_time",
+		"ps_client_parse_count",
+		"ps_server_parse_count",
+		"ps_bind_count",
 		"client_login_count",
 	};
 	struct stats totals;
@@ -119,7 +132,8 @@ static void total_rows(struct result *result)
 }
 
 static const struct show shows[] = {
-	SHOW_ROW("STATS", stats_columns, stats_rows, "Counters of each database, and their averages over the last stats_period."),
+	SHOW_ROW("STATS", stats_columns, stats_rows,
+		 "Counters of each database, and their averages over the last stats_period."),
 	SHOW_ROW("STATS_TOTALS", totals_columns, stats_rows, "The counters alone."),
 	SHOW_ROW("STATS_AVERAGES", averages_columns, stats_rows, "The averages alone."),
 	SHOW_ROW("TOTALS", total_columns, total_rows, "Both, summed over all databases."),

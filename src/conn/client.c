@@ -86,7 +86,7 @@ void client_arm(struct client *client)
 		due = after(client->member.wait_since, settings->cancel_wait_timeout);
 		break;
 	case DEADLINE_LINGER:
-		due = clock_now() + linger_time;
+		due = clock_now() + (client->departing ? departure_grace : linger_time);
 		break;
 	}
 	loop_timer_set(&client->endpoint.timer, due);
@@ -243,7 +243,10 @@ void client_close_saying(struct client *client, enum close_reason reason, const 
 	client->database = NULL;
 	client->user = NULL;
 	if (!tells || silently) { /* an error in the middle of a row would be read as part of it */
-		client_vanish(client);
+		if (stream_is_blocked(&endpoint->stream))
+			client_arm(client); /* what it was sent before still goes out, within bounds */
+		else
+			client_vanish(client);
 		return;
 	}
 	struct buffer *out = NULL;

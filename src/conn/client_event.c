@@ -137,9 +137,11 @@ static void drained(struct stream *stream)
 {
 	struct client *client = client_of_stream(stream);
 	struct server *server = client_server(client);
-	if (client->state == CLIENT_CLOSING)
+	if (client->state == CLIENT_CLOSING) {
 		stream_shutdown(stream);
-	else if (server)
+		if (client->departing) /* it said goodbye first: nothing more comes from it */
+			client_vanish(client);
+	} else if (server)
 		stream_resume(&server->endpoint.stream);
 	else if (client->state == CLIENT_IDLE && !client->console)
 		client_request_go_on(client);

@@ -215,6 +215,8 @@ void client_request_deliver(struct client *client, const struct iovec *pieces, i
 	client_counters(client)->sent += size;
 	switch (stream_write(&client->endpoint.stream, pieces, count, ENDPOINT_QUEUE_MAX)) {
 	case IO_DONE:
+		if (client->departing) /* it still reads: its time begins anew */
+			client_arm(client);
 		break;
 	case IO_AGAIN:
 		stream_pause(&server->endpoint.stream);

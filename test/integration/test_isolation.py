@@ -103,7 +103,7 @@ def test_cancel_ends_the_query_and_not_the_session(pgweir):
 
 
 def test_cancels_hit_only_who_asked(pgweir):
-    pooler = pgweir({"default_pool_size": 3, "pool_mode": "transaction"})
+    pooler = pgweir({"default_pool_size": 5, "pool_mode": "transaction"})
     asked, hit, stop = set(), set(), time.monotonic() + 5
     errors = []
 
@@ -114,10 +114,10 @@ def test_cancels_hit_only_who_asked(pgweir):
                 timer = None
                 if may_cancel:
                     asked.add(number)
-                    timer = threading.Timer(chance.random() * 0.02, connection.cancel)
+                    timer = threading.Timer(chance.random() * 0.08, connection.cancel)
                     timer.start()
                 try:
-                    connection.execute("SELECT pg_sleep(0.01)")
+                    connection.execute("SELECT pg_sleep(0.05)")
                 except psycopg.errors.QueryCanceled:
                     hit.add(number)
                 except psycopg.Error as error:
@@ -125,7 +125,7 @@ def test_cancels_hit_only_who_asked(pgweir):
                 if timer:
                     timer.join()
 
-    threads = [threading.Thread(target=victim, args=(i, i < 4)) for i in range(10)]
+    threads = [threading.Thread(target=victim, args=(i, i < 3)) for i in range(7)]
     for thread in threads:
         thread.start()
     for thread in threads:

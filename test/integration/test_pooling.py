@@ -13,7 +13,8 @@ def row(postgres, more=""):
 
 
 def pool(pooler, user="alice", db=DATABASE):
-    return next(r for r in pooler.console("SHOW POOLS") if (r["database"], r["user"]) == (db, user))
+    return next((r for r in pooler.console("SHOW POOLS") if (r["database"], r["user"]) == (db, user)),
+                {"sv_idle": 0, "sv_active": 0, "cl_waiting": 0})
 
 
 def pid(connection):

@@ -45,7 +45,8 @@ static void runs_a_query(void)
 	ck_assert_str_eq(wire_state(client), "ACTIVE");
 }
 
-/* The connection that carries the request to the server: just the request, with the server's own key. */
+/* The connection that carries the request to the server: just the request, with the server's own
+ * key. */
 static struct wire_peer *carries(struct wire_peer *target)
 {
 	uint8_t packet[16];
@@ -89,7 +90,8 @@ END_TEST
 START_TEST(of_several_queries_the_right_one_is_cancelled)
 {
 	begin("default_pool_size = 3");
-	struct wire_peer *clients[3] = {client, wire_client(), wire_client()}, *servers[3] = {server};
+	struct wire_peer *clients[3] = {client, wire_client(), wire_client()},
+			 *servers[3] = {server};
 	for (int i = 0; i < 3; i++) {
 		wire_query(clients[i], "long");
 		if (i > 0)

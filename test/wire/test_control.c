@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* What an administrator does to pools, with clients and servers in every state; shutting down; illegal changes of state. */
+/* What an administrator does to pools, with clients and servers in every state; shutting down;
+ * illegal changes of state. */
 #include "config.h"
 #include <string.h>
 #include "conn/client.h"
@@ -69,7 +70,8 @@ START_TEST(kill_ends_idle_active_and_waiting_clients)
 	wire_expect_pool("- / -");
 	ck_assert_uint_eq(limit_connections(), 0);
 	client = wire_client();
-	wire_expect_pool("active 1 / idle 1");
+	wire_query(client, "new");
+	wire_expect_message(wire_server(), 'Q', "new|");
 	wire_close();
 }
 END_TEST
@@ -98,7 +100,8 @@ START_TEST(kill_ends_cancels)
 	begin(NULL);
 	wire_query(client, "long");
 	wire_expect(server, "Q");
-	struct wire_peer *first = cancels(client), *second = cancels(client), *carrier = wire_accept();
+	struct wire_peer *first = cancels(client), *second = cancels(client),
+			 *carrier = wire_accept();
 	wire_read(carrier);
 	carrier->length = 0;
 	wire_expect_pool("active 1, cancel_active 1, cancel_waiting 1 / active 1, canceling 1");
@@ -447,8 +450,10 @@ START_TEST(an_illegal_move_of_a_client_is_logged_and_closes_it)
 		if (!client_state_allows(CLIENT_IDLE, (enum client_state)to)) {
 			char text[128] = "BUG: illegal state change from IDLE to ";
 			ck_assert(!client_set_state(wire_inside(client), (enum client_state)to));
-			ck_assert(wire_logged(strcat(text, client_state_name((enum client_state)to))));
-			wire_expect_fatal(client, "XX000", "internal error (illegal state change)|");
+			ck_assert(wire_logged(
+				strcat(text, client_state_name((enum client_state)to))));
+			wire_expect_fatal(client, "XX000",
+					  "internal error (illegal state change)|");
 			wire_expect_pool("- / idle 1");
 		}
 		wire_close();
@@ -464,8 +469,10 @@ START_TEST(an_illegal_move_of_a_server_is_logged_and_closes_it)
 			char text[128] = "BUG: illegal state change from IDLE to ";
 			struct list_node *node = list_first(&pool()->servers[SERVER_PLACE_IDLE]);
 			struct pool_server *member = container_of(node, struct pool_server, node);
-			ck_assert(!server_set_state(server_of_member(member), (enum server_state)to));
-			ck_assert(wire_logged(strcat(text, server_state_name((enum server_state)to))));
+			ck_assert(
+				!server_set_state(server_of_member(member), (enum server_state)to));
+			ck_assert(wire_logged(
+				strcat(text, server_state_name((enum server_state)to))));
 			wire_expect_closed(server);
 			wire_expect_pool("active 1 / -");
 		}

@@ -50,7 +50,8 @@ static void asks(const char *types)
 	wire_expect_pool("active 1 / active 1");
 }
 
-/* The server sends messages of these types, the client gets them, and the server is still the client's. */
+/* The server sends messages of these types, the client gets them, and the server is still the
+ * client's. */
 static void keeps(const char *types)
 {
 	wire_server_says(server, types);
@@ -423,7 +424,8 @@ END_TEST
 
 START_TEST(a_failed_copy_in_the_order_of_libpq_gives_the_client_another_server)
 {
-	/* one ReadyForQuery or two, depending on when it failed: nobody else may have that server */
+	/* one ReadyForQuery or two, depending on when it failed: nobody else may have that server
+	 */
 	struct wire_peer *other = wire_client();
 	wire_client_says(client, "PBDES");
 	wire_expect(server, "PBDES");
@@ -601,7 +603,8 @@ START_TEST(a_transaction_block_is_refused_in_statement_mode)
 	asks("Q");
 	wire_answer(server, "BEGIN", "TE"[_i]);
 	wire_expect_message(client, 'C', "BEGIN|");
-	wire_expect_fatal(client, "0A000", "transaction blocks not allowed in statement pooling mode|");
+	wire_expect_fatal(client, "0A000",
+			  "transaction blocks not allowed in statement pooling mode|");
 	wire_expect_nothing(server);
 	wire_expect_closed(server);
 	wire_expect_pool("- / -");

@@ -88,7 +88,8 @@ START_TEST(equal_values_need_no_set)
 	begin(NULL, NULL);
 	asks_plainly(client);
 	is_answered(client);
-	struct wire_peer *who = WISHES("DateStyle\0ISO, MDY\0client_encoding\0UTF8", "DateStyle|ISO, MDY|");
+	struct wire_peer *who =
+		WISHES("DateStyle\0ISO, MDY\0client_encoding\0UTF8", "DateStyle|ISO, MDY|");
 	asks_plainly(who);
 	is_answered(who);
 	wire_close();
@@ -185,7 +186,8 @@ START_TEST(every_split_of_a_swallowed_answer_gives_the_same)
 		if (at_once) /* the answer to the request may come in the same read */
 			size += wire_put_types(bytes + size, "TDCZ", true);
 		wire_send(server, bytes, split < size ? split : size);
-		wire_send(server, bytes + (split < size ? split : size), size - (split < size ? split : size));
+		wire_send(server, bytes + (split < size ? split : size),
+			  size - (split < size ? split : size));
 		if (!at_once) {
 			wire_expect(server, "Q");
 			wire_server_says(server, "TDCZ");
@@ -218,7 +220,8 @@ START_TEST(a_value_that_the_server_refuses_ends_the_client)
 	begin(NULL, NULL);
 	struct wire_peer *who = WISHES("TimeZone\0Nowhere", "TimeZone|Nowhere|");
 	asks_after(who, "SET TimeZone='Nowhere';|");
-	wire_error(server, "ERROR", "22023", "invalid value for parameter \"TimeZone\": \"Nowhere\"");
+	wire_error(server, "ERROR", "22023",
+		   "invalid value for parameter \"TimeZone\": \"Nowhere\"");
 	wire_ready(server, 'I');
 	wire_expect_fatal(who, "22023", "invalid server parameter|");
 	wire_expect(server, "X"); /* the request did not reach it */
@@ -370,7 +373,8 @@ END_TEST
 START_TEST(values_are_quoted)
 {
 	begin(NULL, NULL);
-	struct wire_peer *who = WISHES("application_name\0'; DROP TABLE t; --\\", "application_name|'; DROP TABLE t; --\\|");
+	struct wire_peer *who = WISHES("application_name\0'; DROP TABLE t; --\\",
+				       "application_name|'; DROP TABLE t; --\\|");
 	wire_query(who, "mine");
 	wire_expect_message(server, 'Q', "SET application_name=E'''; DROP TABLE t; --\\\\';|");
 	wire_close();

@@ -138,7 +138,8 @@ START_TEST(every_truncation_of_a_request_leaves_the_server_alone)
 	uint8_t bytes[256];
 	size_t size = wire_put_types(bytes, "PBDES", false);
 	for (size_t cut = 0; cut < size; cut++) {
-		struct wire_peer *victim = cut < size / 2 ? wire_client() : wire_client_as("u1", NULL, 0);
+		struct wire_peer *victim =
+			cut < size / 2 ? wire_client() : wire_client_as("u1", NULL, 0);
 		wire_send(victim, bytes, cut);
 		wire_hang_up(victim);
 		ck_assert_str_eq(wire_state(victim), "gone");
@@ -185,9 +186,11 @@ static size_t send_some(struct transfer *transfer, size_t most)
 		size_t n = 0;
 		for (; n < sizeof bytes && transfer->sent + n < whole; n++) {
 			size_t at = transfer->sent + n;
-			bytes[n] = at == 0                ? (uint8_t)transfer->type
-				   : at < MESSAGE_HEADER ? (uint8_t)((transfer->size + 4) >> (8 * (MESSAGE_HEADER - 1 - at)))
-							  : generated(at - MESSAGE_HEADER);
+			bytes[n] = at == 0 ? (uint8_t)transfer->type
+				   : at < MESSAGE_HEADER
+					   ? (uint8_t)((transfer->size + 4) >>
+						       (8 * (MESSAGE_HEADER - 1 - at)))
+					   : generated(at - MESSAGE_HEADER);
 		}
 		n = wire_try(transfer->from, bytes, n);
 		if (n == 0)
@@ -224,8 +227,11 @@ static size_t kept(void)
 {
 	const struct client *inside = wire_inside(client);
 	const struct server *partner = client_server(inside);
-	size_t sum = buffer_length(inside->endpoint.held) + buffer_length(inside->endpoint.stream.out);
-	return sum + (partner ? buffer_length(partner->endpoint.held) + buffer_length(partner->endpoint.stream.out) : 0);
+	size_t sum =
+		buffer_length(inside->endpoint.held) + buffer_length(inside->endpoint.stream.out);
+	return sum + (partner ? buffer_length(partner->endpoint.held) +
+					buffer_length(partner->endpoint.stream.out)
+			      : 0);
 }
 
 static void pass(struct transfer *transfer)
@@ -321,7 +327,8 @@ END_TEST
 
 START_TEST(the_longest_request_that_is_held_back_is_bounded)
 {
-	/* an idle client: extended messages without Sync, then a half message behind 16 KB of them */
+	/* an idle client: extended messages without Sync, then a half message behind 16 KB of them
+	 */
 	uint8_t bytes[1024], body[1000] = {0};
 	size_t size = wire_put(bytes, 'P', body, sizeof body), sent = 0;
 	while (wire_servers(SERVER_PLACE_ACTIVE) == 0) {
@@ -387,8 +394,8 @@ END_TEST
 /* An answer of @size bytes and a little, in one write that the server's end takes whole. */
 static void answer(size_t size)
 {
-	static uint8_t bytes[1 << 18];
-	size_t n = wire_put(bytes, 'D', bytes + 1024, size);
+	static uint8_t bytes[1 << 18], body[1 << 18];
+	size_t n = wire_put(bytes, 'D', body, size);
 	n += wire_put_types(bytes + n, "CZ", true);
 	ck_assert_uint_eq(wire_try(server, bytes, n), n);
 	wire_settle();
@@ -491,6 +498,110 @@ START_TEST(requests_beyond_the_depth_of_a_pipeline_wait)
 }
 END_TEST
 
+/* ---- what is refused ---- */
+
+/* Only that client goes; another is served as ever. */
+static void refuses(const void *bytes, size_t size, const char *message)
+{
+	struct wire_peer *victim = wire_client();
+	wire_send(victim, bytes, size);
+	wire_expect_fatal(victim, "08P01", message);
+	ck_assert_str_eq(wire_state(victim), "gone");
+	takes_no_server();
+}
+
+START_TEST(an_unknown_type_closes_an_idle_client)
+{
+	for (int type = 0; type < 256; type++) {
+		uint8_t bytes[16];
+		if (type && strchr("BCDEFHPQSXcdf", type))
+			continue;
+		refuses(bytes, wire_put(bytes, (char)type, "body", 5), "unknown pkt|");
+		/* behind what is held back, too */
+		size_t size = wire_put_types(bytes, "D", false);
+		refuses(bytes, size + wire_put(bytes + size, (char)type, NULL, 0), "unknown pkt|");
+	}
+}
+END_TEST
+
+START_TEST(a_bad_length_closes_an_idle_client)
+{
+	static const char types[] = "BCDEFHPQSXcdf";
+	static const uint32_t lengths[] = {0, 1, 2, 3, 0x80000000, 0xffffffff};
+	for (const char *type = types; *type; type++)
+		for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+			uint8_t bytes[8] = {(uint8_t)*type};
+			char text[64];
+			message_put32(bytes + 1, lengths[i]);
+			snprintf(text, sizeof text, "bad packet header: '%02x%08x'|", *type, lengths[i]);
+			refuses(bytes, 5, text);
+			refuses(bytes, 8, text);
+		}
+}
+END_TEST
+
+/* In a transaction: the client is told, and the server closed without a byte of it. */
+static void refuses_in_transaction(const void *bytes, size_t size, const char *message)
+{
+	wire_client_says(client, "Q");
+	wire_expect(server, "Q");
+	wire_answer(server, "BEGIN", 'T');
+	wire_expect(client, "CZ");
+	wire_send(client, bytes, size);
+	wire_expect_fatal(client, "08P01", message);
+	wire_expect_nothing(server);
+	wire_expect_closed(server);
+	wire_expect_pool("- / -");
+}
+
+START_TEST(an_unknown_type_in_a_transaction_closes_client_and_server)
+{
+	uint8_t bytes[16];
+	refuses_in_transaction(bytes, wire_put(bytes, "pZ\0\xff?"[_i], "body", 5), "unknown pkt|");
+}
+END_TEST
+
+START_TEST(a_bad_length_in_a_transaction_closes_client_and_server)
+{
+	uint8_t bytes[5] = {(uint8_t)"QPSdcXH"[_i / 4]};
+	char text[64];
+	message_put32(bytes + 1, (uint32_t)_i % 4);
+	snprintf(text, sizeof text, "bad packet header: '%02x%08x'|", bytes[0], _i % 4);
+	refuses_in_transaction(bytes, 5, text);
+}
+END_TEST
+
+START_TEST(what_came_before_a_mistake_is_with_the_server)
+{
+	uint8_t bytes[64];
+	size_t size = wire_put_types(bytes, "QQ", false);
+	size += wire_put(bytes + size, '?', NULL, 0);
+	wire_send(client, bytes, size);
+	wire_expect_fatal(client, "08P01", "unknown pkt|");
+	wire_expect(server, "QQ");
+	wire_expect_closed(server);
+	wire_expect_pool("- / -");
+}
+END_TEST
+
+START_TEST(a_message_longer_than_max_packet_size_is_refused)
+{
+	uint8_t bytes[5] = {'Q'};
+	wire_open("max_packet_size = 2000", NULL);
+	client = wire_client();
+	server = wire_first_server();
+	static uint8_t whole[2001], body[1996];
+	wire_send(client, whole, wire_put(whole, 'Q', body, sizeof body));
+	ck_assert_uint_eq(wire_read(server), 2001);
+	server->length = 0;
+	wire_server_says(server, "CZ");
+	wire_expect(client, "CZ");
+	message_put32(bytes + 1, 2001);
+	refuses(bytes, sizeof bytes, "bad packet header: '51000007d1'|");
+	wire_close();
+}
+END_TEST
+
 /* ---- a whole session in pieces ---- */
 
 static char transcript[2][65536];
@@ -498,7 +609,8 @@ static char transcript[2][65536];
 static void note(char *text, struct wire_peer *peer)
 {
 	while (wire_next(peer))
-		sprintf(text + strlen(text), "%c %s\n", peer->type, peer->type == 'K' ? "" : peer->text);
+		sprintf(text + strlen(text), "%c %s\n", peer->type,
+			peer->type == 'K' ? "" : peer->text);
 	ck_assert_uint_eq(peer->length, 0);
 }
 
@@ -589,7 +701,16 @@ Suite *suite_requests(void)
 	tcase_add_test(tcase, a_client_that_leaves_with_an_answer_unread_costs_no_server);
 	tcase_add_test(tcase, requests_beyond_the_depth_of_a_pipeline_wait);
 	suite_add_tcase(suite, tcase);
+	tcase = tcase_create("refused");
+	tcase_add_checked_fixture(tcase, begin, finish);
+	tcase_add_test(tcase, an_unknown_type_closes_an_idle_client);
+	tcase_add_test(tcase, a_bad_length_closes_an_idle_client);
+	tcase_add_loop_test(tcase, an_unknown_type_in_a_transaction_closes_client_and_server, 0, 5);
+	tcase_add_loop_test(tcase, a_bad_length_in_a_transaction_closes_client_and_server, 0, 28);
+	tcase_add_test(tcase, what_came_before_a_mistake_is_with_the_server);
+	suite_add_tcase(suite, tcase);
 	tcase = tcase_create("pieces");
+	tcase_add_test(tcase, a_message_longer_than_max_packet_size_is_refused);
 	tcase_add_test(tcase, a_session_in_pieces_of_any_size_sounds_the_same);
 	suite_add_tcase(suite, tcase);
 	return suite;

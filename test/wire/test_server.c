@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: ISC */
-/* A server goes away or breaks the protocol: its client is told as far as it can be, and nobody else notices. */
+/* A server goes away or breaks the protocol: its client is told as far as it can be, and nobody
+ * else notices. */
 #include "config.h"
 #include <string.h>
+#include "auth/md5.h"
+#include "auth/scram.h"
 #include "conn/client.h"
+#include "core/error.h"
 #include "pool/pool.h"
 #include "proto/message.h"
 #include "suites.h"
@@ -151,7 +155,8 @@ START_TEST(the_last_word_of_a_server_is_the_last_that_the_client_hears)
 	wire_hang_up(server);
 	wire_expect_message(client, 'T', "");
 	wire_expect_message(client, 'D', "");
-	wire_expect_error(client, "FATAL", "57P01", "terminating connection due to administrator command");
+	wire_expect_error(client, "FATAL", "57P01",
+			  "terminating connection due to administrator command");
 	wire_expect_nothing(client);
 	wire_expect_closed(client);
 	wire_expect_pool("active 1 / -");
@@ -178,9 +183,11 @@ START_TEST(a_server_says_fatal_between_the_requests_of_a_transaction)
 	asks("Q");
 	wire_answer(server, "BEGIN", 'T');
 	wire_expect(client, "CZ");
-	wire_error(server, "FATAL", "25P03", "terminating connection due to idle-in-transaction timeout");
+	wire_error(server, "FATAL", "25P03",
+		   "terminating connection due to idle-in-transaction timeout");
 	wire_hang_up(server);
-	wire_expect_error(client, "FATAL", "25P03", "terminating connection due to idle-in-transaction timeout");
+	wire_expect_error(client, "FATAL", "25P03",
+			  "terminating connection due to idle-in-transaction timeout");
 	wire_expect_nothing(client);
 	wire_expect_closed(client);
 	wire_expect_pool("active 1 / -");
@@ -267,25 +274,28 @@ static const struct breach {
 	const char *bytes;
 	size_t size;
 } breaches[] = {
-#define BREACH(text) {text, sizeof text - 1}
-	BREACH("x\0\0\0\x04"),               /* no such type */
+#define BREACH(text)                  \
+	{                             \
+		text, sizeof text - 1 \
+	}
+	BREACH("x\0\0\0\x04"), /* no such type */
 	BREACH("\0\0\0\0\x04"),
 	BREACH("\xff\0\0\0\x04"),
-	BREACH("Q\0\0\0\x04"),               /* a client's */
-	BREACH("R\0\0\0\x08\0\0\0\0"),       /* at login only */
+	BREACH("Q\0\0\0\x04"),	       /* a client's */
+	BREACH("R\0\0\0\x08\0\0\0\0"), /* at login only */
 	BREACH("K\0\0\0\x0c\0\0\0\1\0\0\0\2"),
 	BREACH("v\0\0\0\x0c\0\3\0\0\0\0\0\0"),
-	BREACH("D\0\0\0\0"),                 /* lengths */
+	BREACH("D\0\0\0\0"), /* lengths */
 	BREACH("D\0\0\0\3"),
 	BREACH("T\0\0\0\2"),
 	BREACH("Z\0\0\0\1"),
 	BREACH("D\xff\xff\xff\xff"),
 	BREACH("D\x80\0\0\0"),
-	BREACH("S\0\1\0\0"),                 /* too long to be seen whole */
-	BREACH("Z\0\0\0\x05X"),              /* no such status */
+	BREACH("S\0\1\0\0"),	/* too long to be seen whole */
+	BREACH("Z\0\0\0\x05X"), /* no such status */
 	BREACH("Z\0\0\0\x04"),
 	BREACH("Z\0\0\0\x06II"),
-	BREACH("S\0\0\0\x09TimeZ"),          /* no value, not ended */
+	BREACH("S\0\0\0\x09TimeZ"), /* no value, not ended */
 	BREACH("S\0\0\0\x06x\0"),
 #undef BREACH
 };
@@ -464,7 +474,8 @@ START_TEST(a_server_that_vanishes_during_login_is_tried_again)
 		wire_hang_up(server);
 		wire_expect_nothing(client);
 		wire_expect_pool("welcome 1 / -");
-		ck_assert(wire_logged("cannot use the server: the server closed the connection during login"));
+		ck_assert(wire_logged(
+			"cannot use the server: the server closed the connection during login"));
 		wire_advance(15 * USEC_PER_SECOND - 1);
 		ck_assert_ptr_null(wire_accept());
 		wire_advance(1);
@@ -486,21 +497,31 @@ START_TEST(garbage_during_login_fails_the_waiting_clients)
 		size_t size;
 		const char *message;
 	} rows[] = {
-		{"HTTP/1.1 400 Bad Request\r\n", 26, "the server sent a message of a wrong length|"},
+		{"HTTP/1.1 400 Bad Request\r\n", 26,
+		 "the server sent a message of a wrong length|"},
 		{"D\0\0\0\x06\0\0", 7, "unexpected message 'D' from the server during login|"},
 		{"\1\0\0\0\4", 5, "unexpected message '?' from the server during login|"},
 		{"R\0\0\0\4", 5, "malformed authentication message from the server|"},
 		{"R\0\0\0\0", 5, "the server sent a message of a wrong length|"},
-		{"R\0\0\0\x08\0\0\0\x07", 9, "the server asks for authentication method 7, which pgweir does not know|"},
-		{"R\0\0\0\x08\0\0\0\0R\0\0\0\x08\0\0\0\0", 18, "malformed authentication message from the server|"},
-		{"S\0\0\0\x0a" "a\0b\0\0\0", 11, "ParameterStatus before authentication|"},
-		{"R\0\0\0\x08\0\0\0\0S\0\0\0\x05" "a", 15, "malformed ParameterStatus from the server|"},
+		{"R\0\0\0\x08\0\0\0\x07", 9,
+		 "the server asks for authentication method 7, which pgweir does not know|"},
+		{"R\0\0\0\x08\0\0\0\0R\0\0\0\x08\0\0\0\0", 18,
+		 "malformed authentication message from the server|"},
+		{"S\0\0\0\x0a"
+		 "a\0b\0\0\0",
+		 11, "ParameterStatus before authentication|"},
+		{"R\0\0\0\x08\0\0\0\0S\0\0\0\x05"
+		 "a",
+		 15, "malformed ParameterStatus from the server|"},
 		{"K\0\0\0\x0c\0\0\0\1\0\0\0\2", 13, "BackendKeyData before authentication|"},
-		{"R\0\0\0\x08\0\0\0\0K\0\0\0\x05\0", 15, "malformed BackendKeyData from the server|"},
+		{"R\0\0\0\x08\0\0\0\0K\0\0\0\x05\0", 15,
+		 "malformed BackendKeyData from the server|"},
 		{"Z\0\0\0\5I", 6, "unexpected ReadyForQuery from the server|"},
 		{"R\0\0\0\x08\0\0\0\0Z\0\0\0\5T", 15, "unexpected ReadyForQuery from the server|"},
-		{"R\0\0\0\x08\0\0\0\x0b", 9, "the server continues a SASL exchange that was not begun|"},
-		{"R\0\0\0\x08\0\0\0\x0c", 9, "the server continues a SASL exchange that was not begun|"},
+		{"R\0\0\0\x08\0\0\0\x0b", 9,
+		 "the server continues a SASL exchange that was not begun|"},
+		{"R\0\0\0\x08\0\0\0\x0c", 9,
+		 "the server continues a SASL exchange that was not begun|"},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		begin_login();
@@ -536,13 +557,120 @@ START_TEST(a_notice_behind_the_login_is_dropped)
 	begin_login();
 	size_t size = put_welcome(bytes), more = wire_put_types(bytes + size, "N", true);
 	wire_send(server, bytes, size + (size_t)_i % 20 * more / 20);
-	wire_send(server, bytes + size + (size_t)_i % 20 * more / 20, more - (size_t)_i % 20 * more / 20);
+	wire_send(server, bytes + size + (size_t)_i % 20 * more / 20,
+		  more - (size_t)_i % 20 * more / 20);
 	wire_expect(client, "SKZ");
 	wire_query(client, "mine");
 	wire_expect_message(server, 'Q', "mine|");
 	wire_server_says(server, "CZ");
 	wire_expect(client, "CZ");
 	wire_expect_pool("active 1 / idle 1");
+	wire_close();
+}
+END_TEST
+
+/* ---- passwords: auth_file has "secret" for u1 ---- */
+
+static void server_lets_in(void)
+{
+	uint8_t bytes[256];
+	wire_send(server, bytes, put_welcome(bytes));
+	wire_expect(client, "SKZ");
+	wire_expect_pool("active 1 / idle 1");
+	wire_close();
+}
+
+static void login_fails(const char *sqlstate, const char *message)
+{
+	wire_expect_closed(server);
+	wire_expect_fatal(client, sqlstate, message);
+	wire_expect_pool("- / -");
+	wire_close();
+}
+
+START_TEST(a_cleartext_password_is_given)
+{
+	begin_login();
+	wire_say(server, 'R', "\0\0\0\3", 4);
+	wire_expect_message(server, 'p', "secret|");
+	wire_expect_nothing(server);
+	server_lets_in();
+}
+END_TEST
+
+START_TEST(an_md5_password_is_given)
+{
+	struct secret secret = secret_from_text("secret");
+	char answer[MD5_TEXT];
+	begin_login();
+	wire_say(server, 'R', "\0\0\0\5salt", 8);
+	ck_assert(md5_answer(&secret, "u1", (const uint8_t *)"salt", answer));
+	wire_expect_message(server, 'p', answer);
+	ck_assert_uint_eq(server->size, 36);
+	server_lets_in();
+}
+END_TEST
+
+/* Play PostgreSQL's side of SCRAM up to its last message, which is left in @last. */
+static void plays_scram(char *last)
+{
+	struct secret secret = secret_from_text("secret");
+	struct scram_server scram;
+	struct error error;
+	char reply[SCRAM_MESSAGE_MAX + 4];
+	begin_login();
+	wire_say(server, 'R', "\0\0\0\nSCRAM-SHA-256\0", 19);
+	wire_expect_message(server, 'p', "SCRAM-SHA-256|");
+	scram_server_init(&scram, &secret, "u1", 4096);
+	memcpy(reply, "\0\0\0\x0b", 4);
+	ck_assert(scram_server_first(&scram, server->body + 18, server->size - 18, reply + 4, &error));
+	wire_say(server, 'R', reply, 4 + strlen(reply + 4));
+	wire_expect_message(server, 'p', "p=");
+	ck_assert(scram_server_final(&scram, server->body, server->size, last, &error));
+	scram_server_fini(&scram);
+}
+
+START_TEST(scram_is_answered_and_the_proof_of_the_server_verified)
+{
+	char reply[SCRAM_MESSAGE_MAX + 4] = "\0\0\0\x0c";
+	plays_scram(reply + 4);
+	wire_say(server, 'R', reply, 4 + strlen(reply + 4));
+	server_lets_in();
+}
+END_TEST
+
+START_TEST(a_server_without_proof_is_not_talked_to)
+{
+	char reply[SCRAM_MESSAGE_MAX + 4] = "\0\0\0\x0c";
+	plays_scram(reply + 4);
+	if (_i == 0) {
+		wire_say(server, 'R', "\0\0\0\0", 4);
+		login_fails("28P01", "the server did not prove that it knows the password|");
+		return;
+	}
+	reply[8] ^= 1;
+	wire_say(server, 'R', reply, 4 + strlen(reply + 4));
+	wire_expect_closed(server);
+	wire_expect_message(client, 'E', "SFATAL|");
+	wire_expect_closed(client);
+	wire_close();
+}
+END_TEST
+
+START_TEST(a_password_that_nobody_has_fails_the_login)
+{
+	wire_open(NULL, "user=stranger");
+	client = wire_connect();
+	wire_say_startup(client, "u1", NULL, 0);
+	server = wire_accept();
+	wire_read(server);
+	server->length = 0;
+	wire_expect(client, "R");
+	wire_say(server, 'R', "\0\0\0\3", 4);
+	wire_expect_nothing(server);
+	wire_expect_closed(server);
+	wire_expect_fatal(client, "28P01",
+			  "the server asks for a cleartext password, but there is no usable password for user \"stranger\"|");
 	wire_close();
 }
 END_TEST
@@ -568,11 +696,14 @@ Suite *suite_server(void)
 	suite_add_tcase(suite, tcase);
 	tcase = tcase_create("breaches");
 	tcase_add_loop_test(tcase, a_breach_in_an_answer_closes_server_and_client, 0, BREACHES);
-	tcase_add_loop_test(tcase, a_breach_in_an_extended_answer_closes_server_and_client, 0, BREACHES);
+	tcase_add_loop_test(tcase, a_breach_in_an_extended_answer_closes_server_and_client, 0,
+			    BREACHES);
 	tcase_add_loop_test(tcase, a_breach_of_an_idle_server_closes_it, 0, BREACHES);
 	tcase_add_loop_test(tcase, a_breach_behind_an_answer_spares_the_client, 0, BREACHES);
-	tcase_add_loop_test(tcase, what_nobody_asked_for_closes_an_idle_server, 0, sizeof unasked - 1);
-	tcase_add_loop_test(tcase, what_comes_behind_ready_for_query_never_reaches_the_next_client, 0, sizeof unasked - 1);
+	tcase_add_loop_test(tcase, what_nobody_asked_for_closes_an_idle_server, 0,
+			    sizeof unasked - 1);
+	tcase_add_loop_test(tcase, what_comes_behind_ready_for_query_never_reaches_the_next_client,
+			    0, sizeof unasked - 1);
 	tcase_add_test(tcase, rows_that_come_a_moment_after_ready_for_query_reach_nobody);
 	tcase_add_test(tcase, too_many_answers_close_the_server);
 	tcase_add_test(tcase, half_a_notice_of_an_idle_server_does_not_become_the_next_clients);
@@ -580,8 +711,14 @@ Suite *suite_server(void)
 	tcase = tcase_create("login");
 	tcase_add_test(tcase, a_server_that_vanishes_during_login_is_tried_again);
 	tcase_add_test(tcase, garbage_during_login_fails_the_waiting_clients);
-	tcase_add_loop_test(tcase, what_comes_behind_the_login_never_reaches_a_client, 0, sizeof unasked - 1);
+	tcase_add_loop_test(tcase, what_comes_behind_the_login_never_reaches_a_client, 0,
+			    sizeof unasked - 1);
 	tcase_add_loop_test(tcase, a_notice_behind_the_login_is_dropped, 0, 20);
+	tcase_add_test(tcase, a_cleartext_password_is_given);
+	tcase_add_test(tcase, an_md5_password_is_given);
+	tcase_add_test(tcase, scram_is_answered_and_the_proof_of_the_server_verified);
+	tcase_add_loop_test(tcase, a_server_without_proof_is_not_talked_to, 0, 2);
+	tcase_add_test(tcase, a_password_that_nobody_has_fails_the_login);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

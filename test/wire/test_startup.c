@@ -85,8 +85,10 @@ START_TEST(the_greeting_is_complete)
 	struct wire_peer *client = says_startup(PAIRS("user\0u1\0database\0db"));
 	wire_expect_message(client, 'R', "||||");
 	static const char *const parameters[] = {
-		"application_name||", "client_encoding|UTF8|", "DateStyle|ISO, MDY|", "IntervalStyle|postgres|",
-		"server_version|15.0|", "standard_conforming_strings|on|", "TimeZone|Etc/UTC|",
+		"application_name||",	"client_encoding|UTF8|",
+		"DateStyle|ISO, MDY|",	"IntervalStyle|postgres|",
+		"server_version|15.0|", "standard_conforming_strings|on|",
+		"TimeZone|Etc/UTC|",
 	};
 	for (size_t i = 0; i < sizeof parameters / sizeof *parameters; i++) {
 		wire_expect_message(client, 'S', "");
@@ -106,7 +108,8 @@ END_TEST
 START_TEST(every_truncation_of_a_startup_packet_ends_with_the_connection)
 {
 	uint8_t packet[256];
-	size_t size = put_startup(packet, STARTUP_VERSION(3, 0), PAIRS("user\0u1\0database\0db\0application_name\0x"));
+	size_t size = put_startup(packet, STARTUP_VERSION(3, 0),
+				  PAIRS("user\0u1\0database\0db\0application_name\0x"));
 	for (size_t cut = 0; cut < size; cut++)
 		for (int how = 0; how < 2; how++) {
 			struct wire_peer *client = wire_connect();
@@ -130,13 +133,15 @@ END_TEST
 START_TEST(the_user_is_the_database_unless_one_is_named)
 {
 	wire_expect_fatal(says_startup(PAIRS("user\0u2")), "3D000", "no such database: u2|");
-	wire_expect_fatal(says_startup(PAIRS("user\0u2\0database\0")), "3D000", "no such database: u2|");
+	wire_expect_fatal(says_startup(PAIRS("user\0u2\0database\0")), "3D000",
+			  "no such database: u2|");
 }
 END_TEST
 
 START_TEST(a_database_that_does_not_exist_is_named_in_the_error)
 {
-	wire_expect_fatal(says_startup(PAIRS("user\0u1\0database\0nodb")), "3D000", "no such database: nodb|");
+	wire_expect_fatal(says_startup(PAIRS("user\0u1\0database\0nodb")), "3D000",
+			  "no such database: nodb|");
 	ck_assert(wire_logged("login failed: db=nodb user=u1"));
 }
 END_TEST
@@ -150,7 +155,8 @@ END_TEST
 
 START_TEST(an_unknown_user_is_refused_with_trust)
 {
-	wire_expect_fatal(says_startup(PAIRS("user\0nobody\0database\0db")), "28000", "\"trust\" authentication failed|");
+	wire_expect_fatal(says_startup(PAIRS("user\0nobody\0database\0db")), "28000",
+			  "\"trust\" authentication failed|");
 }
 END_TEST
 
@@ -173,10 +179,11 @@ START_TEST(a_parameter_that_is_not_known_is_refused)
 {
 	wire_expect_fatal(says_startup(PAIRS("user\0u1\0database\0db\0search_path\0x")), "0A000",
 			  "unsupported startup parameter: search_path|");
-	wire_expect_fatal(says_startup(PAIRS("user\0u1\0database\0db\0options\0-c geqo=off")), "0A000",
-			  "unsupported startup parameter in options: geqo|");
+	wire_expect_fatal(says_startup(PAIRS("user\0u1\0database\0db\0options\0-c geqo=off")),
+			  "0A000", "unsupported startup parameter in options: geqo|");
 	wire_expect_fatal(says_startup(PAIRS("user\0u1\0database\0db\0options\0-x y")), "0A000",
-			  "unsupported options startup parameter: only '-c config=val' and '--config=val' are allowed|");
+			  "unsupported options startup parameter: only '-c config=val' and "
+			  "'--config=val' are allowed|");
 	wire_expect_fatal(says_startup(PAIRS("user\0u1\0database\0db\0bad\033[2J\0x")), "0A000",
 			  "unsupported startup parameter: bad");
 	ck_assert(!wire_logged("\033"));
@@ -196,7 +203,8 @@ START_TEST(a_newer_minor_version_and_options_are_negotiated)
 {
 	uint8_t packet[128];
 	struct wire_peer *client =
-		says(packet, put_startup(packet, STARTUP_VERSION(3, 2), PAIRS("user\0u1\0database\0db\0_pq_.x\0y")));
+		says(packet, put_startup(packet, STARTUP_VERSION(3, 2),
+					 PAIRS("user\0u1\0database\0db\0_pq_.x\0y")));
 	wire_expect_message(client, 'v', "");
 	ck_assert_uint_eq(client->size, 15);
 	ck_assert_mem_eq(client->body, "\0\3\0\0\0\0\0\1_pq_.x", 15);
@@ -217,7 +225,8 @@ START_TEST(ssl_and_gss_are_answered_with_no_and_startup_follows)
 		ck_assert_uint_eq(client->in[0], 'N');
 		client->length = 0;
 	}
-	wire_send(client, packet, put_startup(packet, STARTUP_VERSION(3, 0), PAIRS("user\0u1\0database\0db")));
+	wire_send(client, packet,
+		  put_startup(packet, STARTUP_VERSION(3, 0), PAIRS("user\0u1\0database\0db")));
 	wire_expect(client, "RSSSSSSSKZ");
 	wire_client_says(client, "X");
 }
@@ -225,14 +234,16 @@ END_TEST
 
 START_TEST(bytes_behind_an_encryption_request_are_refused)
 {
-	static const char *const texts[] = {"received unencrypted data after SSL request|",
-					    "received unencrypted data after GSSAPI encryption request|"};
+	static const char *const texts[] = {
+		"received unencrypted data after SSL request|",
+		"received unencrypted data after GSSAPI encryption request|"};
 	for (uint32_t i = 0; i < 2; i++)
 		for (size_t behind = 1; behind < 40; behind += 6) {
 			uint8_t packet[128];
 			message_put32(packet, 8);
 			message_put32(packet + 4, STARTUP_VERSION(1234, 5679 + i));
-			put_startup(packet + 8, STARTUP_VERSION(3, 0), PAIRS("user\0u1\0database\0db"));
+			put_startup(packet + 8, STARTUP_VERSION(3, 0),
+				    PAIRS("user\0u1\0database\0db"));
 			wire_expect_fatal(says(packet, 8 + behind), "08P01", texts[i]);
 		}
 }
@@ -273,7 +284,8 @@ START_TEST(a_startup_packet_that_is_longer_than_its_pairs_is_refused)
 	wire_expect_fatal(says(packet, size + 1), "08P01",
 			  "invalid startup packet layout: expected terminator as last byte|");
 	message_put32(packet, 8);
-	wire_expect_fatal(says(packet, 8), "08P01", "invalid startup packet layout: expected terminator as last byte|");
+	wire_expect_fatal(says(packet, 8), "08P01",
+			  "invalid startup packet layout: expected terminator as last byte|");
 }
 END_TEST
 
@@ -303,7 +315,9 @@ START_TEST(garbage_closes_that_connection_only)
 			if (!pieces)
 				wire_send(client, bytes, sizeof bytes);
 			wire_expect_fatal(client, "08P01",
-					  first_byte == 'p' ? "client password pkt before startup packet|" : "bad packet header: '");
+					  first_byte == 'p'
+						  ? "client password pkt before startup packet|"
+						  : "bad packet header: '");
 			wire_hang_up(client);
 		}
 }
@@ -315,7 +329,8 @@ START_TEST(a_typed_message_before_startup_is_refused)
 	for (const char *type = types; *type; type++) {
 		uint8_t bytes[64];
 		wire_expect_fatal(says(bytes, wire_put(bytes, *type, "SELECT 1", 9)), "08P01",
-				  *type == 'p' ? "client password pkt before startup packet|" : "bad packet header: '");
+				  *type == 'p' ? "client password pkt before startup packet|"
+					       : "bad packet header: '");
 	}
 }
 END_TEST
@@ -323,7 +338,8 @@ END_TEST
 START_TEST(a_disabled_database_is_refused)
 {
 	registry_find_database("db")->is_disabled = true;
-	wire_expect_fatal(says_startup(PAIRS("user\0u1\0database\0db")), "57P03", "database \"db\" is disabled|");
+	wire_expect_fatal(says_startup(PAIRS("user\0u1\0database\0db")), "57P03",
+			  "database \"db\" is disabled|");
 	registry_find_database("db")->is_disabled = false;
 }
 END_TEST
@@ -331,7 +347,8 @@ END_TEST
 START_TEST(logins_are_refused_while_shutting_down)
 {
 	client_entry_refuse_logins(true);
-	wire_expect_fatal(says_startup(PAIRS("user\0u1\0database\0db")), "57P03", "pooler is shutting down|");
+	wire_expect_fatal(says_startup(PAIRS("user\0u1\0database\0db")), "57P03",
+			  "pooler is shutting down|");
 	client_entry_refuse_logins(false);
 }
 END_TEST
@@ -367,7 +384,8 @@ START_TEST(more_clients_than_allowed_are_refused)
 {
 	begin_with("max_client_conn = 2");
 	struct wire_peer *second = wire_client();
-	wire_expect_fatal(says_startup(PAIRS("user\0u1\0database\0db")), "53300", "no more connections allowed (max_client_conn)|");
+	wire_expect_fatal(says_startup(PAIRS("user\0u1\0database\0db")), "53300",
+			  "no more connections allowed (max_client_conn)|");
 	wire_hang_up(second);
 	wire_hang_up(wire_client());
 	finish();
@@ -395,11 +413,13 @@ END_TEST
 START_TEST(ignored_parameters_are_passed_over)
 {
 	begin_with("ignore_startup_parameters = extra_float_digits, search_path");
-	struct wire_peer *client = says_startup(
-		PAIRS("user\0u1\0database\0db\0extra_float_digits\0003\0options\0-c search_path=a -c TimeZone=UTC"));
+	struct wire_peer *client =
+		says_startup(PAIRS("user\0u1\0database\0db\0extra_float_digits\0003\0options\0-c "
+				   "search_path=a -c TimeZone=UTC"));
 	wire_expect_message(client, 'R', "");
 	while (wire_next(client) && client->type == 'S')
-		ck_assert(strncmp(client->text, "TimeZone", 8) || !strcmp(client->text, "TimeZone|UTC|"));
+		ck_assert(strncmp(client->text, "TimeZone", 8) ||
+			  !strcmp(client->text, "TimeZone|UTC|"));
 	ck_assert_uint_eq(client->type, 'K');
 	wire_expect(client, "Z");
 	wire_client_says(client, "X");
@@ -425,7 +445,8 @@ static void say_sasl_initial(struct wire_peer *client, struct scram_client *scra
 }
 
 /* Up to the client's last message, which is left in @text. */
-static struct wire_peer *begins_sasl(struct scram_client *scram, const char *user, const char *password, char *text)
+static struct wire_peer *begins_sasl(struct scram_client *scram, const char *user,
+				     const char *password, char *text)
 {
 	struct error error;
 	struct wire_peer *client = wire_connect();
@@ -656,7 +677,8 @@ Suite *suite_startup(void)
 	tcase_add_test(tcase, more_clients_of_a_database_than_allowed_are_refused);
 	tcase_add_test(tcase, more_clients_of_a_user_than_allowed_are_refused);
 	tcase_add_test(tcase, ignored_parameters_are_passed_over);
-	tcase_add_test(tcase, a_client_that_does_not_answer_the_challenge_is_closed_when_its_time_is_over);
+	tcase_add_test(tcase,
+		       a_client_that_does_not_answer_the_challenge_is_closed_when_its_time_is_over);
 	tcase_add_test(tcase, a_client_that_waits_for_its_greeting_is_closed_when_its_time_is_over);
 	suite_add_tcase(suite, tcase);
 	tcase = tcase_create("authentication");

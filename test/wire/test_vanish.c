@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* A client goes away, at every point of its life: its server is given back only when it is clean, nothing half-done is
- * ended on its behalf, and the next client gets nothing of it. */
+/* A client goes away, at every point of its life: its server is given back only when it is clean,
+ * nothing half-done is ended on its behalf, and the next client gets nothing of it. */
 #include "config.h"
 #include <string.h>
 #include "conn/client.h"
@@ -20,7 +20,8 @@ static void begin(void)
 	wire_expect_pool("active 2 / idle 1");
 }
 
-/* Only the other client is left, and is served by @next (which may be the same server) with nothing but its own. */
+/* Only the other client is left, and is served by @next (which may be the same server) with nothing
+ * but its own. */
 static void other_is_served_by(struct wire_peer *next)
 {
 	wire_settle();
@@ -54,8 +55,9 @@ static void asks(const char *types)
 	wire_expect(server, types);
 }
 
-/* How it leaves: without reading, which resets the connection, or having read what was there: that looks as if it closed
- * its side only, so that answers which are owed are still awaited for a while. */
+/* How it leaves: without reading, which resets the connection, or having read what was there: that
+ * looks as if it closed its side only, so that answers which are owed are still awaited for a
+ * while. */
 static void hang_up(bool reads)
 {
 	if (reads) {
@@ -179,7 +181,8 @@ END_TEST
 
 START_TEST(a_client_leaves_in_the_middle_of_a_message_to_the_server)
 {
-	/* the beginning is with the server: nothing may come behind it, no goodbye and no other client's request */
+	/* the beginning is with the server: nothing may come behind it, no goodbye and no other
+	 * client's request */
 	uint8_t bytes[64];
 	begin();
 	asks("Q");
@@ -503,7 +506,8 @@ Suite *suite_vanish(void)
 	tcase = tcase_create("departing");
 	tcase_add_loop_test(tcase, a_query_before_a_goodbye_is_answered, 0, 2);
 	tcase_add_loop_test(tcase, all_queries_before_a_goodbye_are_answered, 0, 2);
-	tcase_add_loop_test(tcase, a_goodbye_that_comes_later_is_heard_when_the_answer_is_out, 0, 2);
+	tcase_add_loop_test(tcase, a_goodbye_that_comes_later_is_heard_when_the_answer_is_out, 0,
+			    2);
 	tcase_add_test(tcase, a_goodbye_behind_a_begin_rolls_back);
 	tcase_add_test(tcase, a_departing_client_waits_five_seconds_for_its_answers);
 	tcase_add_test(tcase, a_departing_client_that_vanishes_gives_up_its_answers);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Clients that wait for a server, and servers that wait for a client: order, and every limit of time at its boundary. */
+/* Clients that wait for a server, and servers that wait for a client: order, and every limit of
+ * time at its boundary. */
 #include "config.h"
 #include <stdio.h>
 #include <string.h>
@@ -56,7 +57,7 @@ START_TEST(waiting_clients_are_served_in_order)
 {
 	enum { CLIENTS = 10 };
 	struct wire_peer *waiting[CLIENTS];
-	char text[16];
+	char text[32];
 	begin(NULL, NULL);
 	struct wire_peer *first = holder();
 	for (int i = 0; i < CLIENTS; i++) {
@@ -112,10 +113,10 @@ END_TEST
 
 START_TEST(a_waiting_client_that_says_very_much_is_paused)
 {
-	static uint8_t bytes[1 << 16];
+	static uint8_t bytes[1 << 16], body[30000];
 	begin(NULL, NULL);
 	struct wire_peer *first = holder();
-	size_t sent = 0, size = wire_put(bytes, 'Q', bytes + 1000, 30000);
+	size_t sent = 0, size = wire_put(bytes, 'Q', body, sizeof body);
 	for (int quiet = 0; quiet < 3 && sent < 64 << 20;) {
 		size_t n = wire_try(client, bytes + sent % size, size - sent % size);
 		sent += n;
@@ -123,7 +124,8 @@ START_TEST(a_waiting_client_that_says_very_much_is_paused)
 		wire_settle();
 	}
 	ck_assert_uint_lt(sent, 1 << 20);
-	ck_assert_uint_le(buffer_length(wire_inside(client)->endpoint.held), ENDPOINT_HOLD_MAX + ENDPOINT_RECEIVE);
+	ck_assert_uint_le(buffer_length(wire_inside(client)->endpoint.held),
+			  ENDPOINT_HOLD_MAX + ENDPOINT_RECEIVE);
 	ck_assert(wire_inside(client)->endpoint.stream.paused);
 	wire_expect_pool("active 1, waiting 1 / active 1");
 	lets_go(first);
@@ -322,7 +324,8 @@ START_TEST(who_waits_for_the_greeting_is_told_the_cause_too)
 	wire_advance(SECONDS(60) - 1);
 	wire_expect_nothing(client);
 	wire_advance(1);
-	wire_expect_message(client, 'E', "|C08006|Mclient_login_timeout (server down)|Dconnect to ");
+	wire_expect_message(client, 'E',
+			    "|C08006|Mclient_login_timeout (server down)|Dconnect to ");
 	wire_expect_closed(client);
 	wire_close();
 }
@@ -419,7 +422,8 @@ START_TEST(a_refused_login_is_told_to_all_who_wait_for_the_greeting)
 	wire_expect_pool("welcome 2 / login 1");
 	wire_error(server, "FATAL", "28P01", "password authentication failed for user \"u1\"");
 	wire_expect(client, "RE");
-	ck_assert_str_eq(client->text, "SFATAL|VFATAL|C28P01|Mpassword authentication failed for user \"u1\"||");
+	ck_assert_str_eq(client->text,
+			 "SFATAL|VFATAL|C28P01|Mpassword authentication failed for user \"u1\"||");
 	wire_expect_closed(client);
 	wire_expect(second, "RE");
 	ck_assert_str_eq(second->text, client->text);
@@ -431,7 +435,8 @@ START_TEST(a_refused_login_is_told_to_all_who_wait_for_the_greeting)
 	client = wire_connect();
 	wire_say_startup(client, "u1", NULL, 0);
 	wire_expect_fatal(client, "28P01",
-			  "server login has been failing, cached error: password authentication failed for user \"u1\" "
+			  "server login has been failing, cached error: password authentication "
+			  "failed for user \"u1\" "
 			  "(server_login_retry)|");
 	ck_assert_ptr_null(wire_accept());
 	wire_advance(SECONDS(15) - 1);
@@ -475,7 +480,8 @@ START_TEST(an_idle_client_is_told_the_cached_error_when_it_asks)
 	wire_expect_open(second);
 	wire_query(second, "two");
 	wire_expect_fatal(second, "53300",
-			  "server login has been failing, cached error: sorry, too many clients already (server_login_retry)|");
+			  "server login has been failing, cached error: sorry, too many clients "
+			  "already (server_login_retry)|");
 	wire_close();
 }
 END_TEST

@@ -99,10 +99,12 @@ void wire_open(const char *settings, const char *row)
 	log_set_verbose(1);
 	clock_drive();
 	loop_open();
-	struct resolver_options resolver = {.ttl_max = USEC_PER_SECOND, .nxdomain_ttl = USEC_PER_SECOND, .resolv_conf = ""};
+	struct resolver_options resolver = {
+		.ttl_max = USEC_PER_SECOND, .nxdomain_ttl = USEC_PER_SECOND, .resolv_conf = ""};
 	ck_assert_msg(resolver_open(&resolver, &error), "%s", error.message);
 	snprintf(text, sizeof text,
-		 "[databases]\ndb = host=%s port=5432 %s\n[users]\n[pgbouncer]\nauth_type = trust\nauth_file = %s/users\n"
+		 "[databases]\ndb = host=%s port=5432 %s\n[users]\n[pgbouncer]\nauth_type = "
+		 "trust\nauth_file = %s/users\n"
 		 "unix_socket_dir = %s\npool_mode = transaction\ndefault_pool_size = 1\n%s\n",
 		 directory, row ? row : "", directory, directory, settings ? settings : "");
 	write_file("ini", text);
@@ -138,7 +140,8 @@ void wire_close(void)
 	ck_assert_uint_eq(parameter_sets(), 0);
 	ck_assert_uint_eq(limit_connections(), 0);
 	for (const struct memory_cache *cache = memory_cache_first(); cache; cache = cache->next)
-		ck_assert_msg(cache->used == 0, "%u objects of %s are left", cache->used, cache->name);
+		ck_assert_msg(cache->used == 0, "%u objects of %s are left", cache->used,
+			      cache->name);
 	loop_close();
 	ck_assert_msg(!strstr(log_text, "BUG:"), "%s", log_text);
 	close(listening);
@@ -175,7 +178,8 @@ void wire_advance(usec_t by)
 static struct wire_peer *peer_new(int fd)
 {
 	ck_assert_int_lt(peer_count, PEERS);
-	struct wire_peer *peer = calloc(1, sizeof *peer); /* large, but touched only as far as it is used */
+	struct wire_peer *peer =
+		calloc(1, sizeof *peer); /* large, but touched only as far as it is used */
 	peer->fd = fd;
 	fcntl(fd, F_SETFL, O_NONBLOCK);
 	return peers[peer_count++] = peer;
@@ -184,9 +188,11 @@ static struct wire_peer *peer_new(int fd)
 struct wire_peer *wire_connect(void)
 {
 	int pair[2];
-	struct address remote = {.family = AF_INET, .port = 1234}, local = {.family = AF_INET, .port = 6432};
+	struct address remote = {.family = AF_INET, .port = 1234},
+		       local = {.family = AF_INET, .port = 6432};
 	remote.v4.s_addr = htonl(INADDR_LOOPBACK);
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair),
+			 0);
 	gate_accept(pair[1], &remote, &local);
 	struct wire_peer *peer = peer_new(pair[0]);
 	peer->id = endpoint_next_id() - 1;
@@ -264,8 +270,9 @@ size_t wire_put(uint8_t *at, char type, const void *body, size_t size)
 void wire_welcome(struct wire_peer *server)
 {
 	static const char *const parameters[][2] = {
-		{"application_name", ""},      {"client_encoding", "UTF8"},  {"DateStyle", "ISO, MDY"},
-		{"IntervalStyle", "postgres"}, {"server_version", "15.0"},   {"standard_conforming_strings", "on"},
+		{"application_name", ""},   {"client_encoding", "UTF8"},
+		{"DateStyle", "ISO, MDY"},  {"IntervalStyle", "postgres"},
+		{"server_version", "15.0"}, {"standard_conforming_strings", "on"},
 		{"TimeZone", "Etc/UTC"},
 	};
 	static uint32_t process_id;
@@ -273,7 +280,8 @@ void wire_welcome(struct wire_peer *server)
 	size_t n = wire_put(out, 'R', "\0\0\0\0", 4);
 	for (size_t i = 0; i < sizeof parameters / sizeof *parameters; i++) {
 		char body[128];
-		int size = snprintf(body, sizeof body, "%s%c%s", parameters[i][0], 0, parameters[i][1]);
+		int size = snprintf(body, sizeof body, "%s%c%s", parameters[i][0], 0,
+				    parameters[i][1]);
 		n += wire_put(out + n, 'S', body, (size_t)size + 1);
 	}
 	put32(key, ++process_id);
@@ -378,30 +386,32 @@ static size_t put_plausible(uint8_t *at, char type, bool of_server)
 		char type;
 		const char *body;
 		size_t size;
-	} of_client[] = {
-		{'Q', STRING("SELECT 1")},
-		{'P', STRING("\0SELECT 1\0\0")},
-		{'B', STRING("\0\0\0\0\0\0\0")},
-		{'D', STRING("S")},
-		{'E', STRING("\0\0\0\0")},
-		{'C', STRING("S")},
-		{'F', STRING("\0\0\0\1\0\0\0\0\0")},
-		{'d', BYTES("1\t2\n")},
-		{'f', STRING("no more")},
-	}, of_servers[] = {
-		{'Z', BYTES("I")},
-		{'C', STRING("SELECT 1")},
-		{'T', STRING("\0\1c\0\0\0\0\0\0\0\0\0\0\x17\0\4\377\377\377\377\0")},
-		{'D', BYTES("\0\1\0\0\0\1\x31")},
-		{'t', BYTES("\0\0")},
-		{'E', STRING("SERROR\0VERROR\0C42601\0Msyntax\0")},
-		{'N', STRING("SNOTICE\0VNOTICE\0C00000\0Mhear\0")},
-		{'A', STRING("\0\0\0\1channel\0payload")},
-		{'G', BYTES("\0\0\0")},
-		{'H', BYTES("\0\0\0")},
-		{'V', BYTES("\377\377\377\377")},
-		{'d', BYTES("1\t2\n")},
-	};
+	} of_client[] =
+		{
+			{'Q', STRING("SELECT 1")},
+			{'P', STRING("\0SELECT 1\0\0")},
+			{'B', STRING("\0\0\0\0\0\0\0")},
+			{'D', STRING("S")},
+			{'E', STRING("\0\0\0\0")},
+			{'C', STRING("S")},
+			{'F', STRING("\0\0\0\1\0\0\0\0\0")},
+			{'d', BYTES("1\t2\n")},
+			{'f', STRING("no more")},
+		},
+	  of_servers[] = {
+		  {'Z', BYTES("I")},
+		  {'C', STRING("SELECT 1")},
+		  {'T', STRING("\0\1c\0\0\0\0\0\0\0\0\0\0\x17\0\4\377\377\377\377\0")},
+		  {'D', BYTES("\0\1\0\0\0\1\x31")},
+		  {'t', BYTES("\0\0")},
+		  {'E', STRING("SERROR\0VERROR\0C42601\0Msyntax\0")},
+		  {'N', STRING("SNOTICE\0VNOTICE\0C00000\0Mhear\0")},
+		  {'A', STRING("\0\0\0\1channel\0payload")},
+		  {'G', BYTES("\0\0\0")},
+		  {'H', BYTES("\0\0\0")},
+		  {'V', BYTES("\377\377\377\377")},
+		  {'d', BYTES("1\t2\n")},
+	  };
 	if (of_server) {
 		for (size_t i = 0; i < sizeof of_servers / sizeof *of_servers; i++)
 			if (of_servers[i].type == type)
@@ -434,10 +444,12 @@ void wire_server_says(struct wire_peer *server, const char *types)
 	wire_send(server, out, wire_put_types(out, types, true));
 }
 
-void wire_error(struct wire_peer *server, const char *severity, const char *sqlstate, const char *message)
+void wire_error(struct wire_peer *server, const char *severity, const char *sqlstate,
+		const char *message)
 {
 	char body[512];
-	int n = snprintf(body, sizeof body, "S%s%cV%s%cC%s%cM%s%c", severity, 0, severity, 0, sqlstate, 0, message, 0);
+	int n = snprintf(body, sizeof body, "S%s%cV%s%cC%s%cM%s%c", severity, 0, severity, 0,
+			 sqlstate, 0, message, 0);
 	wire_say(server, 'E', body, (size_t)n + 1);
 }
 
@@ -459,7 +471,8 @@ void wire_half_close(struct wire_peer *peer)
 size_t wire_read(struct wire_peer *peer)
 {
 	ssize_t n;
-	while ((n = recv(peer->fd, peer->in + peer->length, sizeof peer->in - peer->length, 0)) > 0) {
+	while ((n = recv(peer->fd, peer->in + peer->length, sizeof peer->in - peer->length, 0)) >
+	       0) {
 		peer->length += (size_t)n;
 		wire_settle();
 	}
@@ -502,8 +515,10 @@ void wire_expect(struct wire_peer *peer, const char *types)
 void wire_expect_message(struct wire_peer *peer, char type, const char *part)
 {
 	ck_assert_msg(wire_next(peer), "no message is there, wanted %c with \"%s\"", type, part);
-	ck_assert_msg(peer->type == (uint8_t)type, "got %c \"%s\", wanted %c", peer->type, peer->text, type);
-	ck_assert_msg(strstr(peer->text, part) != NULL, "got \"%s\", wanted \"%s\"", peer->text, part);
+	ck_assert_msg(peer->type == (uint8_t)type, "got %c \"%s\", wanted %c", peer->type,
+		      peer->text, type);
+	ck_assert_msg(strstr(peer->text, part) != NULL, "got \"%s\", wanted \"%s\"", peer->text,
+		      part);
 }
 
 void wire_expect_fatal(struct wire_peer *peer, const char *sqlstate, const char *message)
@@ -511,18 +526,22 @@ void wire_expect_fatal(struct wire_peer *peer, const char *sqlstate, const char 
 	char part[256];
 	wire_expect_message(peer, 'E', "SFATAL|");
 	snprintf(part, sizeof part, "|C%s|", sqlstate);
-	ck_assert_msg(strstr(peer->text, part) != NULL, "got \"%s\", wanted %s", peer->text, sqlstate);
+	ck_assert_msg(strstr(peer->text, part) != NULL, "got \"%s\", wanted %s", peer->text,
+		      sqlstate);
 	snprintf(part, sizeof part, "|M%s", message);
-	ck_assert_msg(strstr(peer->text, part) != NULL, "got \"%s\", wanted \"%s\"", peer->text, message);
+	ck_assert_msg(strstr(peer->text, part) != NULL, "got \"%s\", wanted \"%s\"", peer->text,
+		      message);
 	wire_expect_closed(peer);
 	wire_hang_up(peer); /* or the other side waits until it has been read */
 }
 
-void wire_expect_error(struct wire_peer *peer, const char *severity, const char *sqlstate, const char *message)
+void wire_expect_error(struct wire_peer *peer, const char *severity, const char *sqlstate,
+		       const char *message)
 {
 	char wanted[512];
 	ck_assert_msg(wire_next(peer), "no message is there, wanted %s %s", sqlstate, message);
-	ck_assert_msg(peer->type == 'E' || peer->type == 'N', "got %c \"%s\"", peer->type, peer->text);
+	ck_assert_msg(peer->type == 'E' || peer->type == 'N', "got %c \"%s\"", peer->type,
+		      peer->text);
 	snprintf(wanted, sizeof wanted, "S%s|V%s|C%s|M%s||", severity, severity, sqlstate, message);
 	ck_assert_str_eq(peer->text, wanted);
 }
@@ -530,7 +549,8 @@ void wire_expect_error(struct wire_peer *peer, const char *severity, const char 
 void wire_expect_nothing(struct wire_peer *peer)
 {
 	wire_read(peer);
-	ck_assert_msg(peer->length == 0, "%zu bytes are there, the first '%c'", peer->length, peer->in[0]);
+	ck_assert_msg(peer->length == 0, "%zu bytes are there, the first '%c'", peer->length,
+		      peer->in[0]);
 }
 
 static bool is_closed(struct wire_peer *peer)
@@ -585,12 +605,14 @@ unsigned wire_clients(int place)
 	return pool_for("u1")->clients[place].length;
 }
 
-static size_t print_places(char *at, size_t room, const struct list *lists, const char *const *names, int count)
+static size_t print_places(char *at, size_t room, const struct list *lists,
+			   const char *const *names, int count)
 {
 	size_t n = 0;
 	for (int i = 0; i < count; i++)
 		if (lists[i].length)
-			n += (size_t)snprintf(at + n, room - n, "%s%s %u", n ? ", " : "", names[i], lists[i].length);
+			n += (size_t)snprintf(at + n, room - n, "%s%s %u", n ? ", " : "", names[i],
+					      lists[i].length);
 	if (n == 0)
 		n = (size_t)snprintf(at, room, "-");
 	return n;
@@ -598,8 +620,10 @@ static size_t print_places(char *at, size_t room, const struct list *lists, cons
 
 void wire_expect_pool(const char *text)
 {
-	static const char *const clients[] = {"none", "active", "welcome", "waiting", "cancel_active", "cancel_waiting"};
-	static const char *const servers[] = {"none", "login", "idle", "used", "tested", "active", "being_canceled", "canceling"};
+	static const char *const clients[] = {"none",	 "active",	  "welcome",
+					      "waiting", "cancel_active", "cancel_waiting"};
+	static const char *const servers[] = {"none",	"login",  "idle",	    "used",
+					      "tested", "active", "being_canceled", "canceling"};
 	const struct pool *pool = pool_for("u1");
 	char got[512];
 	size_t n = print_places(got, sizeof got, pool->clients, clients, CLIENT_PLACE_COUNT);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
-/* wire: the real conn layer between a scripted client and a scripted server, in one thread, under a driven clock. A client
- * is one end of a socket pair; servers come to a listening Unix socket in a temporary directory, as from PostgreSQL's
- * point of view. Nothing happens but in wire_settle(), which turns the loop until all is quiet. */
+/* wire: the real conn layer between a scripted client and a scripted server, in one thread, under a
+ * driven clock. A client is one end of a socket pair; servers come to a listening Unix socket in a
+ * temporary directory, as from PostgreSQL's point of view. Nothing happens but in wire_settle(),
+ * which turns the loop until all is quiet. */
 #ifndef PGWEIR_TEST_WIRE_H
 #define PGWEIR_TEST_WIRE_H
 
@@ -15,18 +16,20 @@ struct client;
 
 struct wire_peer {
 	int fd;
-	uint64_t id;          /* of a client: its endpoint's */
-	uint8_t key[8];       /* BackendKeyData, of a client that is logged in, or a server that was welcomed */
+	uint64_t id;	/* of a client: its endpoint's */
+	uint8_t key[8]; /* BackendKeyData, of a client that is logged in, or a server that was
+			   welcomed */
 	uint8_t in[1 << 20];
 	size_t length;
-	char text[4096];      /* of the last message's body: printable, NULs as '|' */
-	uint8_t type;         /* of the last message */
-	size_t size;          /* of its body */
-	const uint8_t *body;  /* valid until the next */
+	char text[4096];     /* of the last message's body: printable, NULs as '|' */
+	uint8_t type;	     /* of the last message */
+	size_t size;	     /* of its body */
+	const uint8_t *body; /* valid until the next */
 };
 
-/* Start the layers with "[pgbouncer]" lines @settings and keys @row added to the one database, "db". Its users are "u1" and
- * "u2", auth_type is trust, pool_mode transaction, default_pool_size 1. */
+/* Start the layers with "[pgbouncer]" lines @settings and keys @row added to the one database,
+ * "db". Its users are "u1" and "u2", auth_type is trust, pool_mode transaction,
+ * default_pool_size 1. */
 void wire_open(const char *settings, const char *row);
 /* Stop; every connection, parameter set and buffer must be gone. */
 void wire_close(void);
@@ -35,12 +38,14 @@ void wire_settle(void);
 /* Let time pass, then settle. */
 void wire_advance(usec_t by);
 
-/* A client that has connected and said nothing; one that is logged in as "u1" (its pool's first server is played). */
+/* A client that has connected and said nothing; one that is logged in as "u1" (its pool's first
+ * server is played). */
 struct wire_peer *wire_connect(void);
 struct wire_peer *wire_client(void);
 struct wire_peer *wire_client_as(const char *user, const char *more_parameters, size_t size);
 /* Say a StartupMessage for database "db". */
-void wire_say_startup(struct wire_peer *client, const char *user, const char *more_parameters, size_t size);
+void wire_say_startup(struct wire_peer *client, const char *user, const char *more_parameters,
+		      size_t size);
 /* The next server connection, not logged in; NULL: there is none. */
 struct wire_peer *wire_accept(void);
 /* From now on connections are refused, and taken again. */
@@ -56,8 +61,8 @@ struct wire_peer *wire_first_server(void);
 /* Raw bytes, then settle. wire_push does not settle. */
 void wire_send(struct wire_peer *peer, const void *bytes, size_t size);
 void wire_push(struct wire_peer *peer, const void *bytes, size_t size);
-/* From now on wire_send(), and all that is said through it, goes out @size bytes at a time, with all quiet between (0: at
- * once); until wire_open(). */
+/* From now on wire_send(), and all that is said through it, goes out @size bytes at a time, with
+ * all quiet between (0: at once); until wire_open(). */
 void wire_pieces(size_t size);
 /* What the kernel takes, and has, just now; neither settles. Returns how many bytes. */
 size_t wire_try(struct wire_peer *peer, const void *bytes, size_t size);
@@ -68,15 +73,16 @@ void wire_query(struct wire_peer *client, const char *sql);
 /* "CommandComplete TAG, ReadyForQuery STATUS". */
 void wire_answer(struct wire_peer *server, const char *tag, char status);
 void wire_ready(struct wire_peer *server, char status);
-/* Messages of these types with plausible bodies, in one write: of a client ("PBDES"), of a server ("12TDCZ"; Z says I,
- * E is an ERROR 42601 "syntax"). */
+/* Messages of these types with plausible bodies, in one write: of a client ("PBDES"), of a server
+ * ("12TDCZ"; Z says I, E is an ERROR 42601 "syntax"). */
 void wire_client_says(struct wire_peer *client, const char *types);
 void wire_server_says(struct wire_peer *server, const char *types);
 /* The same as bytes, appended at @at; returns their length. */
 size_t wire_put(uint8_t *at, char type, const void *body, size_t size);
 size_t wire_put_types(uint8_t *at, const char *types, bool of_server);
 /* ErrorResponse. */
-void wire_error(struct wire_peer *server, const char *severity, const char *sqlstate, const char *message);
+void wire_error(struct wire_peer *server, const char *severity, const char *sqlstate,
+		const char *message);
 /* Close our end, then settle; the peer may not be used any more. */
 void wire_hang_up(struct wire_peer *peer);
 void wire_half_close(struct wire_peer *peer);
@@ -90,7 +96,8 @@ void wire_expect_message(struct wire_peer *peer, char type, const char *part);
 /* A FATAL ErrorResponse with this SQLSTATE and message, then the end; hangs up. */
 void wire_expect_fatal(struct wire_peer *peer, const char *sqlstate, const char *message);
 /* The next ErrorResponse or NoticeResponse, whose fields must be just these. */
-void wire_expect_error(struct wire_peer *peer, const char *severity, const char *sqlstate, const char *message);
+void wire_expect_error(struct wire_peer *peer, const char *severity, const char *sqlstate,
+		       const char *message);
 /* Nothing has come. */
 void wire_expect_nothing(struct wire_peer *peer);
 /* The other side closed. */
@@ -100,12 +107,13 @@ void wire_expect_open(struct wire_peer *peer);
 /* Everything there is to read, raw; returns its length. */
 size_t wire_read(struct wire_peer *peer);
 
-/* The connection's state, as in the table; "gone" after its end (CLOSING too). Client peers only. */
+/* The connection's state, as in the table; "gone" after its end (CLOSING too). Client peers only.
+ */
 const char *wire_state(const struct wire_peer *client);
 /* The client itself; NULL: gone. */
 struct client *wire_inside(const struct wire_peer *client);
-/* Where the members of the pool of "db" and "u1" are: "active 2, waiting 1 / active 1", clients before servers, zeros and
- * empty sides ("-") left out. */
+/* Where the members of the pool of "db" and "u1" are: "active 2, waiting 1 / active 1", clients
+ * before servers, zeros and empty sides ("-") left out. */
 void wire_expect_pool(const char *text);
 /* Place counts of the pool of "db" and "u1". */
 unsigned wire_servers(int place);

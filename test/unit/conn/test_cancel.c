@@ -9,11 +9,18 @@ START_TEST(a_key_is_found_by_process_id_and_secret)
 	struct cancel_key a = {0}, b = {0};
 	cancel_key_add(&a);
 	cancel_key_add(&b);
-	ck_assert_ptr_eq(cancel_key_find(cancel_key_process_id(&a), cancel_key_secret(&a), CANCEL_SECRET), &a);
-	ck_assert_ptr_eq(cancel_key_find(cancel_key_process_id(&b), cancel_key_secret(&b), CANCEL_SECRET), &b);
+	ck_assert_ptr_eq(
+		cancel_key_find(cancel_key_process_id(&a), cancel_key_secret(&a), CANCEL_SECRET),
+		&a);
+	ck_assert_ptr_eq(
+		cancel_key_find(cancel_key_process_id(&b), cancel_key_secret(&b), CANCEL_SECRET),
+		&b);
 	cancel_key_remove(&a);
-	ck_assert_ptr_null(cancel_key_find(cancel_key_process_id(&a), cancel_key_secret(&a), CANCEL_SECRET));
-	ck_assert_ptr_eq(cancel_key_find(cancel_key_process_id(&b), cancel_key_secret(&b), CANCEL_SECRET), &b);
+	ck_assert_ptr_null(
+		cancel_key_find(cancel_key_process_id(&a), cancel_key_secret(&a), CANCEL_SECRET));
+	ck_assert_ptr_eq(
+		cancel_key_find(cancel_key_process_id(&b), cancel_key_secret(&b), CANCEL_SECRET),
+		&b);
 	cancel_key_remove(&b);
 }
 END_TEST
@@ -26,9 +33,10 @@ START_TEST(a_key_with_any_bit_wrong_is_nobodys)
 		uint8_t secret[CANCEL_SECRET];
 		memcpy(secret, cancel_key_secret(&key), sizeof secret);
 		secret[bit / 8] ^= (uint8_t)(1u << bit % 8);
-		ck_assert_ptr_null(cancel_key_find(cancel_key_process_id(&key), secret, sizeof secret));
-		ck_assert_ptr_null(cancel_key_find(cancel_key_process_id(&key) ^ 1u << bit, cancel_key_secret(&key),
-						   CANCEL_SECRET));
+		ck_assert_ptr_null(
+			cancel_key_find(cancel_key_process_id(&key), secret, sizeof secret));
+		ck_assert_ptr_null(cancel_key_find(cancel_key_process_id(&key) ^ 1u << bit,
+						   cancel_key_secret(&key), CANCEL_SECRET));
 	}
 	cancel_key_remove(&key);
 }
@@ -58,9 +66,9 @@ START_TEST(process_ids_are_positive_and_keys_differ)
 			ck_assert_mem_ne(keys[i].bytes, keys[i - 1].bytes, CANCEL_KEY);
 	}
 	for (int i = 0; i < KEYS; i++)
-		ck_assert_ptr_eq(
-			cancel_key_find(cancel_key_process_id(&keys[i]), cancel_key_secret(&keys[i]), CANCEL_SECRET),
-			&keys[i]);
+		ck_assert_ptr_eq(cancel_key_find(cancel_key_process_id(&keys[i]),
+						 cancel_key_secret(&keys[i]), CANCEL_SECRET),
+				 &keys[i]);
 	for (int i = 0; i < KEYS; i++)
 		cancel_key_remove(&keys[i]);
 }

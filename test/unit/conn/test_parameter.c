@@ -25,7 +25,8 @@ static struct parameter_set *made_of(const char *const *words)
 #define SET(...) made_of((const char *const[]){__VA_ARGS__, NULL})
 
 /* The text of the Query that makes @actual what @wanted is; "" if none is needed. */
-static const char *query(const struct parameter_set *wanted, const struct parameter_set *actual, unsigned expected)
+static const char *query(const struct parameter_set *wanted, const struct parameter_set *actual,
+			 unsigned expected)
 {
 	static char text[8192];
 	struct buffer *out = NULL;
@@ -49,7 +50,8 @@ static const char *query(const struct parameter_set *wanted, const struct parame
 
 START_TEST(tracked_names_are_known_in_any_case)
 {
-	static const char *const names[] = {"client_encoding", "DateStyle", "TimeZone", "standard_conforming_strings",
+	static const char *const names[] = {"client_encoding",	"DateStyle",
+					    "TimeZone",		"standard_conforming_strings",
 					    "application_name", "IntervalStyle"};
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		char upper[64], lower[64];
@@ -74,7 +76,8 @@ END_TEST
 
 START_TEST(equal_sets_are_one)
 {
-	struct parameter_set *a = SET("TimeZone=UTC", "application_name=x"), *b = SET("application_name=x", "TimeZone=UTC");
+	struct parameter_set *a = SET("TimeZone=UTC", "application_name=x"),
+			     *b = SET("application_name=x", "TimeZone=UTC");
 	struct parameter_set *c = SET("application_name=x");
 	ck_assert_ptr_eq(a, b);
 	ck_assert_ptr_ne(a, c);
@@ -94,7 +97,8 @@ END_TEST
 START_TEST(names_and_values_cannot_be_confused)
 {
 	/* name NUL value NUL: no two different sets have the same bytes */
-	struct parameter_set *a = SET("TimeZone=", "application_name=b"), *b = SET("TimeZone=application_name");
+	struct parameter_set *a = SET("TimeZone=", "application_name=b"),
+			     *b = SET("TimeZone=application_name");
 	ck_assert_ptr_ne(a, b);
 	ck_assert_str_eq(parameter_get(a, "TimeZone"), "");
 	ck_assert_str_eq(parameter_get(a, "application_name"), "b");
@@ -134,7 +138,8 @@ START_TEST(put_over_keeps_own_values_and_takes_the_rest)
 {
 	struct parameter_set *base = SET("TimeZone=UTC", "DateStyle=ISO", "client_encoding=UTF8");
 	struct parameter_set *set = SET("TimeZone=CET", "application_name=x");
-	struct parameter_set *expected = SET("TimeZone=CET", "DateStyle=ISO", "client_encoding=UTF8", "application_name=x");
+	struct parameter_set *expected =
+		SET("TimeZone=CET", "DateStyle=ISO", "client_encoding=UTF8", "application_name=x");
 	parameter_put_over(&set, base);
 	ck_assert_ptr_eq(set, expected);
 	ck_assert_str_eq(parameter_get(base, "TimeZone"), "UTC");
@@ -148,7 +153,8 @@ END_TEST
 
 START_TEST(a_walk_meets_each_value_once)
 {
-	struct parameter_set *set = SET("TimeZone=UTC", "application_name=", "client_encoding=UTF8");
+	struct parameter_set *set =
+		SET("TimeZone=UTC", "application_name=", "client_encoding=UTF8");
 	const char *cursor = NULL, *name, *value;
 	char seen[256] = "";
 	while (parameter_next(set, &cursor, &name, &value))
@@ -164,13 +170,17 @@ END_TEST
 
 START_TEST(a_query_sets_what_differs_and_nothing_else)
 {
-	struct parameter_set *server = SET("TimeZone=UTC", "DateStyle=ISO, MDY", "application_name=");
-	struct parameter_set *same = SET("DateStyle=ISO, MDY"), *one = SET("DateStyle=ISO, MDY", "TimeZone=CET");
-	struct parameter_set *two = SET("application_name=me", "IntervalStyle=postgres", "DateStyle=ISO, MDY");
+	struct parameter_set *server =
+		SET("TimeZone=UTC", "DateStyle=ISO, MDY", "application_name=");
+	struct parameter_set *same = SET("DateStyle=ISO, MDY"),
+			     *one = SET("DateStyle=ISO, MDY", "TimeZone=CET");
+	struct parameter_set *two =
+		SET("application_name=me", "IntervalStyle=postgres", "DateStyle=ISO, MDY");
 	ck_assert_str_eq(query(same, server, 0), "");
 	ck_assert_str_eq(query(server, server, 0), "");
 	ck_assert_str_eq(query(one, server, 1), "SET TimeZone='CET';");
-	ck_assert_str_eq(query(two, server, 2), "SET application_name='me';SET IntervalStyle='postgres';");
+	ck_assert_str_eq(query(two, server, 2),
+			 "SET application_name='me';SET IntervalStyle='postgres';");
 	parameter_release(&server);
 	parameter_release(&same);
 	parameter_release(&one);

@@ -4,8 +4,9 @@
 #include "suites.h"
 #include <string.h>
 
-/* A script is a line of moves in the order in which they happen: ">Q" the client sends a Query, "<Z" the server sends
- * ReadyForQuery. "<!X" is a message that the server may not send now. '!' as a type is our own query. */
+/* A script is a line of moves in the order in which they happen: ">Q" the client sends a Query,
+ * "<Z" the server sends ReadyForQuery. "<!X" is a message that the server may not send now. '!' as
+ * a type is our own query. */
 static struct pipeline pipeline;
 
 static void setup(void)
@@ -18,23 +19,26 @@ static void teardown(void)
 	pipeline_fini(&pipeline);
 }
 
+static void move(char direction, bool allowed, uint8_t type, const char *script, const char *rest)
+{
+	bool done = direction == '>' ? pipeline_sent(&pipeline, type)
+				     : pipeline_received(&pipeline, type);
+	if (done != allowed)
+		ck_abort_msg("'%c' was %s in \"%s\" before \"%s\"", type,
+			     done ? "allowed" : "refused", script, rest);
+}
+
 static void play(const char *script)
 {
 	for (const char *at = script; *at;) {
 		if (*at == ' ') {
 			at++;
-		} else if (*at == '>') {
-			for (at++; *at && *at != ' '; at++)
-				ck_assert(pipeline_sent(&pipeline, (uint8_t)*at));
-		} else if (at[1] == '!') {
-			for (at += 2; *at && *at != ' '; at++)
-				ck_assert_msg(!pipeline_received(&pipeline, (uint8_t)*at), "'%c' was allowed in \"%s\" before \"%s\"",
-					      *at, script, at + 1);
-		} else {
-			for (at++; *at && *at != ' '; at++)
-				ck_assert_msg(pipeline_received(&pipeline, (uint8_t)*at), "'%c' was refused in \"%s\" before \"%s\"",
-					      *at, script, at + 1);
+			continue;
 		}
+		char direction = *at++;
+		bool allowed = direction == '>' || *at != '!';
+		for (at += !allowed; *at && *at != ' '; at++)
+			move(direction, allowed, (uint8_t)*at, script, at + 1);
 	}
 }
 
@@ -256,7 +260,8 @@ END_TEST
 
 START_TEST(copy_through_extended_with_sync_before_and_after_copy_done)
 {
-	/* libpq: a Sync goes with Execute, is read as part of the copy, and another follows CopyDone */
+	/* libpq: a Sync goes with Execute, is read as part of the copy, and another follows
+	 * CopyDone */
 	busy_after(">PBDES <1 <2 <n <G");
 	ck_assert_uint_eq(pipeline_front(&pipeline), 'E');
 	busy_after(">ddcS <C");
@@ -341,9 +346,11 @@ END_TEST
 
 START_TEST(a_copy_that_fails_may_or_may_not_have_read_the_sync_of_its_execute)
 {
-	/* COPY to a view: CopyInResponse, the error at once; the Sync of Execute is read behind it, and answered */
+	/* COPY to a view: CopyInResponse, the error at once; the Sync of Execute is read behind it,
+	 * and answered */
 	frees(">PBDES <1 <2 <n <G <E <Z");
-	/* bad data: the Sync was read as part of the copy; with the one behind CopyDone there is one answer, or two */
+	/* bad data: the Sync was read as part of the copy; with the one behind CopyDone there is
+	 * one answer, or two */
 	spent_after(">PBDES <1 <2 <n <G >ddcS <E <Z");
 	idle_after("<Z");
 	spent_after(">PBDES <1 <2 <n <G >d <E >dcS <Z");
@@ -380,15 +387,9 @@ START_TEST(what_was_not_asked_for_is_refused)
 	static const struct {
 		const char *sent, *refused;
 	} rows[] = {
-		{"", "<!Z12 <!3nTCIsG"},
-		{">P", "<!23nTCIsGZ"},
-		{">B", "<!13nTCIsGZ"},
-		{">C", "<!12nTCIsGZ"},
-		{">D", "<!123CIsGZ"},
-		{">E", "<!123nTZ"},
-		{">S", "<!123nTCIsG"},
-		{">F", "<!123nTCIsG"},
-		{">Q", "<!123ns"},
+		{"", "<!Z12 <!3nTCIsG"}, {">P", "<!23nTCIsGZ"}, {">B", "<!13nTCIsGZ"},
+		{">C", "<!12nTCIsGZ"},	 {">D", "<!123CIsGZ"},	{">E", "<!123nTZ"},
+		{">S", "<!123nTCIsG"},	 {">F", "<!123nTCIsG"}, {">Q", "<!123ns"},
 		{">!", "<!123ns"},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -418,7 +419,8 @@ START_TEST(any_depth_keeps_its_order)
 		for (int i = 0; i < 500; i++)
 			play(">PBES");
 		for (int i = 0; i < 500; i++) {
-			ck_assert(!pipeline_is_idle(&pipeline));
+			if (pipeline_is_idle(&pipeline))
+				ck_abort_msg("idle after %d requests", i);
 			play("<1 <2 <C <!C <Z");
 		}
 		idle_after("");
@@ -430,7 +432,8 @@ END_TEST
 START_TEST(a_full_pipeline_says_so)
 {
 	for (uint32_t i = 0; i < PIPELINE_MAX; i++) {
-		ck_assert(!pipeline_is_full(&pipeline));
+		if (pipeline_is_full(&pipeline))
+			ck_abort_msg("full with %u", i);
 		play(">Q");
 	}
 	ck_assert(pipeline_is_full(&pipeline));

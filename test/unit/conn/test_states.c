@@ -8,14 +8,35 @@
 
 /* Every move there is, written down a second time: a change of the tables has to be meant. */
 static const char *const client_moves[] = {
-	"STARTUP TLS", "STARTUP AUTH", "STARTUP CANCEL_WAITING", "TLS STARTUP", "AUTH WELCOME", "AUTH IDLE",
-	"WELCOME IDLE", "IDLE WAITING", "IDLE ACTIVE", "WAITING ACTIVE", "ACTIVE IDLE", "CANCEL_WAITING CANCEL_ACTIVE",
+	"STARTUP TLS",	  "STARTUP AUTH", "STARTUP CANCEL_WAITING",
+	"TLS STARTUP",	  "AUTH WELCOME", "AUTH IDLE",
+	"WELCOME IDLE",	  "IDLE WAITING", "IDLE ACTIVE",
+	"WAITING ACTIVE", "ACTIVE IDLE",  "CANCEL_WAITING CANCEL_ACTIVE",
 };
 static const char *const server_moves[] = {
-	"CONNECTING TLS", "CONNECTING LOGIN", "CONNECTING CANCELING", "TLS LOGIN", "TLS CANCELING", "LOGIN IDLE",
-	"LOGIN ACTIVE", "IDLE ACTIVE", "IDLE USED", "USED TESTED", "USED IDLE", "TESTED IDLE", "TESTED USED",
-	"TESTED ACTIVE", "ACTIVE IDLE", "ACTIVE USED", "ACTIVE TESTED", "ACTIVE BEING_CANCELED", "ACTIVE ACTIVE",
-	"BEING_CANCELED IDLE", "BEING_CANCELED USED", "BEING_CANCELED TESTED", "BEING_CANCELED ACTIVE",
+	"CONNECTING TLS",
+	"CONNECTING LOGIN",
+	"CONNECTING CANCELING",
+	"TLS LOGIN",
+	"TLS CANCELING",
+	"LOGIN IDLE",
+	"LOGIN ACTIVE",
+	"IDLE ACTIVE",
+	"IDLE USED",
+	"USED TESTED",
+	"USED IDLE",
+	"TESTED IDLE",
+	"TESTED USED",
+	"TESTED ACTIVE",
+	"ACTIVE IDLE",
+	"ACTIVE USED",
+	"ACTIVE TESTED",
+	"ACTIVE BEING_CANCELED",
+	"ACTIVE ACTIVE",
+	"BEING_CANCELED IDLE",
+	"BEING_CANCELED USED",
+	"BEING_CANCELED TESTED",
+	"BEING_CANCELED ACTIVE",
 };
 
 static bool is_listed(const char *const *moves, size_t count, const char *from, const char *to)
@@ -32,9 +53,13 @@ START_TEST(a_client_may_make_the_listed_moves_and_no_other)
 {
 	for (int from = 0; from < CLIENT_STATE_COUNT; from++)
 		for (int to = 0; to < CLIENT_STATE_COUNT; to++) {
-			const char *a = client_state_name((enum client_state)from), *b = client_state_name((enum client_state)to);
-			ck_assert_msg(client_state_allows((enum client_state)from, (enum client_state)to) ==
-					      is_listed(client_moves, sizeof client_moves / sizeof *client_moves, a, b),
+			const char *a = client_state_name((enum client_state)from),
+				   *b = client_state_name((enum client_state)to);
+			ck_assert_msg(client_state_allows((enum client_state)from,
+							  (enum client_state)to) ==
+					      is_listed(client_moves,
+							sizeof client_moves / sizeof *client_moves,
+							a, b),
 				      "%s to %s", a, b);
 		}
 }
@@ -44,9 +69,13 @@ START_TEST(a_server_may_make_the_listed_moves_and_no_other)
 {
 	for (int from = 0; from < SERVER_STATE_COUNT; from++)
 		for (int to = 0; to < SERVER_STATE_COUNT; to++) {
-			const char *a = server_state_name((enum server_state)from), *b = server_state_name((enum server_state)to);
-			ck_assert_msg(server_state_allows((enum server_state)from, (enum server_state)to) ==
-					      is_listed(server_moves, sizeof server_moves / sizeof *server_moves, a, b),
+			const char *a = server_state_name((enum server_state)from),
+				   *b = server_state_name((enum server_state)to);
+			ck_assert_msg(server_state_allows((enum server_state)from,
+							  (enum server_state)to) ==
+					      is_listed(server_moves,
+							sizeof server_moves / sizeof *server_moves,
+							a, b),
 				      "%s to %s", a, b);
 		}
 }
@@ -57,13 +86,15 @@ START_TEST(every_state_can_be_reached)
 	for (int to = CLIENT_STARTUP + 1; to < CLIENT_STATE_COUNT; to++) {
 		int ways = 0;
 		for (int from = 0; from < CLIENT_STATE_COUNT; from++)
-			ways += from != to && client_state_allows((enum client_state)from, (enum client_state)to);
+			ways += from != to &&
+				client_state_allows((enum client_state)from, (enum client_state)to);
 		ck_assert_int_gt(ways, 0);
 	}
 	for (int to = SERVER_CONNECTING + 1; to < SERVER_STATE_COUNT; to++) {
 		int ways = 0;
 		for (int from = 0; from < SERVER_STATE_COUNT; from++)
-			ways += from != to && server_state_allows((enum server_state)from, (enum server_state)to);
+			ways += from != to &&
+				server_state_allows((enum server_state)from, (enum server_state)to);
 		ck_assert_int_gt(ways, 0);
 	}
 }

@@ -321,7 +321,7 @@ START_TEST(kill_closes_everybody)
 	struct pool *pool = pool_of_one("default_pool_size = 1");
 	pool_request(pool, C(1));
 	pool_kill(pool, CLOSE_DATABASE_REMOVED);
-	fixture_expect("close c0 database removed,close c1 database removed,close s0 database removed,");
+	fixture_expect("close c1 database removed,close c0 database removed,close s0 database removed,");
 	ck_assert_uint_eq(pool_client_count(pool), 0);
 	ck_assert_uint_eq(pool->server_count, 0);
 	fixture_close();
