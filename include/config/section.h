@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-/* section: the rows of [databases], [users] and [peers]. Keys are rows of database_keys.def, user_keys.def and
- * peer_keys.def. Numbers and durations that a row does not name are SECTION_UNSET, texts NULL, modes POOL_MODE_UNSET. */
+/* section: the rows of [databases], [users] and [peers]. Keys are rows of database_keys.def,
+ * user_keys.def and peer_keys.def. Numbers and durations that a row does not name are
+ * SECTION_UNSET, texts NULL, modes POOL_MODE_UNSET. */
 #ifndef PGWEIR_CONFIG_SECTION_H
 #define PGWEIR_CONFIG_SECTION_H
 
@@ -36,7 +37,8 @@ struct section_peer {
 };
 
 /* Rows from "k=v k=v ..."; NULL with @error (what is wrong, what is allowed; never a password). */
-struct section_database *section_parse_database(const char *name, const char *text, struct error *error);
+struct section_database *section_parse_database(const char *name, const char *text,
+						struct error *error);
 struct section_user *section_parse_user(const char *name, const char *text, struct error *error);
 struct section_peer *section_parse_peer(const char *id, const char *text, struct error *error);
 void section_free_database(struct section_database **row);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-/* settings: the typed values made from settings.def, the one table of all settings of [pgbouncer] (or [pgweir]):
- * struct fields, parser, ranges, SHOW CONFIG, SET, reload rule, manual and sample file. Contract section 2. */
+/* settings: the typed values made from settings.def, the one table of all settings of [pgbouncer]
+ * (or [pgweir]): struct fields, parser, ranges, SHOW CONFIG, SET, reload rule, manual and sample
+ * file. Contract section 2. */
 #ifndef PGWEIR_CONFIG_SETTINGS_H
 #define PGWEIR_CONFIG_SETTINGS_H
 
@@ -11,11 +12,22 @@
 struct error;
 
 enum pool_mode { POOL_MODE_SESSION, POOL_MODE_TRANSACTION, POOL_MODE_STATEMENT, POOL_MODE_UNSET };
-enum auth_type { AUTH_ANY, AUTH_TRUST, AUTH_PLAIN, AUTH_MD5, AUTH_CERT, AUTH_HBA, AUTH_LDAP, AUTH_PAM, AUTH_SCRAM_SHA_256 };
+enum auth_type {
+	AUTH_ANY,
+	AUTH_TRUST,
+	AUTH_PLAIN,
+	AUTH_MD5,
+	AUTH_CERT,
+	AUTH_HBA,
+	AUTH_LDAP,
+	AUTH_PAM,
+	AUTH_SCRAM_SHA_256
+};
 enum tls_mode { TLS_DISABLE, TLS_ALLOW, TLS_PREFER, TLS_REQUIRE, TLS_VERIFY_CA, TLS_VERIFY_FULL };
 enum balance { BALANCE_ROUND_ROBIN, BALANCE_DISABLE, BALANCE_UNSET };
 
-/* Row types and their C types. Bare numbers of DURATION are seconds, of MSEC milliseconds. MODE is octal. */
+/* Row types and their C types. Bare numbers of DURATION are seconds, of MSEC milliseconds. MODE is
+ * octal. */
 #define SETTING_C_BOOL bool
 #define SETTING_C_INT int
 #define SETTING_C_DURATION usec_t
@@ -47,11 +59,12 @@ enum setting_change { CHANGE_RELOAD, CHANGE_RESTART };
 /* A row, for those who walk the table (console, documents, samples). */
 struct setting {
 	const char *name, *default_text, *doc;
-	const char *type;      /* "integer", "boolean", "time", "size", "text", "list", "pool mode" ... for the manual */
-	const char *allowed;   /* a sentence: "0 to 65535", "session, transaction or statement" ... */
-	unsigned scope;        /* setting_scope bits */
+	const char *type; /* "integer", "boolean", "time", "size", "text", "list", "pool mode" ...
+			     for the manual */
+	const char *allowed; /* a sentence: "0 to 65535", "session, transaction or statement" ... */
+	unsigned scope;	     /* setting_scope bits */
 	enum setting_change change;
-	bool later;            /* known, but brought to life by a later version: "not implemented yet" */
+	bool later; /* known, but brought to life by a later version: "not implemented yet" */
 };
 const struct setting *setting_row(enum setting_index index);
 /* By name (exact, or an alias); SETTING_COUNT: unknown. */
@@ -61,12 +74,15 @@ enum setting_index setting_find(const char *name);
 void settings_init(struct settings *settings);
 void settings_copy(struct settings *to, const struct settings *from);
 void settings_fini(struct settings *settings);
-/* Parse @text into its field. False: @error says `invalid value "X" for parameter NAME: ...what is allowed`. */
-bool settings_set(struct settings *settings, enum setting_index index, const char *text, struct error *error);
+/* Parse @text into its field. False: @error says `invalid value "X" for parameter NAME: ...what is
+ * allowed`. */
+bool settings_set(struct settings *settings, enum setting_index index, const char *text,
+		  struct error *error);
 /* The value as SHOW CONFIG has it (contract section 16); valid until the next call. */
 const char *settings_text(const struct settings *settings, enum setting_index index);
 bool settings_is_default(const struct settings *settings, enum setting_index index);
-bool settings_is_equal(const struct settings *a, const struct settings *b, enum setting_index index);
+bool settings_is_equal(const struct settings *a, const struct settings *b,
+		       enum setting_index index);
 
 const char *pool_mode_name(enum pool_mode mode);
 bool pool_mode_parse(const char *text, enum pool_mode *mode);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-/* snapshot: all that a configuration names (settings, rows, userlist), loaded together or not at all, immutable but for
- * console SET. Replaced whole: hold no pointer into it past the loop turn. */
+/* snapshot: all that a configuration names (settings, rows, userlist), loaded together or not at
+ * all, immutable but for console SET. Replaced whole: hold no pointer into it past the loop turn.
+ */
 #ifndef PGWEIR_CONFIG_SNAPSHOT_H
 #define PGWEIR_CONFIG_SNAPSHOT_H
 
@@ -13,19 +14,19 @@
 struct error;
 
 struct snapshot {
-	char *path;                         /* of the file; "" when there is none: built-in defaults */
+	char *path; /* of the file; "" when there is none: built-in defaults */
 	struct settings settings;
-	struct map databases;               /* struct section_database by name, without "*" */
+	struct map databases;		    /* struct section_database by name, without "*" */
 	struct section_database *automatic; /* the row "*", or NULL */
 	struct map users, peers;
-	struct userlist *userlist;          /* never NULL; empty when auth_file is unset */
+	struct userlist *userlist; /* never NULL; empty when auth_file is unset */
 };
 
 /* Load the file and all it names. NULL with @error ("FILE:LINE: what is wrong; what is allowed").
- * @path NULL: the defaults of a pgweir without a configuration file (listen on 127.0.0.1 and the Unix socket, port 6432,
- * every database name goes to localhost:5432, session mode, auth_type scram-sha-256: nobody gets in unless an auth_file
- * lists them).
- * Logs one WARNING for each setting of a later version that is not at its default ("not implemented yet"). */
+ * @path NULL: the defaults of a pgweir without a configuration file (listen on 127.0.0.1 and the
+ * Unix socket, port 6432, every database name goes to localhost:5432, session mode, auth_type
+ * scram-sha-256: nobody gets in unless an auth_file lists them). Logs one WARNING for each setting
+ * of a later version that is not at its default ("not implemented yet"). */
 struct snapshot *snapshot_load(const char *path, struct error *error);
 void snapshot_free(struct snapshot **snapshot);
 
@@ -35,8 +36,8 @@ static inline const struct settings *settings_current(void)
 {
 	return &snapshot_current()->settings;
 }
-/* Put @taken in force and free the one before. Settings that need a restart keep their old values: a WARNING names each
- * that the new file changed. NULL: none any more (at exit). */
+/* Put @taken in force and free the one before. Settings that need a restart keep their old values:
+ * a WARNING names each that the new file changed. NULL: none any more (at exit). */
 void snapshot_install(struct snapshot *taken);
 /* Console SET: change one reloadable setting of the snapshot in force. */
 bool snapshot_set(enum setting_index index, const char *text, struct error *error);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* cancel: cancel keys: finds whom a CancelRequest means. A key is the process id and secret of BackendKeyData, unguessable
- * as a whole. (Peers will put their id into it.) */
+/* cancel: cancel keys: finds whom a CancelRequest means. A key is the process id and secret of
+ * BackendKeyData, unguessable as a whole. (Peers will put their id into it.) */
 #ifndef PGWEIR_CONN_CANCEL_H
 #define PGWEIR_CONN_CANCEL_H
 

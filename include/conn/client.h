@@ -23,18 +23,19 @@ struct client_login;
 struct console;
 
 struct client {
-	struct endpoint endpoint;  /* first */
+	struct endpoint endpoint; /* first */
 	struct pool_client member;
-	uint8_t state;             /* enum client_state */
-	bool departing;            /* said Terminate or closed its side while answers are owed: leaves when they are out */
-	bool stalled;              /* linked, but its server is not ready for its requests */
-	bool is_counted;           /* in limit's counts */
+	uint8_t state;	 /* enum client_state */
+	bool departing;	 /* said Terminate or closed its side while answers are owed: leaves when
+			    they are out */
+	bool stalled;	 /* linked, but its server is not ready for its requests */
+	bool is_counted; /* in limit's counts */
 	bool in_transaction;
 	struct database *database; /* after login */
-	struct user *user;         /* who it says to be, proven */
+	struct user *user;	   /* who it says to be, proven */
 	struct parameter_set *parameters;
 	usec_t transaction_at, query_at;
-	struct console *console;   /* of a console client */
+	struct console *console;    /* of a console client */
 	struct client_login *login; /* while logging in */
 	struct cancel_key key;
 };
@@ -44,8 +45,8 @@ const char *client_state_shown(enum client_state state);
 bool client_state_allows(enum client_state from, enum client_state to);
 
 bool client_set_state(struct client *client, enum client_state state);
-/* Close: it is sent @error as FATAL (NULL: what the reason says, if anything), then lingers until it has read that, freed
- * after that. Its server goes back or is closed. Harmless twice. */
+/* Close: it is sent @error as FATAL (NULL: what the reason says, if anything), then lingers until
+ * it has read that, freed after that. Its server goes back or is closed. Harmless twice. */
 void client_close(struct client *client, enum close_reason reason, const struct error *error);
 /* "C-0x...: db/user@host:port ". Valid until the next call. */
 const char *client_subject(const struct client *client);
@@ -82,7 +83,8 @@ struct console_ops {
 	bool (*admit)(struct client *client, const char *user, struct error *error);
 	/* Needs it no password (same system user over the Unix socket)? */
 	bool (*trusts)(const struct client *client, const char *user);
-	/* It logged in: send AuthenticationOk was done; send ParameterStatus ... ReadyForQuery and set client->console. */
+	/* It logged in: send AuthenticationOk was done; send ParameterStatus ... ReadyForQuery and
+	 * set client->console. */
 	void (*open)(struct client *client);
 	/* One whole message. */
 	void (*message)(struct client *client, const struct message *message);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-/* client_entry: what connections say before they are logged-in clients: start-up packets, authentication, the greeting; and
- * CancelRequests, which come the same way. Contract sections 9, 14. */
+/* client_entry: what connections say before they are logged-in clients: start-up packets,
+ * authentication, the greeting; and CancelRequests, which come the same way. Contract sections
+ * 9, 14. */
 #ifndef PGWEIR_CONN_CLIENT_ENTRY_H
 #define PGWEIR_CONN_CLIENT_ENTRY_H
 

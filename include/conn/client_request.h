@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-/* client_request: what a logged-in client asks, and what servers have for it: a server is asked for when there is something
- * to answer, requests go on to it, answers come back, and the two part when it is clean and the pool's mode says so. */
+/* client_request: what a logged-in client asks, and what servers have for it: a server is asked for
+ * when there is something to answer, requests go on to it, answers come back, and the two part when
+ * it is clean and the pool's mode says so. */
 #ifndef PGWEIR_CONN_CLIENT_REQUEST_H
 #define PGWEIR_CONN_CLIENT_REQUEST_H
 
@@ -19,12 +20,14 @@ void client_request_depart(struct client *client, enum close_reason reason);
 void client_request_assign(struct pool_client *member, struct pool_server *server);
 
 /* server_partner_ops */
-void client_request_deliver(struct client *client, const struct iovec *pieces, int count, size_t size);
+void client_request_deliver(struct client *client, const struct iovec *pieces, int count,
+			    size_t size);
 void client_request_ready(struct client *client, char status);
 void client_request_settle(struct client *client);
 void client_request_prepared(struct client *client);
 void client_request_writable(struct client *client);
-void client_request_lost(struct client *client, enum close_reason reason, const struct error *error, bool silently);
+void client_request_lost(struct client *client, enum close_reason reason, const struct error *error,
+			 bool silently);
 void client_request_parameter(struct client *client, const char *name, const char *value);
 
 #endif

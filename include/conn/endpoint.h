@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
-/* endpoint: what client and server share: the stream, the partner, bytes that cannot go on now, the deadline. It is the
- * only type that a partner sees. All receiving goes through one buffer of the process: what a connection got is handed on
- * before the next is read, and what must wait is copied to a small buffer of its own. */
+/* endpoint: what client and server share: the stream, the partner, bytes that cannot go on now, the
+ * deadline. It is the only type that a partner sees. All receiving goes through one buffer of the
+ * process: what a connection got is handed on before the next is read, and what must wait is copied
+ * to a small buffer of its own. */
 #ifndef PGWEIR_CONN_ENDPOINT_H
 #define PGWEIR_CONN_ENDPOINT_H
 
@@ -17,33 +18,37 @@
 
 enum {
 	ENDPOINT_RECEIVE = 128 * 1024, /* bytes per read */
-	ENDPOINT_HOLD_MAX = 16 * 1024 + MESSAGE_WHOLE_MAX, /* bytes that may be held back between reads */
-	ENDPOINT_QUEUE_MAX = 512 * 1024 /* out-queue of a blocked connection; the partner is paused long before */
+	ENDPOINT_HOLD_MAX =
+		16 * 1024 + MESSAGE_WHOLE_MAX, /* bytes that may be held back between reads */
+	ENDPOINT_QUEUE_MAX =
+		512 *
+		1024 /* out-queue of a blocked connection; the partner is paused long before */
 };
 
 struct endpoint {
 	struct stream stream; /* first */
 	uint32_t magic;
-	uint32_t body_left;   /* bytes still to come of a message whose beginning was handed on */
-	bool body_dropped;    /* ... or was dropped: then drop the rest */
+	uint32_t body_left; /* bytes still to come of a message whose beginning was handed on */
+	bool body_dropped;  /* ... or was dropped: then drop the rest */
 	struct endpoint *partner;
-	struct buffer *held;  /* received, not handed on */
+	struct buffer *held; /* received, not handed on */
 	struct loop_timer timer;
 	usec_t request_at;
 	/* up to here: what each message touches; then what is looked at now and then */
 	usec_t connected_at;
 	struct loop_work ending;
-	uint64_t id;          /* SHOW CLIENTS, SHOW SERVERS: one counter for both */
+	uint64_t id; /* SHOW CLIENTS, SHOW SERVERS: one counter for both */
 	struct address remote;
 };
 
 /* The next id. */
 uint64_t endpoint_next_id(void);
 
-/* Read once; what was held before stands in front. IO_DONE: *@bytes, *@size, valid until the next call; *@fresh of them
- * are new. Nothing is held any more then. */
+/* Read once; what was held before stands in front. IO_DONE: *@bytes, *@size, valid until the next
+ * call; *@fresh of them are new. Nothing is held any more then. */
 enum io endpoint_receive(struct endpoint *endpoint, uint8_t **bytes, size_t *size, size_t *fresh);
-/* Keep bytes for later, behind those kept already. False: more than ENDPOINT_HOLD_MAX (plus one read), or no memory. */
+/* Keep bytes for later, behind those kept already. False: more than ENDPOINT_HOLD_MAX (plus one
+ * read), or no memory. */
 bool endpoint_hold(struct endpoint *endpoint, const uint8_t *bytes, size_t size);
 
 /* Make two endpoints partners, and part them. */

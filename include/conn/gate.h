@@ -18,8 +18,10 @@ void gate_accept(int fd, const struct address *remote, const struct address *loc
 
 enum gate_shutdown {
 	GATE_OPEN,
-	GATE_WAIT_FOR_SERVERS, /* no new servers; waiting clients are told so; over when all servers are free */
-	GATE_WAIT_FOR_CLIENTS, /* no new logins but to the console; over when all clients are gone */
+	GATE_WAIT_FOR_SERVERS, /* no new servers; waiting clients are told so; over when all servers
+				  are free */
+	GATE_WAIT_FOR_CLIENTS, /* no new logins but to the console; over when all clients are gone
+				*/
 	GATE_IMMEDIATE
 };
 /* Begin to shut down. TCP listeners close; the Unix socket stays for the console. */

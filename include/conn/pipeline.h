@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
-/* pipeline: requests sent to a server and responses it still owes, in order; says when a server is free. One entry per
- * request message; the server's messages take entries off. Knows the protocol's corners: after an error in an extended
- * request everything up to Sync is skipped; while the server copies in, Sync and Flush are ignored.
- * Source: PostgreSQL manual, "Message Flow". */
+/* pipeline: requests sent to a server and responses it still owes, in order; says when a server is
+ * free. One entry per request message; the server's messages take entries off. Knows the protocol's
+ * corners: after an error in an extended request everything up to Sync is skipped; while the server
+ * copies in, Sync and Flush are ignored. Source: PostgreSQL manual, "Message Flow". */
 #ifndef PGWEIR_CONN_PIPELINE_H
 #define PGWEIR_CONN_PIPELINE_H
 
@@ -10,27 +10,31 @@
 #include <stdint.h>
 
 enum {
-	PIPELINE_INLINE = 16,        /* entries without an allocation */
-	PIPELINE_MAX = 1 << 16,      /* then the client is not read until the server has answered some */
-	PIPELINE_INTERNAL = '!'      /* a Query of our own, whose answers the client does not see */
+	PIPELINE_INLINE = 16,	/* entries without an allocation */
+	PIPELINE_MAX = 1 << 16, /* then the client is not read until the server has answered some */
+	PIPELINE_INTERNAL = '!' /* a Query of our own, whose answers the client does not see */
 };
 
 struct pipeline {
-	uint8_t *entries;            /* ring of message types; NULL: entries_inline */
+	uint8_t *entries; /* ring of message types; NULL: entries_inline */
 	uint32_t size, first, length;
 	uint8_t entries_inline[PIPELINE_INLINE];
-	bool copy_in;                /* the server reads CopyData until CopyDone or CopyFail */
-	bool sync_in_copy;           /* a Sync was sent that the server will read as part of the COPY, and ignore */
-	bool doubtful;               /* that COPY failed: before it read the Sync, which then is answered, or after? */
-	bool copy_both;              /* replication: never free again */
-	bool skips_to_sync;          /* the server discards messages until the next Sync */
-	bool unsynced;               /* extended messages were sent since the last ReadyForQuery: a transaction may be open */
+	bool copy_in;	    /* the server reads CopyData until CopyDone or CopyFail */
+	bool sync_in_copy;  /* a Sync was sent that the server will read as part of the COPY, and
+			       ignore */
+	bool doubtful;	    /* that COPY failed: before it read the Sync, which then is answered, or
+			       after? */
+	bool copy_both;	    /* replication: never free again */
+	bool skips_to_sync; /* the server discards messages until the next Sync */
+	bool unsynced; /* extended messages were sent since the last ReadyForQuery: a transaction
+			  may be open */
 };
 
 void pipeline_init(struct pipeline *pipeline);
 void pipeline_fini(struct pipeline *pipeline);
 
-/* A message of this type goes to the server (frontend type, or PIPELINE_INTERNAL). False: no memory to note it. */
+/* A message of this type goes to the server (frontend type, or PIPELINE_INTERNAL). False: no memory
+ * to note it. */
 bool pipeline_sent(struct pipeline *pipeline, uint8_t type) __attribute__((warn_unused_result));
 /* No more requests now. */
 static inline bool pipeline_is_full(const struct pipeline *pipeline)
@@ -38,13 +42,14 @@ static inline bool pipeline_is_full(const struct pipeline *pipeline)
 	return pipeline->length >= PIPELINE_MAX;
 }
 
-/* A message of this type came from the server; false: the server may not send that now. Types that mean nothing here
- * (rows, notices) need not be told. */
+/* A message of this type came from the server; false: the server may not send that now. Types that
+ * mean nothing here (rows, notices) need not be told. */
 bool pipeline_received(struct pipeline *pipeline, uint8_t type);
 /* ReadyForQuery came: the same, quick for the usual end of the usual request. */
 static inline bool pipeline_ready(struct pipeline *pipeline, uint8_t type)
 {
-	if (pipeline->length != 1 || pipeline->entries || pipeline->entries_inline[pipeline->first] != 'Q')
+	if (pipeline->length != 1 || pipeline->entries ||
+	    pipeline->entries_inline[pipeline->first] != 'Q')
 		return pipeline_received(pipeline, type);
 	pipeline->length = 0;
 	pipeline->first = 0;
@@ -54,19 +59,24 @@ static inline bool pipeline_ready(struct pipeline *pipeline, uint8_t type)
 /* What the server is answering: the oldest entry, 0: nothing. */
 static inline uint8_t pipeline_front(const struct pipeline *pipeline)
 {
-	return pipeline->length ? (pipeline->entries ? pipeline->entries : pipeline->entries_inline)[pipeline->first] : 0;
+	return pipeline->length ? (pipeline->entries ? pipeline->entries
+						     : pipeline->entries_inline)[pipeline->first]
+				: 0;
 }
 /* Nothing owed, nothing half-done. */
 static inline bool pipeline_is_idle(const struct pipeline *pipeline)
 {
 	return pipeline->length == 0 &&
-	       !(pipeline->copy_in | pipeline->copy_both | pipeline->skips_to_sync | pipeline->unsynced | pipeline->doubtful);
+	       !(pipeline->copy_in | pipeline->copy_both | pipeline->skips_to_sync |
+		 pipeline->unsynced | pipeline->doubtful);
 }
-/* All was answered, but it is not known whether one more ReadyForQuery comes: the server cannot be used again. */
+/* All was answered, but it is not known whether one more ReadyForQuery comes: the server cannot be
+ * used again. */
 static inline bool pipeline_is_spent(const struct pipeline *pipeline)
 {
 	return pipeline->doubtful && pipeline->length == 0 &&
-	       !(pipeline->copy_in | pipeline->copy_both | pipeline->skips_to_sync | pipeline->unsynced);
+	       !(pipeline->copy_in | pipeline->copy_both | pipeline->skips_to_sync |
+		 pipeline->unsynced);
 }
 /* ReadyForQuery are still to come. */
 bool pipeline_owes_ready(const struct pipeline *pipeline);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-/* relay: walks what one connection received, message by message, and gathers what goes on to its partner: whole spans in
- * place, never copied. Headers are parsed, bodies are not: how much of a message must be seen is in messages.def. One walk
- * serves both directions.
+/* relay: walks what one connection received, message by message, and gathers what goes on to its
+ * partner: whole spans in place, never copied. Headers are parsed, bodies are not: how much of a
+ * message must be seen is in messages.def. One walk serves both directions.
  *
  * Hot path: for a message that only passes, a table look-up and an addition. */
 #ifndef PGWEIR_CONN_RELAY_H
@@ -17,24 +17,27 @@
 enum relay_action {
 	RELAY_FORWARD,
 	RELAY_DROP,
-	RELAY_FORWARD_PAUSE, /* forward it, then return, since what follows is to be seen with other eyes */
+	RELAY_FORWARD_PAUSE, /* forward it, then return, since what follows is to be seen with other
+				eyes */
 	RELAY_DROP_PAUSE,
-	RELAY_STOP,          /* leave it and what follows where they are */
+	RELAY_STOP, /* leave it and what follows where they are */
 };
 
 /* How a walk ended. */
 enum relay_end {
-	RELAY_DONE,       /* nothing more to do with these bytes: the rest is an incomplete message, to be held */
-	RELAY_PAUSED,     /* walk again with the rest */
-	RELAY_STOPPED,    /* a message was refused by RELAY_STOP; the rest begins with it */
-	RELAY_BAD_TYPE,   /* ... or is of a type that this side may not send */
+	RELAY_DONE, /* nothing more to do with these bytes: the rest is an incomplete message, to be
+		       held */
+	RELAY_PAUSED,	  /* walk again with the rest */
+	RELAY_STOPPED,	  /* a message was refused by RELAY_STOP; the rest begins with it */
+	RELAY_BAD_TYPE,	  /* ... or is of a type that this side may not send */
 	RELAY_BAD_LENGTH, /* ... or has a length below 4, or beyond the maximum */
 };
 
 struct relay {
-	const uint8_t *care;   /* enum message_care by type */
+	const uint8_t *care; /* enum message_care by type */
 	/* See a message: @body has @available of its @size bytes, as many as its care asks for. */
-	enum relay_action (*see)(struct endpoint *from, uint8_t type, const uint8_t *body, uint32_t size, uint32_t available);
+	enum relay_action (*see)(struct endpoint *from, uint8_t type, const uint8_t *body,
+				 uint32_t size, uint32_t available);
 };
 
 enum { RELAY_PIECES = 16 };
@@ -42,14 +45,14 @@ enum { RELAY_PIECES = 16 };
 struct relay_batch {
 	struct iovec pieces[RELAY_PIECES]; /* for the partner */
 	int count;
-	size_t size;                       /* of all pieces */
+	size_t size; /* of all pieces */
 	const uint8_t *rest;
 	size_t rest_size;
 };
 
-/* Walk @bytes that @from received. No message may be longer than @maximum (its length field). from->body_left is
- * kept: a message may go on in what comes next. */
-enum relay_end relay_walk(const struct relay *relay, struct endpoint *from, const uint8_t *bytes, size_t size,
-			  uint32_t maximum, struct relay_batch *batch);
+/* Walk @bytes that @from received. No message may be longer than @maximum (its length field).
+ * from->body_left is kept: a message may go on in what comes next. */
+enum relay_end relay_walk(const struct relay *relay, struct endpoint *from, const uint8_t *bytes,
+			  size_t size, uint32_t maximum, struct relay_batch *batch);
 
 #endif

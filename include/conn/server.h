@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-/* server: a connection to PostgreSQL and its states (server_states.def). It goes back to its pool only when it is known
- * clean: ReadyForQuery with status I, nothing owed, no COPY, no half message either way, no cancel in flight. */
+/* server: a connection to PostgreSQL and its states (server_states.def). It goes back to its pool
+ * only when it is known clean: ReadyForQuery with status I, nothing owed, no COPY, no half message
+ * either way, no cancel in flight. */
 #ifndef PGWEIR_CONN_SERVER_H
 #define PGWEIR_CONN_SERVER_H
 
@@ -27,29 +28,29 @@ struct server_login;
 struct server {
 	struct endpoint endpoint; /* first */
 	struct pool_server member;
-	uint8_t state;            /* enum server_state */
+	uint8_t state; /* enum server_state */
 	uint8_t errand;
 	bool errand_failed, errand_done;
-	bool refuses_block;       /* it opened a transaction block in statement mode */
-	bool is_broken;           /* it said something that the protocol does not allow */
-	char status;              /* of the last ReadyForQuery: I, T, E; 0: none since the last request */
-	bool said_fatal;          /* the server's last word was FATAL: it closes */
-	bool is_reading;          /* inside the walk of what was received */
-	bool let_go;              /* its client left during that walk */
-	bool half_sent;           /* its client left in the middle of a message */
-	uint8_t cancels;          /* CancelRequests under way against this server */
+	bool refuses_block; /* it opened a transaction block in statement mode */
+	bool is_broken;	    /* it said something that the protocol does not allow */
+	char status;	    /* of the last ReadyForQuery: I, T, E; 0: none since the last request */
+	bool said_fatal;    /* the server's last word was FATAL: it closes */
+	bool is_reading;    /* inside the walk of what was received */
+	bool let_go;	    /* its client left during that walk */
+	bool half_sent;	    /* its client left in the middle of a message */
+	uint8_t cancels;    /* CancelRequests under way against this server */
 	struct pipeline pipeline;
 	struct parameter_set *parameters; /* as the server reported them */
 	uint32_t process_id;
-	uint8_t *key;             /* cancel key; owned */
+	uint8_t *key; /* cancel key; owned */
 	uint16_t key_size;
-	char *host;               /* as configured; owned */
+	char *host;			  /* as configured; owned */
 	struct sockaddr_storage sockaddr; /* where it was reached */
 	socklen_t sockaddr_size;
 	struct resolver_query lookup;
 	struct address *addresses; /* of the host, while connecting; owned */
 	uint16_t address_count, address_next;
-	struct server_login *login; /* while logging in */
+	struct server_login *login;   /* while logging in */
 	struct server *cancel_target; /* SERVER_CANCELING: whom it is about */
 	struct client *cancel_client; /* ... and who asked; NULL: gone */
 };
@@ -62,7 +63,8 @@ bool server_state_allows(enum server_state from, enum server_state to);
 
 /* Change state; an illegal move is a bug: it is logged, and the connection closes. */
 bool server_set_state(struct server *server, enum server_state state);
-/* Close now, free at the end of the turn. Its client is told @error (NULL: what the reason says). Harmless twice. */
+/* Close now, free at the end of the turn. Its client is told @error (NULL: what the reason says).
+ * Harmless twice. */
 void server_close(struct server *server, enum close_reason reason, const struct error *error);
 /* "S-0x...: db/user@host:port ". Valid until the next call. */
 const char *server_subject(const struct server *server);
@@ -71,12 +73,13 @@ const char *server_subject(const struct server *server);
 struct client *server_client(const struct server *server);
 /* Nothing of the last client is left in it. */
 bool server_is_clean(const struct server *server);
-/* Its client let go of it: clean, hence reset if need be and back to the pool, or closed with @reason. */
+/* Its client let go of it: clean, hence reset if need be and back to the pool, or closed with
+ * @reason. */
 void server_let_go(struct server *server, enum close_reason reason);
 /* The same for a server that is known to be clean. */
 void server_release(struct server *server);
-/* Prepare for a client's first request: true: ready, possibly with a SET in its out-queue; false: its values must be set
- * first, client_server_ready() follows. */
+/* Prepare for a client's first request: true: ready, possibly with a SET in its out-queue; false:
+ * its values must be set first, client_server_ready() follows. */
 bool server_prepare(struct server *server, struct parameter_set *wanted);
 /* Test a server that rested long. */
 void server_test(struct server *server);
@@ -93,7 +96,8 @@ static inline struct server *server_of_member(struct pool_server *member)
 struct server_partner_ops {
 	/* Messages for the client; the client may be closed by this. */
 	void (*deliver)(struct client *client, const struct iovec *pieces, int count, size_t size);
-	/* All that came was handed on: the client parts with its server if that is clean and the mode says so. */
+	/* All that came was handed on: the client parts with its server if that is clean and the
+	 * mode says so. */
 	void (*settle)(struct client *client);
 	/* A ReadyForQuery of the client's own passed; @status as in it. */
 	void (*ready)(struct client *client, char status);
@@ -101,8 +105,10 @@ struct server_partner_ops {
 	void (*prepared)(struct client *client);
 	/* The server's out-queue has drained, or its pipeline has room again. */
 	void (*writable)(struct client *client);
-	/* The server is gone. @silently: the client got the beginning of a message, or the server's own last word. */
-	void (*lost)(struct client *client, enum close_reason reason, const struct error *error, bool silently);
+	/* The server is gone. @silently: the client got the beginning of a message, or the server's
+	 * own last word. */
+	void (*lost)(struct client *client, enum close_reason reason, const struct error *error,
+		     bool silently);
 	/* The CancelRequest that @client asked for is done, or is not to be. */
 	void (*cancel_ended)(struct client *client);
 	/* A reported parameter. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* server_connect: a server's way from nothing to its first ReadyForQuery, and the connections that carry a CancelRequest. */
+/* server_connect: a server's way from nothing to its first ReadyForQuery, and the connections that
+ * carry a CancelRequest. */
 #ifndef PGWEIR_CONN_SERVER_CONNECT_H
 #define PGWEIR_CONN_SERVER_CONNECT_H
 
@@ -14,7 +15,9 @@ void server_launch_cancel(struct server *target, struct client *asker);
 void server_connected(struct stream *stream, int error_number);
 /* Bytes before the first ReadyForQuery. */
 void server_login_input(struct server *server, const uint8_t *bytes, size_t size);
-/* It cannot be used. The pool is told first, so that it waits before it tries again. @refused: by the server's own word. */
-void server_fail_login(struct server *server, enum close_reason reason, bool refused, const struct error *error);
+/* It cannot be used. The pool is told first, so that it waits before it tries again. @refused: by
+ * the server's own word. */
+void server_fail_login(struct server *server, enum close_reason reason, bool refused,
+		       const struct error *error);
 
 #endif

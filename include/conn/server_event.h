@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-/* server_event: what a server says, and what else happens to it: messages are looked at as far as they matter and handed to
- * its client, answers to our own queries are swallowed, and what the protocol does not allow closes it. */
+/* server_event: what a server says, and what else happens to it: messages are looked at as far as
+ * they matter and handed to its client, answers to our own queries are swallowed, and what the
+ * protocol does not allow closes it. */
 #ifndef PGWEIR_CONN_SERVER_EVENT_H
 #define PGWEIR_CONN_SERVER_EVENT_H
 

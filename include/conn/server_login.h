@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-/* server_login: our side of logging in to PostgreSQL, from StartupMessage to the first ReadyForQuery, as steps on messages:
- * the caller carries the bytes. Trust, cleartext, MD5 and SCRAM-SHA-256. Source: manual, "Start-up". */
+/* server_login: our side of logging in to PostgreSQL, from StartupMessage to the first
+ * ReadyForQuery, as steps on messages: the caller carries the bytes. Trust, cleartext, MD5 and
+ * SCRAM-SHA-256. Source: manual, "Start-up". */
 #ifndef PGWEIR_CONN_SERVER_LOGIN_H
 #define PGWEIR_CONN_SERVER_LOGIN_H
 
@@ -15,11 +16,11 @@
 
 struct server_login {
 	char *user;
-	char *secret;              /* as stored; erased when freed */
+	char *secret; /* as stored; erased when freed */
 	struct scram_client scram;
 	bool scram_begun, scram_verified, authenticated;
-	bool ready;                /* ReadyForQuery came */
-	struct buffer *welcome;    /* the ParameterStatus messages */
+	bool ready;			  /* ReadyForQuery came */
+	struct buffer *welcome;		  /* the ParameterStatus messages */
 	struct parameter_set *parameters; /* the tracked ones of them */
 	uint32_t process_id;
 	uint8_t key[256];
@@ -27,18 +28,21 @@ struct server_login {
 };
 
 enum server_login_step {
-	SERVER_LOGIN_MORE,   /* wait for the next message; *out may have an answer */
-	SERVER_LOGIN_DONE,   /* ReadyForQuery came; notices and parameters may be behind it, and nothing else */
+	SERVER_LOGIN_MORE,    /* wait for the next message; *out may have an answer */
+	SERVER_LOGIN_DONE,    /* ReadyForQuery came; notices and parameters may be behind it, and
+				 nothing else */
 	SERVER_LOGIN_REFUSED, /* the server said no: the error is its own */
-	SERVER_LOGIN_BROKEN, /* it broke the protocol, or asked for what we do not have */
+	SERVER_LOGIN_BROKEN,  /* it broke the protocol, or asked for what we do not have */
 };
 
 /* @secret: may be NULL or of any kind. */
 struct server_login *server_login_new(const char *user, const char *secret);
 void server_login_free(struct server_login **login);
 /* The StartupMessage. @names_values as in startup_put_message(). */
-bool server_login_start(struct server_login *login, const char *const *names_values, struct buffer **out);
-enum server_login_step server_login_message(struct server_login *login, const struct message *message, struct buffer **out,
+bool server_login_start(struct server_login *login, const char *const *names_values,
+			struct buffer **out);
+enum server_login_step server_login_message(struct server_login *login,
+					    const struct message *message, struct buffer **out,
 					    struct error *error);
 
 #endif

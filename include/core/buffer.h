@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-/* buffer: bytes between a writer and a reader, never past the cap it was given. The holder owns a pointer that is
- * NULL while there is nothing: an idle connection owns no buffer. Small buffers come from a free list. */
+/* buffer: bytes between a writer and a reader, never past the cap it was given. The holder owns a
+ * pointer that is NULL while there is nothing: an idle connection owns no buffer. Small buffers
+ * come from a free list. */
 #ifndef PGWEIR_CORE_BUFFER_H
 #define PGWEIR_CORE_BUFFER_H
 
@@ -10,7 +11,7 @@
 
 struct buffer {
 	uint32_t start, end; /* the bytes not yet read are data[start, end) */
-	uint32_t size;       /* of data */
+	uint32_t size;	     /* of data */
 	uint8_t data[];
 };
 
@@ -25,8 +26,8 @@ static inline const uint8_t *buffer_bytes(const struct buffer *buffer)
 	return buffer->data + buffer->start;
 }
 
-/* Append @size bytes to *@buffer (NULL: a new one), which may move it. False, with nothing changed: it would then
- * hold more than @cap bytes, or memory was refused. */
+/* Append @size bytes to *@buffer (NULL: a new one), which may move it. False, with nothing changed:
+ * it would then hold more than @cap bytes, or memory was refused. */
 bool buffer_append(struct buffer **buffer, const void *bytes, size_t size, size_t cap);
 
 /* Drop the first @size bytes; the buffer is freed, *@buffer NULL, when none are left. */
@@ -34,11 +35,12 @@ void buffer_consume(struct buffer **buffer, size_t size);
 
 /* Free the buffer and leave NULL; NULL is fine. */
 void buffer_free(struct buffer **buffer);
-/* The same for one that held a secret: its bytes are overwritten first, those already consumed too. */
+/* The same for one that held a secret: its bytes are overwritten first, those already consumed too.
+ */
 void buffer_erase(struct buffer **buffer);
 
-/* Room for @size bytes more behind the end, at most @cap bytes in all; NULL: refused. buffer_commit() says how many
- * of them were written. */
+/* Room for @size bytes more behind the end, at most @cap bytes in all; NULL: refused.
+ * buffer_commit() says how many of them were written. */
 uint8_t *buffer_reserve(struct buffer **buffer, size_t size, size_t cap);
 static inline void buffer_commit(struct buffer *buffer, size_t size)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* clock: the time of this loop turn in monotonic microseconds, and the wall time for people. One clock reading
- * per loop turn: whoever needs the time on the hot path reads a variable. */
+/* clock: the time of this loop turn in monotonic microseconds, and the wall time for people. One
+ * clock reading per loop turn: whoever needs the time on the hot path reads a variable. */
 #ifndef PGWEIR_CORE_CLOCK_H
 #define PGWEIR_CORE_CLOCK_H
 
@@ -33,7 +33,8 @@ int64_t clock_wall(void);
 /* The wall time at which the monotonic clock showed @when. */
 int64_t clock_to_wall(usec_t when);
 
-/* "YYYY-MM-DD HH:MM:SS TZ" of a wall time; @with_msec: "YYYY-MM-DD HH:MM:SS.mmm TZ". @text has 40 bytes. */
+/* "YYYY-MM-DD HH:MM:SS TZ" of a wall time; @with_msec: "YYYY-MM-DD HH:MM:SS.mmm TZ". @text has 40
+ * bytes. */
 void clock_format(int64_t wall, bool with_msec, char text[40]);
 
 #endif

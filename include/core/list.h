@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* list: an intrusive doubly linked list that knows its length. A node knows no list: who removes names the list. */
+/* list: an intrusive doubly linked list that knows its length. A node knows no list: who removes
+ * names the list. */
 #ifndef PGWEIR_CORE_LIST_H
 #define PGWEIR_CORE_LIST_H
 
@@ -8,9 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define container_of(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+#define container_of(pointer, type, member) \
+	((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
-/* Checked where everything is: in the sanitizer build. These run several times in each transaction. */
+/* Checked where everything is: in the sanitizer build. These run several times in each transaction.
+ */
 #if defined(__SANITIZE_ADDRESS__)
 #define LIST_CHECK(condition) assert(condition)
 #else
@@ -42,7 +45,8 @@ static inline bool list_node_is_linked(const struct list_node *node)
 	return node->next != NULL;
 }
 
-static inline void list_insert_after(struct list *list, struct list_node *place, struct list_node *node)
+static inline void list_insert_after(struct list *list, struct list_node *place,
+				     struct list_node *node)
 {
 	LIST_CHECK(!list_node_is_linked(node));
 	node->previous = place;
@@ -92,10 +96,10 @@ static inline struct list_node *list_pop_first(struct list *list)
 }
 
 /* The walked node may be removed only with the _safe form. */
-#define list_foreach(node, list)                                                                   \
+#define list_foreach(node, list) \
 	for (struct list_node *node = (list)->head.next; node != &(list)->head; node = node->next)
-#define list_foreach_safe(node, list)                                                              \
-	for (struct list_node *node = (list)->head.next, *node##_next = node->next;                \
+#define list_foreach_safe(node, list)                                               \
+	for (struct list_node *node = (list)->head.next, *node##_next = node->next; \
 	     node != &(list)->head; node = node##_next, node##_next = node->next)
 
 #endif

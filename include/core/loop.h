@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: ISC */
-/* loop: readiness of descriptors, timers, signals, and work posted to the end of the turn (libev). One loop per
- * process. A turn is: wait, read the clock once, run the ready watchers, run due timers, run posted work.
+/* loop: readiness of descriptors, timers, signals, and work posted to the end of the turn (libev).
+ * One loop per process. A turn is: wait, read the clock once, run the ready watchers, run due
+ * timers, run posted work.
  *
- * Timers are lazy: moving one to a later time is a store. It stays where it is in the heap, and is put back when it
- * comes up too early. So a deadline that is set and cleared for each transaction costs nothing per transaction. */
+ * Timers are lazy: moving one to a later time is a store. It stays where it is in the heap, and is
+ * put back when it comes up too early. So a deadline that is set and cleared for each transaction
+ * costs nothing per transaction. */
 #ifndef PGWEIR_CORE_LOOP_H
 #define PGWEIR_CORE_LOOP_H
 
@@ -15,7 +17,8 @@
 
 enum { LOOP_READ = EV_READ, LOOP_WRITE = EV_WRITE };
 
-/* A watched descriptor; embed it. Level-triggered. Its callback gets LOOP_READ | LOOP_WRITE bits. */
+/* A watched descriptor; embed it. Level-triggered. Its callback gets LOOP_READ | LOOP_WRITE bits.
+ */
 struct loop_io {
 	ev_io io;
 };
@@ -26,7 +29,8 @@ void loop_close(void);
 /* Run until loop_stop(). */
 void loop_run(void);
 void loop_stop(void);
-/* One turn; waits at most @wait_msec (0: does not wait). For tests. Returns whether anything ran. */
+/* One turn; waits at most @wait_msec (0: does not wait). For tests. Returns whether anything ran.
+ */
 bool loop_turn(int wait_msec);
 
 void loop_io_init(struct loop_io *watcher, loop_io_fn *callback);
@@ -41,9 +45,9 @@ static inline int loop_io_events(const struct loop_io *watcher)
 
 /* A lazy timer; embed it. */
 struct loop_timer {
-	usec_t due;       /* when to fire; 0: not set */
+	usec_t due;	  /* when to fire; 0: not set */
 	usec_t scheduled; /* its place in the heap (<= due); 0: not in it */
-	uint32_t index;   /* in the heap */
+	uint32_t index;	  /* in the heap */
 	void (*callback)(struct loop_timer *timer);
 };
 

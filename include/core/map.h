@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-/* map: an intrusive hash table keyed by bytes (uthash). The key's bytes belong to the member and must not change
- * while it is in the map. This room alone includes uthash.h; it is macros in a header, hence included here. */
+/* map: an intrusive hash table keyed by bytes (uthash). The key's bytes belong to the member and
+ * must not change while it is in the map. This room alone includes uthash.h; it is macros in a
+ * header, hence included here. */
 #ifndef PGWEIR_CORE_MAP_H
 #define PGWEIR_CORE_MAP_H
 
@@ -39,8 +40,8 @@ static inline struct map_node *map_next(const struct map_node *node)
 }
 
 /* The walked node may be removed. */
-#define map_foreach(node, map)                                                                     \
-	for (struct map_node *node = (map)->first, *node##_next = node ? map_next(node) : NULL; node; \
-	     node = node##_next, node##_next = node ? map_next(node) : NULL)
+#define map_foreach(node, map)                                                                  \
+	for (struct map_node *node = (map)->first, *node##_next = node ? map_next(node) : NULL; \
+	     node; node = node##_next, node##_next = node ? map_next(node) : NULL)
 
 #endif

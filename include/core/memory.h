@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: ISC */
-/* memory: the allocator that aborts (sizes that we choose), the one that may fail (sizes that a peer chooses),
- * and counted caches of equal objects. */
+/* memory: the allocator that aborts (sizes that we choose), the one that may fail (sizes that a
+ * peer chooses), and counted caches of equal objects. */
 #ifndef PGWEIR_CORE_MEMORY_H
 #define PGWEIR_CORE_MEMORY_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* Zeroed memory of @size bytes, never NULL: for sizes that we choose. Logs nothing, aborts with a line on stderr. */
+/* Zeroed memory of @size bytes, never NULL: for sizes that we choose. Logs nothing, aborts with a
+ * line on stderr. */
 void *memory_alloc(size_t size) __attribute__((malloc, returns_nonnull));
 void *memory_realloc(void *old, size_t size) __attribute__((returns_nonnull));
 char *memory_strdup(const char *text) __attribute__((malloc, returns_nonnull));
@@ -25,7 +26,8 @@ void memory_free(void *pointer);
 /* Overwrite secrets in a way the compiler must keep. */
 void memory_erase(void *bytes, size_t size);
 
-/* Is freed memory kept for reuse? Not under AddressSanitizer, which is to see every use after free. */
+/* Is freed memory kept for reuse? Not under AddressSanitizer, which is to see every use after free.
+ */
 #if defined(__SANITIZE_ADDRESS__)
 #define MEMORY_IS_REUSED 0
 #elif defined(__has_feature)
@@ -37,18 +39,21 @@ void memory_erase(void *bytes, size_t size);
 #define MEMORY_IS_REUSED 1
 #endif
 
-/* A cache of objects of one size, carved from slabs; objects are zeroed when handed out. Caches with a static
- * lifetime only: they are listed for SHOW MEM by the order of their first use. */
+/* A cache of objects of one size, carved from slabs; objects are zeroed when handed out. Caches
+ * with a static lifetime only: they are listed for SHOW MEM by the order of their first use. */
 struct memory_cache {
 	const char *name;
 	uint32_t object_size;
-	uint32_t used;          /* objects handed out now */
-	uint32_t free;          /* objects in the cache */
+	uint32_t used; /* objects handed out now */
+	uint32_t free; /* objects in the cache */
 	void *free_list;
 	void *slabs;
 	struct memory_cache *next;
 };
-#define MEMORY_CACHE(label, type) {.name = (label), .object_size = sizeof(type)}
+#define MEMORY_CACHE(label, type)                            \
+	{                                                    \
+		.name = (label), .object_size = sizeof(type) \
+	}
 void *memory_cache_alloc(struct memory_cache *cache) __attribute__((returns_nonnull));
 void memory_cache_free(struct memory_cache *cache, void *object);
 /* The first of all caches used so far; follow ->next. NULL: none. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* random: bytes for keys, nonces and salts, from getrandom(2), gathered in a block so that a key is no syscall. */
+/* random: bytes for keys, nonces and salts, from getrandom(2), gathered in a block so that a key is
+ * no syscall. */
 #ifndef PGWEIR_CORE_RANDOM_H
 #define PGWEIR_CORE_RANDOM_H
 

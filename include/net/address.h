@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* address: an IPv4, IPv6 or Unix address: parse, print, compare. Kept small, since every client holds one: the path
- * of a Unix socket is not part of a peer's address, only who is there. */
+/* address: an IPv4, IPv6 or Unix address: parse, print, compare. Kept small, since every client
+ * holds one: the path of a Unix socket is not part of a peer's address, only who is there. */
 #ifndef PGWEIR_NET_ADDRESS_H
 #define PGWEIR_NET_ADDRESS_H
 
@@ -15,7 +15,7 @@ enum { ADDRESS_TEXT = 128 }; /* enough for any printed address */
 /* The far or near end of a connection. */
 struct address {
 	uint8_t family; /* AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC */
-	uint16_t port;  /* host order; of a Unix socket the number in its name */
+	uint16_t port;	/* host order; of a Unix socket the number in its name */
 	uint32_t scope; /* IPv6 scope id */
 	union {
 		struct in_addr v4;
@@ -28,9 +28,11 @@ struct address {
 };
 
 /* From what the kernel says. */
-void address_from_sockaddr(struct address *address, const struct sockaddr *sockaddr, socklen_t length);
+void address_from_sockaddr(struct address *address, const struct sockaddr *sockaddr,
+			   socklen_t length);
 /* For connect() and bind(); AF_UNIX: false (needs a path, see address_unix_sockaddr). */
-bool address_to_sockaddr(const struct address *address, struct sockaddr_storage *sockaddr, socklen_t *length);
+bool address_to_sockaddr(const struct address *address, struct sockaddr_storage *sockaddr,
+			 socklen_t *length);
 /* A socket path or "@name" (abstract). False: too long. */
 bool address_unix_sockaddr(const char *path, struct sockaddr_un *sockaddr, socklen_t *length);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
-/* resolver: host names to addresses through c-ares, never blocking, with a cache: positive answers live ttl_max, failed
- * ones nxdomain_ttl. When the name servers do not answer, the addresses that were known stay in use. Concurrent lookups
- * of a name share one query. All A and AAAA addresses are kept; the answer's order is the resolver's. (Zone checks are a
- * later addition to this room.) */
+/* resolver: host names to addresses through c-ares, never blocking, with a cache: positive answers
+ * live ttl_max, failed ones nxdomain_ttl. When the name servers do not answer, the addresses that
+ * were known stay in use. Concurrent lookups of a name share one query. All A and AAAA addresses
+ * are kept; the answer's order is the resolver's. (Zone checks are a later addition to this room.)
+ */
 #ifndef PGWEIR_NET_RESOLVER_H
 #define PGWEIR_NET_RESOLVER_H
 
@@ -15,12 +16,14 @@
 struct resolver_options {
 	usec_t ttl_max, nxdomain_ttl;
 	const char *resolv_conf; /* "" or NULL: the system's */
-	const char *servers;     /* for tests: comma list of address:port instead of the name servers in resolv_conf; NULL */
+	const char *servers; /* for tests: comma list of address:port instead of the name servers in
+				resolv_conf; NULL */
 };
 
 /* A wish for an answer; embed it. */
 struct resolver_query {
-	void (*callback)(struct resolver_query *query, const struct address *addresses, unsigned count, const struct error *error);
+	void (*callback)(struct resolver_query *query, const struct address *addresses,
+			 unsigned count, const struct error *error);
 	struct resolver_name *name; /* NULL: not waiting */
 	struct resolver_query *next;
 };
@@ -29,7 +32,8 @@ bool resolver_open(const struct resolver_options *options, struct error *error);
 void resolver_close(void);
 void resolver_set_options(const struct resolver_options *options); /* reload: ttls only */
 
-/* Look @host up. The callback comes exactly once unless cancelled, possibly before this returns (cache). count 0: failed,
+/* Look @host up. The callback comes exactly once unless cancelled, possibly before this returns
+ * (cache). count 0: failed,
  * @error says why. Addresses have port 0 and are valid during the callback. */
 void resolver_lookup(struct resolver_query *query, const char *host);
 void resolver_cancel(struct resolver_query *query);

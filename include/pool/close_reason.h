@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* close_reason: why a connection ends: what is logged, and what the client is told. Rows of close_reasons.def. */
+/* close_reason: why a connection ends: what is logged, and what the client is told. Rows of
+ * close_reasons.def. */
 #ifndef PGWEIR_POOL_CLOSE_REASON_H
 #define PGWEIR_POOL_CLOSE_REASON_H
 

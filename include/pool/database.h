@@ -11,29 +11,32 @@
 #include "pool/stats.h"
 
 struct database {
-	struct stats stats;   /* first: what each transaction touches */
+	struct stats stats; /* first: what each transaction touches */
 	bool is_console, is_automatic;
 	bool is_paused, is_disabled;
 	bool is_removed;      /* gone from the configuration: freed when its last connection is */
 	struct map_node node; /* by name */
 	char *name;
-	char *dbname;         /* at the server */
-	char *host_text;      /* as configured; "" when by Unix socket */
+	char *dbname;	 /* at the server */
+	char *host_text; /* as configured; "" when by Unix socket */
 	struct host_list hosts;
 	char *user, *password; /* forced user, or NULL */
 	char *connect_query;   /* or NULL */
-	char *client_encoding, *datestyle, *timezone, *application_name; /* for clients that ask for none; or NULL */
+	char *client_encoding, *datestyle, *timezone,
+		*application_name; /* for clients that ask for none; or NULL */
 	struct list pools;
 	uint32_t client_count, server_count; /* written by pool/limit only */
 	/* of the row; SECTION_UNSET, POOL_MODE_UNSET, BALANCE_UNSET when it does not say */
 	enum pool_mode pool_mode;
 	enum balance balance;
-	int port, pool_size, min_pool_size, reserve_pool_size, max_db_connections, max_db_client_connections;
+	int port, pool_size, min_pool_size, reserve_pool_size, max_db_connections,
+		max_db_client_connections;
 	usec_t server_lifetime, query_wait_timeout;
 };
 
 struct database *database_new(const char *name);
-/* Take the row's values. Returns whether existing servers are now wrong (dbname, host, port, user, connect_query ...). */
+/* Take the row's values. Returns whether existing servers are now wrong (dbname, host, port, user,
+ * connect_query ...). */
 bool database_configure(struct database *database, const struct section_database *row);
 void database_free(struct database **database);
 

@@ -14,9 +14,11 @@ struct host_list {
 };
 
 /* @text: comma list; NULL or "": the Unix socket in @unix_directory. */
-void host_list_init(struct host_list *list, const char *text, int port, enum balance balance, const char *unix_directory);
+void host_list_init(struct host_list *list, const char *text, int port, enum balance balance,
+		    const char *unix_directory);
 void host_list_fini(struct host_list *list);
-/* The host for the next connection. Round robin moves on each time; otherwise only host_failed() does. */
+/* The host for the next connection. Round robin moves on each time; otherwise only host_failed()
+ * does. */
 const char *host_next(struct host_list *list);
 void host_failed(struct host_list *list, const char *host);
 /* Is it a directory of Unix sockets, or an abstract one? */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* limit: every max_* rule, and the only writer of the counts they are about. Contract sections 2, 13. */
+/* limit: every max_* rule, and the only writer of the counts they are about. Contract sections
+ * 2, 13. */
 #ifndef PGWEIR_POOL_LIMIT_H
 #define PGWEIR_POOL_LIMIT_H
 
@@ -15,10 +16,12 @@ void limit_connection_opened(void);
 void limit_connection_closed(void);
 uint32_t limit_connections(void);
 
-/* May one more client be served (max_client_conn)? Asked after its start-up packet; the console is exempt. */
+/* May one more client be served (max_client_conn)? Asked after its start-up packet; the console is
+ * exempt. */
 bool limit_admits_connection(struct error *error);
 /* May this client of @database and @user be admitted after authentication? Then count it. */
-bool limit_admits_client(const struct database *database, const struct user *user, struct error *error);
+bool limit_admits_client(const struct database *database, const struct user *user,
+			 struct error *error);
 void limit_client_added(struct database *database, struct user *user);
 void limit_client_removed(struct database *database, struct user *user);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* maintenance: timed work on pools as wholes: roll averages, log the stats line, reach min_pool_size. */
+/* maintenance: timed work on pools as wholes: roll averages, log the stats line, reach
+ * min_pool_size. */
 #ifndef PGWEIR_POOL_MAINTENANCE_H
 #define PGWEIR_POOL_MAINTENANCE_H
 

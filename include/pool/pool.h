@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: ISC */
-/* pool: one (database, user): its clients and servers by place, the queue of waiting clients, and who gets which server.
- * Decisions only: the conn layer carries them out through pool_ops. Contract section 13.
+/* pool: one (database, user): its clients and servers by place, the queue of waiting clients, and
+ * who gets which server. Decisions only: the conn layer carries them out through pool_ops. Contract
+ * section 13.
  *
- * Invariants: the longest waiter is served first; a server is handed out only from SERVER_PLACE_IDLE or by
- * pool_release(), hence clean; servers in the pool never exceed its size plus its reserve. */
+ * Invariants: the longest waiter is served first; a server is handed out only from
+ * SERVER_PLACE_IDLE or by pool_release(), hence clean; servers in the pool never exceed its size
+ * plus its reserve. */
 #ifndef PGWEIR_POOL_POOL_H
 #define PGWEIR_POOL_POOL_H
 
@@ -17,7 +19,8 @@
 #include "pool/database.h"
 #include "pool/user.h"
 
-/* Where a member stands: the list of the pool it is in, and the column of SHOW POOLS it counts in. */
+/* Where a member stands: the list of the pool it is in, and the column of SHOW POOLS it counts in.
+ */
 enum client_place {
 	CLIENT_PLACE_NONE,
 	CLIENT_PLACE_ACTIVE,  /* linked or idle */
@@ -42,8 +45,8 @@ enum server_place {
 /* Embedded in a client. */
 struct pool_client {
 	struct list_node node;
-	struct pool *pool;    /* NULL: in none */
-	usec_t wait_since;    /* while waiting */
+	struct pool *pool; /* NULL: in none */
+	usec_t wait_since; /* while waiting */
 	uint8_t place;
 };
 
@@ -54,7 +57,7 @@ struct pool_server {
 	usec_t connected_at; /* began to connect */
 	usec_t released_at;  /* last given back */
 	uint8_t place;
-	bool close_needed;   /* close it instead of using it again */
+	bool close_needed;    /* close it instead of using it again */
 	uint8_t close_reason; /* then the reason */
 };
 
@@ -63,7 +66,8 @@ struct pool_ops {
 	/* @client is to use @server from now on. It left the queue, and the server its list. */
 	void (*assign)(struct pool_client *client, struct pool_server *server);
 	/* @client waits in vain: tell it @error and close it. */
-	void (*reject)(struct pool_client *client, enum close_reason reason, const struct error *error);
+	void (*reject)(struct pool_client *client, enum close_reason reason,
+		       const struct error *error);
 	/* The pool's welcome is there: complete the greeting of @client. */
 	void (*welcome)(struct pool_client *client);
 	/* Open one more server connection; it calls pool_server_join() at once. */
@@ -80,25 +84,27 @@ void pool_set_ops(const struct pool_ops *ops);
 struct pool {
 	/* what each transaction touches comes first */
 	struct database *database;
-	struct user *user;            /* who logs in to the server; the forced user if there is one */
-	uint32_t server_count;        /* all places but CANCELING */
+	struct user *user;     /* who logs in to the server; the forced user if there is one */
+	uint32_t server_count; /* all places but CANCELING */
 	/* values in force, from pool_configure() */
 	enum pool_mode mode;
-	int size, min_size, reserve_size; /* size 0: unlimited */
+	int size, min_size, reserve_size;  /* size 0: unlimited */
 	bool connect_failed, login_failed; /* the last attempt */
-	bool is_bounded;              /* by max_db_connections or max_user_connections: shares them with others */
+	bool is_bounded; /* by max_db_connections or max_user_connections: shares them with others
+			  */
 	usec_t query_wait_timeout, server_lifetime;
 	struct list servers[SERVER_PLACE_COUNT];
 	struct list clients[CLIENT_PLACE_COUNT];
-	struct list_node node;        /* of all pools */
+	struct list_node node; /* of all pools */
 	struct list_node of_database, of_user;
 	/* logging in to the server */
-	struct buffer *welcome;       /* ParameterStatus messages of the pool's server; NULL: it sent none */
-	void *welcome_parameters;     /* the conn layer's own view of them; NULL: not known yet */
-	usec_t retry_at;              /* no attempt before; 0: at once */
-	struct error failure;         /* why the last attempt failed; message "" if it did not */
-	usec_t lifetime_closed_at;    /* when a server was last closed for its age */
-	struct loop_timer timer;      /* retry, reserve */
+	struct buffer
+		*welcome; /* ParameterStatus messages of the pool's server; NULL: it sent none */
+	void *welcome_parameters;  /* the conn layer's own view of them; NULL: not known yet */
+	usec_t retry_at;	   /* no attempt before; 0: at once */
+	struct error failure;	   /* why the last attempt failed; message "" if it did not */
+	usec_t lifetime_closed_at; /* when a server was last closed for its age */
+	struct loop_timer timer;   /* retry, reserve */
 };
 
 /* Made and freed by the registry only. */
@@ -109,7 +115,8 @@ void pool_configure(struct pool *pool);
 /* All pools, in order of creation. */
 const struct list *pool_all(void);
 
-/* Bring a member to another place (NONE: out of the pool's lists). The pool of a new member is set here. */
+/* Bring a member to another place (NONE: out of the pool's lists). The pool of a new member is set
+ * here. */
 void pool_client_move(struct pool *pool, struct pool_client *client, enum client_place place);
 /* ... joins a server before anything else, and counts it. */
 void pool_server_join(struct pool *pool, struct pool_server *server);
@@ -117,22 +124,25 @@ void pool_server_move(struct pool_server *server, enum server_place place);
 /* The server is gone: it leaves lists and counts; waiting clients may get a new one launched. */
 void pool_server_leave(struct pool_server *server);
 
-/* Give @client a server now, or queue it. Exactly one of pool_ops.assign or .reject follows, possibly before this
- * returns, unless the client is moved out of the queue. Returns true when it was assigned at once. */
+/* Give @client a server now, or queue it. Exactly one of pool_ops.assign or .reject follows,
+ * possibly before this returns, unless the client is moved out of the queue. Returns true when it
+ * was assigned at once. */
 bool pool_request(struct pool *pool, struct pool_client *client);
 /* @client waits for the greeting: pool_ops.welcome or .reject follows. */
 void pool_request_welcome(struct pool *pool, struct pool_client *client);
-/* A clean server comes back (from a client, a login or a test): to the longest waiter, or idle, or closed. */
+/* A clean server comes back (from a client, a login or a test): to the longest waiter, or idle, or
+ * closed. */
 void pool_release(struct pool_server *server);
 /* Why this server may not be used again, or CLOSE_REASON_COUNT: it may. */
 enum close_reason pool_verdict(const struct pool_server *server);
 
-/* A server of the pool logged in: @taken are its ParameterStatus messages, @taken_parameters what the conn layer keeps
- * beside them. */
+/* A server of the pool logged in: @taken are its ParameterStatus messages, @taken_parameters what
+ * the conn layer keeps beside them. */
 void pool_login_succeeded(struct pool *pool, struct buffer *taken, void *taken_parameters);
 /* It could not be reached (@refused false), or it refused the login with @error. */
 void pool_login_failed(struct pool *pool, bool refused, const struct error *error);
-/* Is the pool's server known to refuse logins just now? Then @error says what the client is told. */
+/* Is the pool's server known to refuse logins just now? Then @error says what the client is told.
+ */
 bool pool_is_failing(const struct pool *pool, struct error *error);
 
 /* When an idle or used server is next due for something, 0: never; and what to do about it then. */
@@ -161,8 +171,8 @@ bool pool_all_paused(void);
 void pool_set_draining(void);
 bool pool_is_draining(void);
 
-/* Told (at the end of the turn) when servers left or came free while something waits for that: PAUSE, WAIT_CLOSE,
- * shutdown. One listener. */
+/* Told (at the end of the turn) when servers left or came free while something waits for that:
+ * PAUSE, WAIT_CLOSE, shutdown. One listener. */
 void pool_on_quiet(void (*callback)(void));
 
 #endif

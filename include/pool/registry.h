@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* registry: databases, users and pools by name; applies a new snapshot; creates automatic databases. */
+/* registry: databases, users and pools by name; applies a new snapshot; creates automatic
+ * databases. */
 #ifndef PGWEIR_POOL_REGISTRY_H
 #define PGWEIR_POOL_REGISTRY_H
 
@@ -23,7 +24,8 @@ bool registry_is_console_name(const char *name);
 /* The user of this name; made if need be. */
 struct user *registry_user(const char *name);
 struct user *registry_find_user(const char *name);
-/* The pool of clients of @user in @database: of the forced user where the row names one. Made if need be. */
+/* The pool of clients of @user in @database: of the forced user where the row names one. Made if
+ * need be. */
 struct pool *registry_pool(struct database *database, struct user *user);
 
 const struct map *registry_databases(void);

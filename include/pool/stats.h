@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-/* stats: counters of a database and their averages over the last period. Rows of counters.def; every counter of the
- * process is counted here. Times are microseconds of loop turns. Contract section 16, SHOW STATS. */
+/* stats: counters of a database and their averages over the last period. Rows of counters.def;
+ * every counter of the process is counted here. Times are microseconds of loop turns. Contract
+ * section 16, SHOW STATS. */
 #ifndef PGWEIR_POOL_STATS_H
 #define PGWEIR_POOL_STATS_H
 
@@ -16,7 +17,7 @@ struct stats {
 	struct stats_counters now;
 	struct stats_counters then;   /* at the beginning of the current period */
 	struct stats_counters period; /* what the last whole period counted */
-	usec_t period_length;         /* of the last whole period; 0: none yet */
+	usec_t period_length;	      /* of the last whole period; 0: none yet */
 };
 
 /* End a period that began at @then_at. */

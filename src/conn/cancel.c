@@ -33,7 +33,9 @@ struct cancel_key *cancel_key_find(uint32_t process_id, const uint8_t *secret, s
 		bytes[i] = (uint8_t)(process_id >> (24 - 8 * i));
 	memcpy(bytes + 4, secret, CANCEL_SECRET);
 	struct map_node *node = map_find(&keys, bytes, sizeof bytes);
-	return node ? (struct cancel_key *)(void *)((char *)node - offsetof(struct cancel_key, node)) : NULL;
+	return node ? (struct cancel_key *)(void *)((char *)node -
+						    offsetof(struct cancel_key, node))
+		    : NULL;
 }
 
 uint32_t cancel_key_process_id(const struct cancel_key *key)

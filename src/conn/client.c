@@ -73,8 +73,9 @@ void client_arm(struct client *client)
 		due = after(client->endpoint.connected_at, settings->client_login_timeout);
 		break;
 	case DEADLINE_WELCOME:
-		due = earlier(after(client->endpoint.connected_at, settings->client_login_timeout),
-			      after(client->member.wait_since, client->member.pool->query_wait_timeout));
+		due = earlier(
+			after(client->endpoint.connected_at, settings->client_login_timeout),
+			after(client->member.wait_since, client->member.pool->query_wait_timeout));
 		break;
 	case DEADLINE_QUERY_WAIT:
 		due = after(client->member.wait_since, client->member.pool->query_wait_timeout);
@@ -94,8 +95,8 @@ void client_arm(struct client *client)
 
 bool client_refuse_state(struct client *client, enum client_state state)
 {
-	log_error(client_subject(client), "BUG: illegal state change from %s to %s", client_state_name(client->state),
-		  client_state_name(state));
+	log_error(client_subject(client), "BUG: illegal state change from %s to %s",
+		  client_state_name(client->state), client_state_name(state));
 	client_close(client, CLOSE_BUG, NULL);
 	return false;
 }
@@ -118,10 +119,10 @@ const char *client_subject(const struct client *client)
 	char address[ADDRESS_TEXT];
 	const struct client_login *login = client->login;
 	snprintf(text, sizeof text, "C-%p: %s/%s@%s ", (const void *)client,
-		 client->database ? client->database->name
+		 client->database	    ? client->database->name
 		 : login && login->database ? login->database
 					    : "(nodb)",
-		 client->user ? client->user->name
+		 client->user		? client->user->name
 		 : login && login->user ? login->user
 					: "(nouser)",
 		 address_print(&client->endpoint.remote, address));
@@ -179,15 +180,16 @@ void client_vanish(struct client *client)
 	loop_post(&endpoint->ending);
 }
 
-/* Part from the server: it goes back to the pool if nothing is owed or half-done, and is closed otherwise, which rolls
- * back what the client left open. */
+/* Part from the server: it goes back to the pool if nothing is owed or half-done, and is closed
+ * otherwise, which rolls back what the client left open. */
 static void part(struct client *client)
 {
 	struct server *server = client_server(client);
 	if (!server)
 		return;
-	enum close_reason reason = pipeline_owes_ready(&server->pipeline) ? CLOSE_CLIENT_GONE_IN_QUERY
-									  : CLOSE_CLIENT_GONE_NOT_READY;
+	enum close_reason reason = pipeline_owes_ready(&server->pipeline)
+					   ? CLOSE_CLIENT_GONE_IN_QUERY
+					   : CLOSE_CLIENT_GONE_NOT_READY;
 	server->half_sent = client->endpoint.body_left > 0;
 	endpoint_unlink(&client->endpoint);
 	server_let_go(server, reason);
@@ -218,7 +220,8 @@ static void leave(struct client *client)
 }
 
 /* @silently: it cannot be told, or was. */
-void client_close_saying(struct client *client, enum close_reason reason, const struct error *error, bool silently)
+void client_close_saying(struct client *client, enum close_reason reason, const struct error *error,
+			 bool silently)
 {
 	struct endpoint *endpoint = &client->endpoint;
 	struct error told;
@@ -244,7 +247,8 @@ void client_close_saying(struct client *client, enum close_reason reason, const 
 	client->user = NULL;
 	if (!tells || silently) { /* an error in the middle of a row would be read as part of it */
 		if (stream_is_blocked(&endpoint->stream))
-			client_arm(client); /* what it was sent before still goes out, within bounds */
+			client_arm(
+				client); /* what it was sent before still goes out, within bounds */
 		else
 			client_vanish(client);
 		return;
@@ -252,13 +256,15 @@ void client_close_saying(struct client *client, enum close_reason reason, const 
 	struct buffer *out = NULL;
 	enum io io = IO_ERROR;
 	if (response_put_error(&out, MESSAGE_WHOLE_MAX, "FATAL", &told))
-		io = stream_write_bytes(&endpoint->stream, buffer_bytes(out), buffer_length(out), ENDPOINT_QUEUE_MAX);
+		io = stream_write_bytes(&endpoint->stream, buffer_bytes(out), buffer_length(out),
+					ENDPOINT_QUEUE_MAX);
 	buffer_free(&out);
 	if (io == IO_ERROR) {
 		client_vanish(client);
 		return;
 	}
-	/* Closing with unread bytes would reset the connection, and the error be lost: wait until it was read. */
+	/* Closing with unread bytes would reset the connection, and the error be lost: wait until
+	 * it was read. */
 	if (io == IO_DONE)
 		stream_shutdown(&endpoint->stream);
 	stream_resume(&endpoint->stream);
@@ -273,7 +279,8 @@ void client_close(struct client *client, enum close_reason reason, const struct 
 void client_send(struct client *client, struct buffer **out)
 {
 	if (*out && client->state != CLIENT_CLOSING) {
-		enum io io = stream_write_bytes(&client->endpoint.stream, buffer_bytes(*out), buffer_length(*out), UINT32_MAX / 2);
+		enum io io = stream_write_bytes(&client->endpoint.stream, buffer_bytes(*out),
+						buffer_length(*out), UINT32_MAX / 2);
 		if (io == IO_ERROR)
 			client_close(client, CLOSE_CLIENT_EOF, NULL);
 	}
@@ -288,7 +295,8 @@ void client_fail(struct client *client, enum sqlstate sqlstate, const char *text
 	client_close(client, CLOSE_CLIENT_ERROR, &error);
 }
 
-void client_fail_header(struct client *client, enum relay_end end, const uint8_t *bytes, size_t size)
+void client_fail_header(struct client *client, enum relay_end end, const uint8_t *bytes,
+			size_t size)
 {
 	char text[64] = "bad packet header: '";
 	size_t at = strlen(text);
@@ -329,21 +337,24 @@ void client_open(void)
 
 void client_close_all(enum close_reason reason)
 {
-	list_foreach_safe(node, &entering)
-		client_close(client_of_member(container_of(node, struct pool_client, node)), reason, NULL);
-	list_foreach(member, pool_all()) {
+	list_foreach_safe (node, &entering)
+		client_close(client_of_member(container_of(node, struct pool_client, node)), reason,
+			     NULL);
+	list_foreach (member, pool_all()) {
 		struct pool *pool = container_of(member, struct pool, node);
 		for (int place = CLIENT_PLACE_COUNT - 1; place >= CLIENT_PLACE_ACTIVE; place--)
-			list_foreach_safe(node, &pool->clients[place])
-				client_close(client_of_member(container_of(node, struct pool_client, node)), reason, NULL);
+			list_foreach_safe (node, &pool->clients[place])
+				client_close(client_of_member(
+						     container_of(node, struct pool_client, node)),
+					     reason, NULL);
 	}
-	list_foreach_safe(node, &leaving)
+	list_foreach_safe (node, &leaving)
 		client_vanish(client_of_member(container_of(node, struct pool_client, node)));
 }
 
 static bool each_in(const struct list *list, client_fn *each, void *context)
 {
-	list_foreach_safe(node, list)
+	list_foreach_safe (node, list)
 		if (!each(client_of_member(container_of(node, struct pool_client, node)), context))
 			return false;
 	return true;
@@ -353,7 +364,7 @@ void client_each(client_fn *each, void *context)
 {
 	if (!each_in(&entering, each, context))
 		return;
-	list_foreach(member, pool_all()) {
+	list_foreach (member, pool_all()) {
 		struct pool *pool = container_of(member, struct pool, node);
 		for (int place = CLIENT_PLACE_ACTIVE; place < CLIENT_PLACE_COUNT; place++)
 			if (!each_in(&pool->clients[place], each, context))

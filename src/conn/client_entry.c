@@ -23,8 +23,8 @@ static bool refuses_logins;
 static void refuse(struct client *client, const struct error *error)
 {
 	if (client->login && client->login->user)
-		log_info(client_subject(client), "login failed: db=%s user=%s", client->login->database,
-			 client->login->user);
+		log_info(client_subject(client), "login failed: db=%s user=%s",
+			 client->login->database, client->login->user);
 	client_close(client, CLOSE_LOGIN_REFUSED, error);
 }
 
@@ -43,7 +43,8 @@ static void put_database_wishes(struct client *client)
 			parameter_put(&client->parameters, wishes[i][0], wishes[i][1]);
 }
 
-/* ParameterStatus as the pool's server reported them, with the client's own values; BackendKeyData; ReadyForQuery. */
+/* ParameterStatus as the pool's server reported them, with the client's own values; BackendKeyData;
+ * ReadyForQuery. */
 static void greet(struct client *client)
 {
 	const struct pool *pool = client->member.pool;
@@ -61,12 +62,14 @@ static void greet(struct client *client)
 		const char *name = (const char *)message.body;
 		const char *own = parameter_get(client->parameters, name);
 		well &= own ? response_put_parameter_status(&out, ENDPOINT_QUEUE_MAX, name, own)
-			    : buffer_append(&out, at, message.size + MESSAGE_HEADER, ENDPOINT_QUEUE_MAX);
+			    : buffer_append(&out, at, message.size + MESSAGE_HEADER,
+					    ENDPOINT_QUEUE_MAX);
 		at += message.size + MESSAGE_HEADER;
 		left -= message.size + MESSAGE_HEADER;
 	}
 	cancel_key_add(&client->key);
-	well &= response_put_backend_key_data(&out, ENDPOINT_QUEUE_MAX, cancel_key_process_id(&client->key),
+	well &= response_put_backend_key_data(&out, ENDPOINT_QUEUE_MAX,
+					      cancel_key_process_id(&client->key),
 					      cancel_key_secret(&client->key), CANCEL_SECRET);
 	well &= response_put_ready_for_query(&out, ENDPOINT_QUEUE_MAX, 'I');
 	if (!well) {
@@ -87,7 +90,8 @@ static void proven(struct client *client, struct buffer **out)
 	struct error error;
 	struct database *database = registry_database(login->database);
 	if (!database) {
-		error_set(&error, SQLSTATE_INVALID_CATALOG_NAME, "no such database: %s", login->database);
+		error_set(&error, SQLSTATE_INVALID_CATALOG_NAME, "no such database: %s",
+			  login->database);
 		refuse(client, &error);
 		return;
 	}
@@ -97,7 +101,8 @@ static void proven(struct client *client, struct buffer **out)
 		return;
 	}
 	if (database->is_disabled) {
-		error_set(&error, SQLSTATE_CANNOT_CONNECT_NOW, "database \"%s\" is disabled", database->name);
+		error_set(&error, SQLSTATE_CANNOT_CONNECT_NOW, "database \"%s\" is disabled",
+			  database->name);
 		refuse(client, &error);
 		return;
 	}
@@ -122,7 +127,8 @@ static void proven(struct client *client, struct buffer **out)
 	client->is_counted = true;
 	client->database->stats.now.client_login_count++;
 	authentication_put_ok(out, CLIENT_LOGIN_OUT_MAX);
-	if (!stream_queue(&client->endpoint.stream, buffer_bytes(*out), buffer_length(*out), ENDPOINT_QUEUE_MAX)) {
+	if (!stream_queue(&client->endpoint.stream, buffer_bytes(*out), buffer_length(*out),
+			  ENDPOINT_QUEUE_MAX)) {
 		pool_client_move(pool, &client->member, CLIENT_PLACE_ACTIVE);
 		client_close(client, CLOSE_OUT_OF_MEMORY, NULL);
 	} else if (database->is_console) {
@@ -152,7 +158,8 @@ void client_entry_welcome(struct pool_client *member)
 		greet(client);
 }
 
-static void authenticate(struct client *client, enum client_login_step step, struct buffer **out, const struct error *error)
+static void authenticate(struct client *client, enum client_login_step step, struct buffer **out,
+			 const struct error *error)
 {
 	switch (step) {
 	case CLIENT_LOGIN_PROVEN:
@@ -186,7 +193,8 @@ static void start(struct client *client, const struct startup *startup)
 	}
 	bool for_console = registry_is_console_name(login->database);
 	if (settings->log_connections)
-		log_info(client_subject(client), "login attempt: db=%s user=%s tls=no replication=none", login->database,
+		log_info(client_subject(client),
+			 "login attempt: db=%s user=%s tls=no replication=none", login->database,
 			 login->user);
 	if (!for_console && !limit_admits_connection(&error)) {
 		client_close(client, CLOSE_LOGIN_REFUSED, &error);
@@ -200,11 +208,12 @@ static void start(struct client *client, const struct startup *startup)
 	if (for_console && client_console()->trusts(client, login->user)) {
 		log_info(client_subject(client), "pgbouncer access from unix socket");
 	} else {
-		const struct secret *secret = userlist_find(snapshot_current()->userlist, login->user);
+		const struct secret *secret =
+			userlist_find(snapshot_current()->userlist, login->user);
 		if (!secret && settings->auth_type != AUTH_TRUST)
 			log_debug(client_subject(client), "no such user: %s", login->user);
-		step = client_login_begin(login, settings->auth_type, secret, (unsigned)settings->scram_iterations, &out,
-					  &error);
+		step = client_login_begin(login, settings->auth_type, secret,
+					  (unsigned)settings->scram_iterations, &out, &error);
 	}
 	authenticate(client, step, &out, &error);
 }
@@ -231,7 +240,8 @@ static struct server *cancel_target(struct client *victim)
 
 static void cancel(struct client *client, const struct startup *startup)
 {
-	struct cancel_key *key = cancel_key_find(startup->process_id, startup->key, startup->key_size);
+	struct cancel_key *key =
+		cancel_key_find(startup->process_id, startup->key, startup->key_size);
 	if (!key) {
 		client_close(client, CLOSE_BAD_CANCEL, NULL);
 		return;
@@ -246,7 +256,8 @@ static void cancel(struct client *client, const struct startup *startup)
 	} else {
 		client_enter_pool(client, target->member.pool);
 		client->member.wait_since = clock_now();
-		memcpy(client->key.bytes, key->bytes, sizeof key->bytes); /* not listed: only whom it asks about */
+		memcpy(client->key.bytes, key->bytes,
+		       sizeof key->bytes); /* not listed: only whom it asks about */
 		if (client_set_state(client, CLIENT_CANCEL_WAITING))
 			try_cancel(client, target);
 	}
@@ -259,10 +270,13 @@ void client_entry_cancel_ended(struct client *client)
 	struct list_node *node;
 	client_close(client, CLOSE_CANCEL_DONE, NULL);
 	while (pool && (node = list_first(&pool->clients[CLIENT_PLACE_CANCEL_WAITING]))) {
-		struct client *next = client_of_member(container_of(node, struct pool_client, node));
-		struct cancel_key *key = cancel_key_find(cancel_key_process_id(&next->key), cancel_key_secret(&next->key),
-							 CANCEL_SECRET);
-		struct server *target = key ? cancel_target(container_of(key, struct client, key)) : NULL;
+		struct client *next =
+			client_of_member(container_of(node, struct pool_client, node));
+		struct cancel_key *key =
+			cancel_key_find(cancel_key_process_id(&next->key),
+					cancel_key_secret(&next->key), CANCEL_SECRET);
+		struct server *target =
+			key ? cancel_target(container_of(key, struct client, key)) : NULL;
 		if (target && target->member.pool == pool) {
 			try_cancel(next, target);
 			break;
@@ -294,7 +308,8 @@ void client_entry_startup(struct client *client, const uint8_t *bytes, size_t si
 		return;
 	case FRAME_BAD:
 		if (bytes[0] == 'p')
-			error_set(&error, SQLSTATE_PROTOCOL_VIOLATION, "client password pkt before startup packet");
+			error_set(&error, SQLSTATE_PROTOCOL_VIOLATION,
+				  "client password pkt before startup packet");
 		client_close(client, CLOSE_CLIENT_ERROR, &error);
 		return;
 	case FRAME_OK:
@@ -314,8 +329,10 @@ void client_entry_startup(struct client *client, const uint8_t *bytes, size_t si
 	case STARTUP_MESSAGE:
 		start(client, &startup);
 		if (behind && client->state != CLIENT_CLOSING) {
-			if (client->state == CLIENT_AUTH) /* an answer cannot come before the question */
-				client_fail(client, SQLSTATE_PROTOCOL_VIOLATION, "client password pkt before startup packet");
+			if (client->state ==
+			    CLIENT_AUTH) /* an answer cannot come before the question */
+				client_fail(client, SQLSTATE_PROTOCOL_VIOLATION,
+					    "client password pkt before startup packet");
 			else if (client->state == CLIENT_IDLE && !client->console)
 				client_request_begin(client, bytes + startup.length, behind);
 			else
@@ -330,7 +347,8 @@ void client_entry_answer(struct client *client, const uint8_t *bytes, size_t siz
 	struct buffer *out = NULL;
 	struct error error;
 	if (bytes[0] != 'p') { /* a start-up packet begins with a zero */
-		client_fail(client, SQLSTATE_PROTOCOL_VIOLATION, bytes[0] ? "unknown pkt" : "client re-sent startup pkt");
+		client_fail(client, SQLSTATE_PROTOCOL_VIOLATION,
+			    bytes[0] ? "unknown pkt" : "client re-sent startup pkt");
 		return;
 	}
 	switch (message_parse(bytes, size, STARTUP_MAX, &message)) {
@@ -347,7 +365,8 @@ void client_entry_answer(struct client *client, const uint8_t *bytes, size_t siz
 	size_t behind = size - message.size - MESSAGE_HEADER;
 	if (behind && step == CLIENT_LOGIN_MORE) {
 		buffer_free(&out);
-		client_fail(client, SQLSTATE_PROTOCOL_VIOLATION, "data behind the authentication message");
+		client_fail(client, SQLSTATE_PROTOCOL_VIOLATION,
+			    "data behind the authentication message");
 		return;
 	}
 	/* Requests may follow the last message of the exchange: they wait for the greeting. */

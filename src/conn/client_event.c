@@ -16,7 +16,9 @@ static void console_input(struct client *client, const uint8_t *bytes, size_t si
 		if (frame == FRAME_SHORT)
 			break;
 		if (frame == FRAME_BAD || message_frontend_care[message.type] == MESSAGE_INVALID) {
-			client_fail_header(client, frame == FRAME_BAD ? RELAY_BAD_LENGTH : RELAY_BAD_TYPE, bytes, size);
+			client_fail_header(client,
+					   frame == FRAME_BAD ? RELAY_BAD_LENGTH : RELAY_BAD_TYPE,
+					   bytes, size);
 			return;
 		}
 		bytes += message.size + MESSAGE_HEADER;
@@ -161,7 +163,8 @@ static void due(struct loop_timer *timer)
 	case DEADLINE_QUERY_WAIT: {
 		usec_t limit = client->member.pool->query_wait_timeout;
 		bool waited = limit && clock_now() - client->member.wait_since >= limit;
-		enum close_reason reason = waited ? CLOSE_QUERY_WAIT_TIMEOUT : CLOSE_LOGIN_TIMEOUT_SERVER;
+		enum close_reason reason =
+			waited ? CLOSE_QUERY_WAIT_TIMEOUT : CLOSE_LOGIN_TIMEOUT_SERVER;
 		close_reason_error(reason, &error);
 		if (*client->member.pool->failure.message) /* the real cause */
 			error_detail(&error, "%s", client->member.pool->failure.message);
@@ -184,7 +187,8 @@ static void due(struct loop_timer *timer)
 }
 
 /* pool_ops.reject */
-void client_event_reject(struct pool_client *member, enum close_reason reason, const struct error *error)
+void client_event_reject(struct pool_client *member, enum close_reason reason,
+			 const struct error *error)
 {
 	client_close(client_of_member(member), reason, error);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* client_priv: what the rooms of a client (client, client_request, client_entry, client_event) share. */
+/* client_priv: what the rooms of a client (client, client_request, client_entry, client_event)
+ * share. */
 #ifndef PGWEIR_SRC_CONN_CLIENT_PRIV_H
 #define PGWEIR_SRC_CONN_CLIENT_PRIV_H
 
@@ -62,7 +63,8 @@ static inline struct stats_counters *client_counters(const struct client *client
 /* A connection that was accepted; @due is told when its state's deadline came. */
 struct client *client_new(int fd, const struct address *remote, const struct address *local,
 			  const struct stream_events *events, void (*due)(struct loop_timer *));
-/* It is known what it wants: it leaves the entrance; its next state puts it into a list of the pool. */
+/* It is known what it wants: it leaves the entrance; its next state puts it into a list of the
+ * pool. */
 void client_enter_pool(struct client *client, struct pool *pool);
 enum client_deadline client_deadline(const struct client *client);
 /* Set the deadline of its state anew. */
@@ -70,7 +72,8 @@ void client_arm(struct client *client);
 /* A move that its row does not allow: a bug, which closes it. Returns false. */
 bool client_refuse_state(struct client *client, enum client_state state);
 
-/* client_set_state(), where it is called for each request: with a constant state most of it is decided by the compiler. */
+/* client_set_state(), where it is called for each request: with a constant state most of it is
+ * decided by the compiler. */
 static inline bool client_go(struct client *client, enum client_state state)
 {
 	if (__builtin_expect(!(client_next_states[client->state] >> state & 1), 0))
@@ -86,12 +89,14 @@ static inline bool client_go(struct client *client, enum client_state state)
 }
 
 /* Close it; @silently: it cannot be told why, or was. */
-void client_close_saying(struct client *client, enum close_reason reason, const struct error *error, bool silently);
+void client_close_saying(struct client *client, enum close_reason reason, const struct error *error,
+			 bool silently);
 /* The last step of closing: nothing more is to be said or heard. */
 void client_vanish(struct client *client);
 /* It broke the protocol: told so, and closed. */
 void client_fail(struct client *client, enum sqlstate sqlstate, const char *text);
-void client_fail_header(struct client *client, enum relay_end end, const uint8_t *bytes, size_t size);
+void client_fail_header(struct client *client, enum relay_end end, const uint8_t *bytes,
+			size_t size);
 /* Keep bytes until they can go on; _for_later: and stop reading when it is much. */
 void client_hold(struct client *client, const uint8_t *bytes, size_t size);
 void client_hold_for_later(struct client *client, const uint8_t *bytes, size_t size);

@@ -29,7 +29,8 @@ static void link_to(struct client *client, struct server *server)
 	client->stalled = !server_prepare(server, client->parameters);
 }
 
-/* pool_ops.assign: from the queue, or out of pool_request() in client_request_begin(), which goes on by itself. */
+/* pool_ops.assign: from the queue, or out of pool_request() in client_request_begin(), which goes
+ * on by itself. */
 void client_request_assign(struct pool_client *member, struct pool_server *server)
 {
 	struct client *client = client_of_member(member);
@@ -41,18 +42,26 @@ void client_request_assign(struct pool_client *member, struct pool_server *serve
 		client_request_go_on(client);
 }
 
-enum request { REQUEST_NONE, REQUEST_WANTS_SERVER, REQUEST_TERMINATE, REQUEST_BAD_TYPE, REQUEST_BAD_LENGTH };
+enum request {
+	REQUEST_NONE,
+	REQUEST_WANTS_SERVER,
+	REQUEST_TERMINATE,
+	REQUEST_BAD_TYPE,
+	REQUEST_BAD_LENGTH
+};
 
-/* Has an idle client sent what deserves a server? A request that is not whole does not, nor do messages that the server
- * would not answer: extended ones until Sync or Flush (PostgreSQL says nothing before), strays of a COPY that failed
- * meanwhile, a Flush of nothing. Strays are skipped: *@bytes, *@size are what is left. */
+/* Has an idle client sent what deserves a server? A request that is not whole does not, nor do
+ * messages that the server would not answer: extended ones until Sync or Flush (PostgreSQL says
+ * nothing before), strays of a COPY that failed meanwhile, a Flush of nothing. Strays are skipped:
+ * *@bytes, *@size are what is left. */
 static enum request scan(struct client *client, const uint8_t **bytes, size_t *size)
 {
 	const uint32_t maximum = (uint32_t)settings_current()->max_packet_size;
 	const uint8_t *at = *bytes, *const end = at + *size;
 	bool extended = false;
 	if (client->endpoint.body_left) { /* the rest of a stray */
-		size_t here = *size < client->endpoint.body_left ? *size : client->endpoint.body_left;
+		size_t here =
+			*size < client->endpoint.body_left ? *size : client->endpoint.body_left;
 		client->endpoint.body_left -= (uint32_t)here;
 		*bytes = at += here;
 		*size -= here;
@@ -103,8 +112,9 @@ static enum request scan(struct client *client, const uint8_t **bytes, size_t *s
 /* The usual request: one Query, whole and alone. */
 static inline bool is_single_query(const struct client *client, const uint8_t *bytes, size_t size)
 {
-	return size >= MESSAGE_HEADER && bytes[0] == MESSAGE_QUERY && size == (size_t)message_length(bytes) + 1 &&
-	       size <= CLIENT_REQUEST_MAX && client->endpoint.body_left == 0;
+	return size >= MESSAGE_HEADER && bytes[0] == MESSAGE_QUERY &&
+	       size == (size_t)message_length(bytes) + 1 && size <= CLIENT_REQUEST_MAX &&
+	       client->endpoint.body_left == 0;
 }
 
 void client_request_begin(struct client *client, const uint8_t *bytes, size_t size)
@@ -117,7 +127,7 @@ void client_request_begin(struct client *client, const uint8_t *bytes, size_t si
 		return;
 	}
 	enum request request = is_single_query(client, bytes, size) ? REQUEST_WANTS_SERVER
-								       : scan(client, &bytes, &size);
+								    : scan(client, &bytes, &size);
 	switch (request) {
 	case REQUEST_WANTS_SERVER:
 		break;
@@ -128,7 +138,9 @@ void client_request_begin(struct client *client, const uint8_t *bytes, size_t si
 		client_close(client, CLOSE_CLIENT_REQUEST, NULL);
 		return;
 	default:
-		client_fail_header(client, request == REQUEST_BAD_TYPE ? RELAY_BAD_TYPE : RELAY_BAD_LENGTH, bytes, size);
+		client_fail_header(client,
+				   request == REQUEST_BAD_TYPE ? RELAY_BAD_TYPE : RELAY_BAD_LENGTH,
+				   bytes, size);
 		return;
 	}
 	client->endpoint.request_at = clock_now();
@@ -149,8 +161,9 @@ void client_request_begin(struct client *client, const uint8_t *bytes, size_t si
 void client_request_depart(struct client *client, enum close_reason reason)
 {
 	struct server *server = client_server(client);
-	bool served = server && !server_is_clean(server) && pipeline_owes_ready(&server->pipeline) &&
-		      !server->pipeline.copy_in && client->endpoint.body_left == 0 && !client->endpoint.held;
+	bool served = server && !server_is_clean(server) &&
+		      pipeline_owes_ready(&server->pipeline) && !server->pipeline.copy_in &&
+		      client->endpoint.body_left == 0 && !client->endpoint.held;
 	if (!served || client->departing) {
 		client_close(client, reason, NULL);
 		return;
@@ -160,14 +173,16 @@ void client_request_depart(struct client *client, enum close_reason reason)
 	client_arm(client);
 }
 
-static enum relay_action see(struct endpoint *from, uint8_t type, const uint8_t *body, uint32_t size, uint32_t available)
+static enum relay_action see(struct endpoint *from, uint8_t type, const uint8_t *body,
+			     uint32_t size, uint32_t available)
 {
 	struct client *client = client_of(from);
 	struct pipeline *pipeline = &client_server(client)->pipeline;
 	(void)body;
 	(void)size;
 	(void)available;
-	if (type == MESSAGE_TERMINATE || pipeline_is_full(pipeline) || !pipeline_sent(pipeline, type))
+	if (type == MESSAGE_TERMINATE || pipeline_is_full(pipeline) ||
+	    !pipeline_sent(pipeline, type))
 		return RELAY_STOP;
 	return RELAY_FORWARD;
 }
@@ -191,8 +206,10 @@ void client_request_forward(struct client *client, const uint8_t *bytes, size_t 
 		client->query_at = clock_now();
 	enum relay_end end = relay_walk(&requests, &client->endpoint, bytes, size,
 					(uint32_t)settings_current()->max_packet_size, &batch);
-	/* If the write fails the server is gone; what it said last comes by its own readable event. */
-	if (batch.size && stream_write(&server->endpoint.stream, batch.pieces, batch.count, ENDPOINT_QUEUE_MAX) == IO_AGAIN)
+	/* If the write fails the server is gone; what it said last comes by its own readable event.
+	 */
+	if (batch.size && stream_write(&server->endpoint.stream, batch.pieces, batch.count,
+				       ENDPOINT_QUEUE_MAX) == IO_AGAIN)
 		stream_pause(&client->endpoint.stream);
 	if (LIKELY(end == RELAY_DONE)) {
 		if (batch.rest_size)
@@ -209,7 +226,8 @@ void client_request_forward(struct client *client, const uint8_t *bytes, size_t 
 
 /* ---- what servers have for it: server_partner_ops ---- */
 
-void client_request_deliver(struct client *client, const struct iovec *pieces, int count, size_t size)
+void client_request_deliver(struct client *client, const struct iovec *pieces, int count,
+			    size_t size)
 {
 	struct server *server = client_server(client);
 	client_counters(client)->sent += size;
@@ -248,7 +266,8 @@ void client_request_settle(struct client *client)
 	    !(spent = server->status == 'I' && pipeline_is_spent(&server->pipeline))) {
 		/* Requests that found the pipeline full may go on when half of it is through. */
 		if (client->endpoint.held && !client->departing && !client->stalled &&
-		    server->pipeline.length < PIPELINE_MAX / 2 && !stream_is_blocked(&server->endpoint.stream))
+		    server->pipeline.length < PIPELINE_MAX / 2 &&
+		    !stream_is_blocked(&server->endpoint.stream))
 			client_request_go_on(client);
 		return;
 	}
@@ -258,7 +277,8 @@ void client_request_settle(struct client *client)
 	}
 	enum pool_mode mode = client->member.pool->mode;
 	if (mode == POOL_MODE_SESSION) {
-		if (server->member.close_needed && settings_current()->server_fast_close && server->status == 'I')
+		if (server->member.close_needed && settings_current()->server_fast_close &&
+		    server->status == 'I')
 			client_close(client, CLOSE_CLOSE_NEEDED, NULL);
 		else if (client->endpoint.held && !stream_is_blocked(&server->endpoint.stream))
 			client_request_go_on(client);
@@ -282,7 +302,8 @@ void client_request_settle(struct client *client)
 void client_request_prepared(struct client *client)
 {
 	struct server *server = client_server(client);
-	/* The values as the server made them ("SQL" became "SQL, DMY"): the client is told where they differ. */
+	/* The values as the server made them ("SQL" became "SQL, DMY"): the client is told where
+	 * they differ. */
 	struct buffer *out = NULL;
 	const char *cursor = NULL, *name, *value;
 	while (parameter_next(server->parameters, &cursor, &name, &value)) {
@@ -309,7 +330,8 @@ void client_request_writable(struct client *client)
 		client_request_settle(client);
 }
 
-void client_request_lost(struct client *client, enum close_reason reason, const struct error *error, bool silently)
+void client_request_lost(struct client *client, enum close_reason reason, const struct error *error,
+			 bool silently)
 {
 	struct error told;
 	if (!error) {

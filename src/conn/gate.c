@@ -72,9 +72,10 @@ static bool is_ours(struct client *client, void *context)
 static bool is_over(void)
 {
 	if (shutdown_state == GATE_WAIT_FOR_SERVERS) {
-		list_foreach(node, pool_all()) {
+		list_foreach (node, pool_all()) {
 			const struct pool *pool = container_of(node, struct pool, node);
-			if (pool->servers[SERVER_PLACE_ACTIVE].length || pool->servers[SERVER_PLACE_TESTED].length ||
+			if (pool->servers[SERVER_PLACE_ACTIVE].length ||
+			    pool->servers[SERVER_PLACE_TESTED].length ||
 			    pool->servers[SERVER_PLACE_BEING_CANCELED].length)
 				return false;
 		}
@@ -92,8 +93,9 @@ static void look(struct loop_timer *timer)
 		loop_timer_set(timer, clock_now() + USEC_PER_SECOND / 2);
 		return;
 	}
-	log_info("", shutdown_state == GATE_WAIT_FOR_SERVERS ? "server connections dropped, exiting"
-							     : "client connections dropped, exiting");
+	log_info("", shutdown_state == GATE_WAIT_FOR_SERVERS
+			     ? "server connections dropped, exiting"
+			     : "client connections dropped, exiting");
 	void (*callback)(void) = on_end;
 	on_end = NULL;
 	if (callback)
@@ -110,8 +112,9 @@ void gate_shut(enum gate_shutdown how)
 	shutdown_state = how;
 	if (how == GATE_WAIT_FOR_SERVERS) {
 		pool_set_draining();
-		list_foreach(node, pool_all())
-			pool_close_idle(container_of(node, struct pool, node), CLOSE_SERVER_SHUTDOWN);
+		list_foreach (node, pool_all())
+			pool_close_idle(container_of(node, struct pool, node),
+					CLOSE_SERVER_SHUTDOWN);
 	}
 	if (how == GATE_IMMEDIATE) {
 		if (on_end)
@@ -138,7 +141,7 @@ void gate_close(void)
 		loop_timer_fini(&watch);
 	on_end = NULL;
 	client_close_all(CLOSE_POOLER_SHUTDOWN);
-	list_foreach(member, pool_all()) {
+	list_foreach (member, pool_all()) {
 		struct pool *pool = container_of(member, struct pool, node);
 		pool_kill(pool, CLOSE_SERVER_SHUTDOWN);
 	}

@@ -72,7 +72,8 @@ unsigned parameter_sets(void)
 	return map_length(&sets);
 }
 
-bool parameter_next(const struct parameter_set *set, const char **cursor, const char **name, const char **value)
+bool parameter_next(const struct parameter_set *set, const char **cursor, const char **name,
+		    const char **value)
 {
 	const char *at = *cursor ? *cursor : set->bytes;
 	if (at >= set->bytes + set->size)
@@ -158,7 +159,8 @@ void parameter_prove(struct parameter_set *set)
 	set->is_proven = true;
 }
 
-/* 'value', or E'value' where there is a backslash: right whatever standard_conforming_strings is. */
+/* 'value', or E'value' where there is a backslash: right whatever standard_conforming_strings is.
+ */
 static void put_literal(struct field_writer *writer, const char *value)
 {
 	if (strchr(value, '\\'))

@@ -5,9 +5,10 @@
 #include "core/memory.h"
 #include "proto/message.h"
 
-/* Entries are the types of the frontend messages themselves. Not all become one: CopyData and Flush are answered by
- * nothing. A CopyDone or CopyFail that is sent before the server said CopyInResponse ("blind") does: it marks where the
- * copy ends for a COPY among the requests before it, and is dropped when it turns out that there was none. */
+/* Entries are the types of the frontend messages themselves. Not all become one: CopyData and Flush
+ * are answered by nothing. A CopyDone or CopyFail that is sent before the server said
+ * CopyInResponse ("blind") does: it marks where the copy ends for a COPY among the requests before
+ * it, and is dropped when it turns out that there was none. */
 enum { COPY_END = MESSAGE_COPY_DONE };
 
 void pipeline_init(struct pipeline *pipeline)
@@ -55,8 +56,8 @@ static bool push(struct pipeline *pipeline, uint8_t type)
 	return true;
 }
 
-/* Is a request that is sent now never answered? While it copies in, a server takes it for a mistake, which fails the
- * COPY; while it skips to Sync it does not look at it. */
+/* Is a request that is sent now never answered? While it copies in, a server takes it for a
+ * mistake, which fails the COPY; while it skips to Sync it does not look at it. */
 static bool is_discarded(struct pipeline *pipeline)
 {
 	bool discarded = pipeline->copy_in || pipeline->skips_to_sync;
@@ -105,8 +106,8 @@ bool pipeline_sent(struct pipeline *pipeline, uint8_t type)
 
 static bool is_extended(uint8_t type)
 {
-	return type == MESSAGE_PARSE || type == MESSAGE_BIND || type == MESSAGE_DESCRIBE || type == MESSAGE_EXECUTE ||
-	       type == MESSAGE_CLOSE;
+	return type == MESSAGE_PARSE || type == MESSAGE_BIND || type == MESSAGE_DESCRIBE ||
+	       type == MESSAGE_EXECUTE || type == MESSAGE_CLOSE;
 }
 
 static void drop_stray_copy_ends(struct pipeline *pipeline)
@@ -115,8 +116,9 @@ static void drop_stray_copy_ends(struct pipeline *pipeline)
 		pop(pipeline);
 }
 
-/* The request at the front made the server copy in. What was sent behind it already is read as part of the copy: Syncs
- * are ignored, up to the CopyDone; another request is a mistake that fails the COPY, and gets no answer of its own. */
+/* The request at the front made the server copy in. What was sent behind it already is read as part
+ * of the copy: Syncs are ignored, up to the CopyDone; another request is a mistake that fails the
+ * COPY, and gets no answer of its own. */
 static void enter_copy_in(struct pipeline *pipeline)
 {
 	uint32_t kept = 1;

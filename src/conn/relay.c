@@ -28,8 +28,8 @@ static size_t needed(enum message_care care, uint32_t length)
 	}
 }
 
-static enum relay_end walk(const struct relay *relay, struct endpoint *from, const uint8_t *bytes, size_t size,
-			   uint32_t maximum, struct relay_batch *batch)
+static enum relay_end walk(const struct relay *relay, struct endpoint *from, const uint8_t *bytes,
+			   size_t size, uint32_t maximum, struct relay_batch *batch)
 {
 	const uint8_t *const care_of = relay->care;
 	const uint8_t *at = bytes, *const end = bytes + size, *begin = bytes;
@@ -51,7 +51,8 @@ static enum relay_end walk(const struct relay *relay, struct endpoint *from, con
 		/* Most are messages that only pass. */
 		while (last && at <= last && care_of[*at] == MESSAGE_PASS) {
 			uint32_t length = message_length(at);
-			if (length - MESSAGE_LENGTH_MIN > maximum - MESSAGE_LENGTH_MIN) /* also below 4, by wrapping round */
+			if (length - MESSAGE_LENGTH_MIN >
+			    maximum - MESSAGE_LENGTH_MIN) /* also below 4, by wrapping round */
 				break;
 			const uint8_t *next = at + 1 + (size_t)length;
 			if (__builtin_expect(next > end, 0)) {
@@ -76,8 +77,9 @@ static enum relay_end walk(const struct relay *relay, struct endpoint *from, con
 		}
 		if (here < need)
 			break;
-		enum relay_action action = relay->see(from, *at, at + MESSAGE_HEADER, length - MESSAGE_LENGTH_MIN,
-						      (uint32_t)((here < whole ? here : whole) - MESSAGE_HEADER));
+		enum relay_action action =
+			relay->see(from, *at, at + MESSAGE_HEADER, length - MESSAGE_LENGTH_MIN,
+				   (uint32_t)((here < whole ? here : whole) - MESSAGE_HEADER));
 		if (action == RELAY_STOP) {
 			result = RELAY_STOPPED;
 			break;
@@ -106,8 +108,8 @@ static enum relay_end walk(const struct relay *relay, struct endpoint *from, con
 }
 
 /* Most requests are one message, alone and whole, of which the header is enough. */
-static inline bool is_single(const struct relay *relay, const struct endpoint *from, const uint8_t *bytes, size_t size,
-			     uint32_t maximum)
+static inline bool is_single(const struct relay *relay, const struct endpoint *from,
+			     const uint8_t *bytes, size_t size, uint32_t maximum)
 {
 	if (size < MESSAGE_HEADER || from->body_left || relay->care[*bytes] != MESSAGE_SEE_TYPE)
 		return false;
@@ -115,8 +117,8 @@ static inline bool is_single(const struct relay *relay, const struct endpoint *f
 	return (size_t)length + 1 == size && length >= MESSAGE_LENGTH_MIN && length <= maximum;
 }
 
-enum relay_end relay_walk(const struct relay *relay, struct endpoint *from, const uint8_t *bytes, size_t size,
-			  uint32_t maximum, struct relay_batch *batch)
+enum relay_end relay_walk(const struct relay *relay, struct endpoint *from, const uint8_t *bytes,
+			  size_t size, uint32_t maximum, struct relay_batch *batch)
 {
 	if (!is_single(relay, from, bytes, size, maximum))
 		return walk(relay, from, bytes, size, maximum, batch);
@@ -128,5 +130,7 @@ enum relay_end relay_walk(const struct relay *relay, struct endpoint *from, cons
 	batch->size = forwards ? size : 0;
 	batch->rest = action == RELAY_STOP ? bytes : bytes + size;
 	batch->rest_size = action == RELAY_STOP ? size : 0;
-	return action == RELAY_STOP ? RELAY_STOPPED : action >= RELAY_FORWARD_PAUSE ? RELAY_PAUSED : RELAY_DONE;
+	return action == RELAY_STOP	       ? RELAY_STOPPED
+	       : action >= RELAY_FORWARD_PAUSE ? RELAY_PAUSED
+					       : RELAY_DONE;
 }

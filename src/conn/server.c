@@ -66,8 +66,8 @@ void server_arm(struct server *server)
 
 bool server_refuse_state(struct server *server, enum server_state state)
 {
-	log_error(server_subject(server), "BUG: illegal state change from %s to %s", server_state_name(server->state),
-		  server_state_name(state));
+	log_error(server_subject(server), "BUG: illegal state change from %s to %s",
+		  server_state_name(server->state), server_state_name(state));
 	server_close(server, CLOSE_BUG, NULL);
 	return false;
 }
@@ -89,8 +89,9 @@ const char *server_subject(const struct server *server)
 	static char text[512];
 	char address[ADDRESS_TEXT];
 	const struct pool *pool = server->member.pool;
-	snprintf(text, sizeof text, "S-%p: %s/%s@%s ", (const void *)server, pool ? pool->database->name : "(nodb)",
-		 pool ? pool->user->name : "(nouser)", address_print(&server->endpoint.remote, address));
+	snprintf(text, sizeof text, "S-%p: %s/%s@%s ", (const void *)server,
+		 pool ? pool->database->name : "(nodb)", pool ? pool->user->name : "(nouser)",
+		 address_print(&server->endpoint.remote, address));
 	return text;
 }
 
@@ -106,8 +107,9 @@ static void free_later(struct loop_work *work)
 /* Cancels that are under way against a server that goes away: those not sent must not be. */
 static void abandon_cancels(struct server *target)
 {
-	list_foreach_safe(node, &target->member.pool->servers[SERVER_PLACE_CANCELING]) {
-		struct server *carrier = server_of_member(container_of(node, struct pool_server, node));
+	list_foreach_safe (node, &target->member.pool->servers[SERVER_PLACE_CANCELING]) {
+		struct server *carrier =
+			server_of_member(container_of(node, struct pool_server, node));
 		if (carrier->cancel_target != target)
 			continue;
 		carrier->cancel_target = NULL;
@@ -122,7 +124,8 @@ static void say_terminate(struct server *server)
 	static const uint8_t terminate[] = {MESSAGE_TERMINATE, 0, 0, 0, 4};
 	bool logged_in = server->state >= SERVER_IDLE && server->state < SERVER_CANCELING;
 	if (logged_in && !server->said_fatal && server_is_clean(server))
-		stream_write_bytes(&server->endpoint.stream, terminate, sizeof terminate, sizeof terminate);
+		stream_write_bytes(&server->endpoint.stream, terminate, sizeof terminate,
+				   sizeof terminate);
 }
 
 void server_close(struct server *server, enum close_reason reason, const struct error *error)
@@ -131,11 +134,13 @@ void server_close(struct server *server, enum close_reason reason, const struct 
 		return;
 	struct endpoint *endpoint = &server->endpoint;
 	struct client *client = server_client(server);
-	/* An error cannot be put into the middle of a message, and need not be behind the server's own last word. */
+	/* An error cannot be put into the middle of a message, and need not be behind the server's
+	 * own last word. */
 	bool silently = (endpoint->body_left > 0 && !endpoint->body_dropped) ||
 			(server->said_fatal && reason == CLOSE_SERVER_CRASHED);
 	if (settings_current()->log_disconnections)
-		log_info(server_subject(server), "closing because: %s (age=%llds)", close_reason_text(reason),
+		log_info(server_subject(server), "closing because: %s (age=%llds)",
+			 close_reason_text(reason),
 			 (long long)((clock_now() - endpoint->connected_at) / USEC_PER_SECOND));
 	if (endpoint->stream.fd >= 0 && reason != CLOSE_SERVER_CRASHED)
 		say_terminate(server);
@@ -143,7 +148,8 @@ void server_close(struct server *server, enum close_reason reason, const struct 
 	if (server->cancels)
 		abandon_cancels(server);
 	/* PostgreSQL may act on this cancel yet: it must not hit who uses that server next. */
-	if (server->cancel_target && reason == CLOSE_CONNECT_TIMEOUT && !endpoint->stream.connecting) {
+	if (server->cancel_target && reason == CLOSE_CONNECT_TIMEOUT &&
+	    !endpoint->stream.connecting) {
 		server->cancel_target->member.close_needed = true;
 		server->cancel_target->member.close_reason = CLOSE_IDLE_DIRTY;
 	}
@@ -205,8 +211,8 @@ bool server_run(struct server *server, enum server_errand errand, const char *sq
 	if (well) {
 		server->errand = (uint8_t)errand;
 		server->errand_failed = false;
-		well = stream_write_bytes(&server->endpoint.stream, buffer_bytes(out), buffer_length(out),
-					  ENDPOINT_QUEUE_MAX) != IO_ERROR;
+		well = stream_write_bytes(&server->endpoint.stream, buffer_bytes(out),
+					  buffer_length(out), ENDPOINT_QUEUE_MAX) != IO_ERROR;
 	}
 	buffer_free(&out);
 	return well;
@@ -243,7 +249,10 @@ void server_errand_ended(struct server *server)
 	case ERRAND_RESET:
 	case ERRAND_CHECK:
 		if (failed)
-			server_close(server, errand == ERRAND_RESET ? CLOSE_RESET_FAILED : CLOSE_CHECK_FAILED, NULL);
+			server_close(server,
+				     errand == ERRAND_RESET ? CLOSE_RESET_FAILED
+							    : CLOSE_CHECK_FAILED,
+				     NULL);
 		else
 			server_rest(server);
 		break;
@@ -264,8 +273,9 @@ void server_errand_ended(struct server *server)
 bool server_is_clean(const struct server *server)
 {
 	const struct endpoint *endpoint = &server->endpoint;
-	return server->status == 'I' && !server->half_sent && pipeline_is_idle(&server->pipeline) && endpoint->body_left == 0 &&
-	       !endpoint->held && !stream_is_blocked(&endpoint->stream) &&
+	return server->status == 'I' && !server->half_sent && pipeline_is_idle(&server->pipeline) &&
+	       endpoint->body_left == 0 && !endpoint->held &&
+	       !stream_is_blocked(&endpoint->stream) &&
 	       (!endpoint->partner || endpoint->partner->body_left == 0);
 }
 
@@ -275,11 +285,13 @@ bool server_prepare(struct server *server, struct parameter_set *wanted)
 		return true;
 	struct buffer *query = NULL;
 	unsigned count;
-	if (!parameter_put_query(&query, ENDPOINT_QUEUE_MAX, wanted, server->parameters, &count) || count == 0)
+	if (!parameter_put_query(&query, ENDPOINT_QUEUE_MAX, wanted, server->parameters, &count) ||
+	    count == 0)
 		return true;
 	bool proven = parameter_is_proven(wanted);
 	bool well = pipeline_sent(&server->pipeline, PIPELINE_INTERNAL) &&
-		    stream_queue(&server->endpoint.stream, buffer_bytes(query), buffer_length(query), ENDPOINT_QUEUE_MAX);
+		    stream_queue(&server->endpoint.stream, buffer_bytes(query),
+				 buffer_length(query), ENDPOINT_QUEUE_MAX);
 	buffer_free(&query);
 	if (!well)
 		return true; /* no memory: serve with the values there are */
@@ -304,14 +316,16 @@ void server_release(struct server *server)
 {
 	const struct settings *settings = settings_current();
 	const struct pool *pool = server->member.pool;
-	if (server->is_reading) { /* there may be more in what was received: input() comes back here */
+	if (server->is_reading) { /* there may be more in what was received: input() comes back here
+				   */
 		server->let_go = true;
 		return;
 	}
 	stream_resume(&server->endpoint.stream);
 	if (LIKELY(server->cancels == 0)) {
-		bool reset = (pool->mode == POOL_MODE_SESSION || settings->server_reset_query_always) &&
-			     *settings->server_reset_query;
+		bool reset =
+			(pool->mode == POOL_MODE_SESSION || settings->server_reset_query_always) &&
+			*settings->server_reset_query;
 		if (!reset || pool_verdict(&server->member) != CLOSE_REASON_COUNT) {
 			server_rest(server); /* or its end */
 		} else if (server_set_state(server, SERVER_TESTED) &&
@@ -320,12 +334,13 @@ void server_release(struct server *server)
 		}
 		return;
 	}
-	/* A cancel on its way could hit the next client's query: wait until PostgreSQL has closed its connection, which it
-	 * does after it signalled. Those not sent yet are not. */
+	/* A cancel on its way could hit the next client's query: wait until PostgreSQL has closed
+	 * its connection, which it does after it signalled. Those not sent yet are not. */
 	if (!server_set_state(server, SERVER_BEING_CANCELED))
 		return;
-	list_foreach_safe(node, &pool->servers[SERVER_PLACE_CANCELING]) {
-		struct server *carrier = server_of_member(container_of(node, struct pool_server, node));
+	list_foreach_safe (node, &pool->servers[SERVER_PLACE_CANCELING]) {
+		struct server *carrier =
+			server_of_member(container_of(node, struct pool_server, node));
 		if (carrier->cancel_target == server && carrier->endpoint.stream.connecting)
 			server_close(carrier, CLOSE_NOT_WANTED, NULL);
 	}

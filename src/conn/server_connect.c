@@ -11,13 +11,15 @@
 #include "net/socket.h"
 #include "proto/startup.h"
 
-/* The server could not be used for a first time: the pool is told why before the connection goes, so that it waits before
- * it tries again. */
-void server_fail_login(struct server *server, enum close_reason reason, bool refused, const struct error *error)
+/* The server could not be used for a first time: the pool is told why before the connection goes,
+ * so that it waits before it tries again. */
+void server_fail_login(struct server *server, enum close_reason reason, bool refused,
+		       const struct error *error)
 {
 	struct pool *pool = server->member.pool;
 	if (server->state != SERVER_CANCELING) {
-		log_warning(server_subject(server), refused ? "server login failed: %s" : "cannot use the server: %s",
+		log_warning(server_subject(server),
+			    refused ? "server login failed: %s" : "cannot use the server: %s",
 			    error->message);
 		host_failed(&pool->database->hosts, server->host);
 		pool_login_failed(pool, refused, error);
@@ -44,8 +46,8 @@ static bool connect_to(struct server *server, struct error *error)
 {
 	struct socket_options options = tuning();
 	bool in_progress;
-	int fd = socket_connect((const struct sockaddr *)&server->sockaddr, server->sockaddr_size, &options, &in_progress,
-				error);
+	int fd = socket_connect((const struct sockaddr *)&server->sockaddr, server->sockaddr_size,
+				&options, &in_progress, error);
 	if (fd < 0)
 		return false;
 	/* A Unix socket connects at once; it is told by the same event, a turn later at most. */
@@ -83,7 +85,8 @@ static void resolved(struct resolver_query *query, const struct address *address
 		server->addresses[i].port = (uint16_t)server->member.pool->database->port;
 	}
 	server->address_count = count > UINT16_MAX ? UINT16_MAX : (uint16_t)count;
-	error_set(&why, SQLSTATE_CONNECTION_FAILURE, "no address of \"%s\" could be reached", server->host);
+	error_set(&why, SQLSTATE_CONNECTION_FAILURE, "no address of \"%s\" could be reached",
+		  server->host);
 	connect_next(server, &why);
 }
 
@@ -94,8 +97,10 @@ static void connect_unix(struct server *server)
 	uint16_t port = (uint16_t)server->member.pool->database->port;
 	snprintf(path, sizeof path, "%s/.s.PGSQL.%u", server->host, port);
 	server->endpoint.remote = (struct address){.family = AF_UNIX, .port = port};
-	if (!address_unix_sockaddr(path, (struct sockaddr_un *)&server->sockaddr, &server->sockaddr_size))
-		error_set(&error, SQLSTATE_CONNECTION_FAILURE, "the path of the Unix socket is too long: \"%s\"", path);
+	if (!address_unix_sockaddr(path, (struct sockaddr_un *)&server->sockaddr,
+				   &server->sockaddr_size))
+		error_set(&error, SQLSTATE_CONNECTION_FAILURE,
+			  "the path of the Unix socket is too long: \"%s\"", path);
 	else if (connect_to(server, &error))
 		return;
 	server_fail_login(server, CLOSE_CONNECT_FAILED, false, &error);
@@ -115,7 +120,8 @@ void server_launch(struct pool *pool)
 		/* Never in the clear where TLS was demanded. */
 		struct error error;
 		error_set(&error, SQLSTATE_FEATURE_NOT_SUPPORTED,
-			  "server_tls_sslmode demands TLS towards servers, which is not implemented yet");
+			  "server_tls_sslmode demands TLS towards servers, which is not "
+			  "implemented yet");
 		server_fail_login(server, CLOSE_SERVER_REFUSED_TLS, false, &error);
 	} else if (address_parse(server->host, (uint16_t)pool->database->port, &address)) {
 		resolved(&server->lookup, &address, 1, NULL);
@@ -157,7 +163,9 @@ static void begin_login(struct server *server)
 	const char *user = server->member.pool->user->name;
 	int n = 0;
 	const struct secret *secret = userlist_find(snapshot_current()->userlist, user);
-	const char *password = database->user && database->password ? database->password : secret ? secret->text : NULL;
+	const char *password = database->user && database->password ? database->password
+			       : secret				    ? secret->text
+								    : NULL;
 	struct buffer *out = NULL;
 	pairs[n++] = "user";
 	pairs[n++] = user;
@@ -175,7 +183,8 @@ static void begin_login(struct server *server)
 	if (settings_current()->log_connections)
 		log_info(server_subject(server), "new connection to server");
 	if (server_login_start(server->login, pairs, &out))
-		stream_write_bytes(&server->endpoint.stream, buffer_bytes(out), buffer_length(out), ENDPOINT_QUEUE_MAX);
+		stream_write_bytes(&server->endpoint.stream, buffer_bytes(out), buffer_length(out),
+				   ENDPOINT_QUEUE_MAX);
 	buffer_free(&out);
 }
 
@@ -188,8 +197,10 @@ static void send_cancel(struct server *server)
 		server_close(server, CLOSE_NOT_WANTED, NULL);
 		return;
 	}
-	if (startup_put_cancel(&out, ENDPOINT_QUEUE_MAX, target->process_id, target->key, target->key_size))
-		stream_write_bytes(&server->endpoint.stream, buffer_bytes(out), buffer_length(out), ENDPOINT_QUEUE_MAX);
+	if (startup_put_cancel(&out, ENDPOINT_QUEUE_MAX, target->process_id, target->key,
+			       target->key_size))
+		stream_write_bytes(&server->endpoint.stream, buffer_bytes(out), buffer_length(out),
+				   ENDPOINT_QUEUE_MAX);
 	buffer_free(&out);
 }
 
@@ -256,22 +267,26 @@ void server_login_input(struct server *server, const uint8_t *bytes, size_t size
 		}
 		enum server_login_step step = SERVER_LOGIN_BROKEN;
 		if (frame == FRAME_BAD)
-			error_set(&error, SQLSTATE_PROTOCOL_VIOLATION, "the server sent a message of a wrong length");
+			error_set(&error, SQLSTATE_PROTOCOL_VIOLATION,
+				  "the server sent a message of a wrong length");
 		else
 			step = server_login_message(server->login, &message, &out, &error);
 		if (out)
-			stream_write_bytes(&server->endpoint.stream, buffer_bytes(out), buffer_length(out),
-					   ENDPOINT_QUEUE_MAX);
+			stream_write_bytes(&server->endpoint.stream, buffer_bytes(out),
+					   buffer_length(out), ENDPOINT_QUEUE_MAX);
 		buffer_free(&out);
 		if (step == SERVER_LOGIN_REFUSED || step == SERVER_LOGIN_BROKEN) {
-			/* Starting up, shutting down, too many clients just now: as if it could not be reached. */
-			bool passes = !strcmp(error.sqlstate, sqlstate_code(SQLSTATE_CANNOT_CONNECT_NOW));
+			/* Starting up, shutting down, too many clients just now: as if it could not
+			 * be reached. */
+			bool passes =
+				!strcmp(error.sqlstate, sqlstate_code(SQLSTATE_CANNOT_CONNECT_NOW));
 			server_fail_login(server, CLOSE_LOGIN_FAILED, !passes, &error);
 			return;
 		}
 		bytes += message.size + MESSAGE_HEADER;
 		size -= message.size + MESSAGE_HEADER;
-		/* What came behind ReadyForQuery must not be taken for an answer to the first client. */
+		/* What came behind ReadyForQuery must not be taken for an answer to the first
+		 * client. */
 		if (server->login->ready && size == 0)
 			logged_in(server);
 	}

@@ -40,8 +40,10 @@ static bool see_ready(struct server *server, const uint8_t *body, uint32_t size)
 	if (!known || !pipeline_ready(&server->pipeline, MESSAGE_READY_FOR_QUERY))
 		return broken(server, "unexpected ReadyForQuery");
 	server->status = (char)body[0];
-	/* Instead of this message the client gets an error: in statement mode there are no transaction blocks. */
-	if (server->status != 'I' && !server->errand && server->member.pool->mode == POOL_MODE_STATEMENT) {
+	/* Instead of this message the client gets an error: in statement mode there are no
+	 * transaction blocks. */
+	if (server->status != 'I' && !server->errand &&
+	    server->member.pool->mode == POOL_MODE_STATEMENT) {
 		server->refuses_block = true;
 		return false;
 	}
@@ -49,8 +51,8 @@ static bool see_ready(struct server *server, const uint8_t *body, uint32_t size)
 }
 
 /* An answer to our own query: nobody else sees it. */
-static enum relay_action see_errand(struct server *server, uint8_t type, const uint8_t *body, uint32_t size,
-				    uint32_t available)
+static enum relay_action see_errand(struct server *server, uint8_t type, const uint8_t *body,
+				    uint32_t size, uint32_t available)
 {
 	if (type == MESSAGE_PARAMETER_STATUS) {
 		see_parameter(server, body, size);
@@ -66,9 +68,11 @@ static enum relay_action see_errand(struct server *server, uint8_t type, const u
 			response_parse_error(body, available, severity, &error);
 			server->errand_failed = true;
 			server->said_fatal = response_error_is_fatal(body, available);
-			log_warning(server_subject(server), "our own query failed: %s %s", error.sqlstate, error.message);
+			log_warning(server_subject(server), "our own query failed: %s %s",
+				    error.sqlstate, error.message);
 		}
-		if (!pipeline_received(&server->pipeline, type) && !broken(server, "unexpected message"))
+		if (!pipeline_received(&server->pipeline, type) &&
+		    !broken(server, "unexpected message"))
 			return RELAY_STOP;
 	}
 	return server->is_broken ? RELAY_STOP : RELAY_DROP;
@@ -81,7 +85,8 @@ static bool is_asynchronous(uint8_t type)
 	       type == MESSAGE_NOTIFICATION_RESPONSE || type == MESSAGE_ERROR_RESPONSE;
 }
 
-static enum relay_action see(struct endpoint *from, uint8_t type, const uint8_t *body, uint32_t size, uint32_t available)
+static enum relay_action see(struct endpoint *from, uint8_t type, const uint8_t *body,
+			     uint32_t size, uint32_t available)
 {
 	struct server *server = server_of(from);
 	if (server->errand)
@@ -106,8 +111,8 @@ static enum relay_action see(struct endpoint *from, uint8_t type, const uint8_t 
 	return server->is_broken ? RELAY_STOP : RELAY_FORWARD;
 }
 
-static enum relay_action see_unasked(struct endpoint *from, uint8_t type, const uint8_t *body, uint32_t size,
-				     uint32_t available)
+static enum relay_action see_unasked(struct endpoint *from, uint8_t type, const uint8_t *body,
+				     uint32_t size, uint32_t available)
 {
 	struct server *server = server_of(from);
 	if (server->errand)
@@ -124,7 +129,8 @@ static enum relay_action see_unasked(struct endpoint *from, uint8_t type, const 
 		response_parse_error(body, available, severity, &error);
 		server->said_fatal = response_error_is_fatal(body, available);
 		if (!from->partner)
-			log_info(server_subject(server), "server said: %s %s", severity, error.message);
+			log_info(server_subject(server), "server said: %s %s", severity,
+				 error.message);
 	}
 	if (server->is_broken)
 		return RELAY_STOP;
@@ -132,15 +138,16 @@ static enum relay_action see_unasked(struct endpoint *from, uint8_t type, const 
 }
 
 /* In the answer to a simple Query what it consists of does not matter, only its end. */
-static enum relay_action see_simple(struct endpoint *from, uint8_t type, const uint8_t *body, uint32_t size,
-				    uint32_t available)
+static enum relay_action see_simple(struct endpoint *from, uint8_t type, const uint8_t *body,
+				    uint32_t size, uint32_t available)
 {
 	struct server *server = server_of(from);
 	if (LIKELY(type == MESSAGE_READY_FOR_QUERY)) {
 		if (!see_ready(server, body, size))
 			return RELAY_STOP;
 		partner->ready(server_client(server), server->status);
-		return pipeline_front(&server->pipeline) == MESSAGE_QUERY ? RELAY_FORWARD : RELAY_FORWARD_PAUSE;
+		return pipeline_front(&server->pipeline) == MESSAGE_QUERY ? RELAY_FORWARD
+									  : RELAY_FORWARD_PAUSE;
 	}
 	return see(from, type, body, size, available);
 }
@@ -158,7 +165,9 @@ static const struct relay *eyes(const struct server *server)
 		return &unasked;
 	if (LIKELY(front == MESSAGE_QUERY))
 		return &serving_simple;
-	return front == 0 && server->status == 'I' && pipeline_is_idle(&server->pipeline) ? &unasked : &serving;
+	return front == 0 && server->status == 'I' && pipeline_is_idle(&server->pipeline)
+		       ? &unasked
+		       : &serving;
 }
 
 static void input(struct server *server, const uint8_t *bytes, size_t size)
@@ -174,7 +183,8 @@ static void input(struct server *server, const uint8_t *bytes, size_t size)
 		bytes = batch.rest;
 		size = batch.rest_size;
 		if (batch.size && endpoint->partner)
-			partner->deliver(server_client(server), batch.pieces, batch.count, batch.size);
+			partner->deliver(server_client(server), batch.pieces, batch.count,
+					 batch.size);
 		if (server->state == SERVER_CLOSING)
 			return;
 		if (server->errand_done && server->errand == ERRAND_PARAMETERS) {
@@ -199,8 +209,12 @@ static void input(struct server *server, const uint8_t *bytes, size_t size)
 	}
 	if (end > RELAY_PAUSED) {
 		if (!server->is_broken)
-			broken(server, end == RELAY_BAD_TYPE ? "unknown type of message" : "message of a wrong length");
-		server_close(server, endpoint->partner || server->errand ? CLOSE_SERVER_PROTOCOL : CLOSE_IDLE_DIRTY, NULL);
+			broken(server, end == RELAY_BAD_TYPE ? "unknown type of message"
+							     : "message of a wrong length");
+		server_close(server,
+			     endpoint->partner || server->errand ? CLOSE_SERVER_PROTOCOL
+								 : CLOSE_IDLE_DIRTY,
+			     NULL);
 		return;
 	}
 	if (!endpoint_hold(endpoint, bytes, size)) {
@@ -222,7 +236,8 @@ static void lost(struct server *server)
 	if (server->state == SERVER_CANCELING) {
 		server_close(server, CLOSE_CANCEL_SENT, NULL);
 	} else if (server->login) {
-		error_set(&error, SQLSTATE_CONNECTION_FAILURE, "the server closed the connection during login");
+		error_set(&error, SQLSTATE_CONNECTION_FAILURE,
+			  "the server closed the connection during login");
 		server_fail_login(server, CLOSE_LOGIN_FAILED, false, &error);
 	} else {
 		server_close(server, CLOSE_SERVER_CRASHED, NULL);
@@ -231,7 +246,8 @@ static void lost(struct server *server)
 
 static void receive(struct server *server, const uint8_t *bytes, size_t size)
 {
-	if (LIKELY(server->state >= SERVER_IDLE && server->state < SERVER_CANCELING) || server->errand)
+	if (LIKELY(server->state >= SERVER_IDLE && server->state < SERVER_CANCELING) ||
+	    server->errand)
 		input(server, bytes, size);
 	else if (server->state == SERVER_LOGIN)
 		server_login_input(server, bytes, size);
@@ -243,7 +259,8 @@ static void readable(struct stream *stream)
 	struct server *server = server_of_stream(stream);
 	uint8_t *bytes;
 	size_t size, fresh;
-	/* A read that filled the buffer left something behind: go on with it while it is warm, but not for ever. */
+	/* A read that filled the buffer left something behind: go on with it while it is warm, but
+	 * not for ever. */
 	for (int slice = 0; slice < READS_PER_EVENT; slice++) {
 		switch (endpoint_receive(&server->endpoint, &bytes, &size, &fresh)) {
 		case IO_DONE:
@@ -255,7 +272,8 @@ static void readable(struct stream *stream)
 			return;
 		}
 		receive(server, bytes, size);
-		if (LIKELY(fresh < ENDPOINT_RECEIVE) || server->state != SERVER_ACTIVE || stream->paused)
+		if (LIKELY(fresh < ENDPOINT_RECEIVE) || server->state != SERVER_ACTIVE ||
+		    stream->paused)
 			return;
 	}
 }
@@ -279,7 +297,8 @@ static void due(struct loop_timer *timer)
 	struct error error;
 	switch (server_deadline(server)) {
 	case DEADLINE_CONNECT:
-		error_set(&error, SQLSTATE_CONNECTION_FAILURE, "connecting took longer than server_connect_timeout");
+		error_set(&error, SQLSTATE_CONNECTION_FAILURE,
+			  "connecting took longer than server_connect_timeout");
 		server_fail_login(server, CLOSE_CONNECT_TIMEOUT, false, &error);
 		break;
 	case DEADLINE_REST:
@@ -292,7 +311,10 @@ static void due(struct loop_timer *timer)
 			server_arm(server);
 		break;
 	case DEADLINE_TEST:
-		server_close(server, server->errand == ERRAND_RESET ? CLOSE_RESET_FAILED : CLOSE_CHECK_FAILED, NULL);
+		server_close(server,
+			     server->errand == ERRAND_RESET ? CLOSE_RESET_FAILED
+							    : CLOSE_CHECK_FAILED,
+			     NULL);
 		break;
 	case DEADLINE_NONE:
 		break;
@@ -305,7 +327,8 @@ void server_event_open(const struct server_partner_ops *ops)
 	server_set_ops(ops, &events, due);
 	for (int type = 0; type < 256; type++) {
 		uint8_t care = message_backend_care[type];
-		bool matters = type != MESSAGE_ROW_DESCRIPTION && type != MESSAGE_COMMAND_COMPLETE &&
+		bool matters = type != MESSAGE_ROW_DESCRIPTION &&
+			       type != MESSAGE_COMMAND_COMPLETE &&
 			       type != MESSAGE_EMPTY_QUERY_RESPONSE;
 		care_for_simple[type] = matters ? care : MESSAGE_PASS;
 		care_for_all[type] = care == MESSAGE_PASS ? MESSAGE_SEE_TYPE : care;

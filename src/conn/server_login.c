@@ -35,7 +35,8 @@ void server_login_free(struct server_login **login)
 	memory_free(login);
 }
 
-bool server_login_start(struct server_login *login, const char *const *names_values, struct buffer **out)
+bool server_login_start(struct server_login *login, const char *const *names_values,
+			struct buffer **out)
 {
 	(void)login;
 	return startup_put_message(out, OUT_MAX, STARTUP_VERSION(3, 0), names_values);
@@ -43,9 +44,11 @@ bool server_login_start(struct server_login *login, const char *const *names_val
 
 static bool no_password(struct server_login *login, const char *method, struct error *error)
 {
-	error_set(error, SQLSTATE_INVALID_PASSWORD, "the server asks for %s, but there is no usable password for user \"%s\"",
-		  method, login->user);
-	return error_hint(error, "Set password= in the [databases] row, or a plain password in auth_file.");
+	error_set(error, SQLSTATE_INVALID_PASSWORD,
+		  "the server asks for %s, but there is no usable password for user \"%s\"", method,
+		  login->user);
+	return error_hint(
+		error, "Set password= in the [databases] row, or a plain password in auth_file.");
 }
 
 /* The plain password is only ever given to a server that we hold it in plain text for. */
@@ -58,19 +61,21 @@ static bool answer_cleartext(struct server_login *login, struct buffer **out, st
 	       error_set(error, SQLSTATE_OUT_OF_MEMORY, "out of memory");
 }
 
-static bool answer_md5(struct server_login *login, const uint8_t salt[4], struct buffer **out, struct error *error)
+static bool answer_md5(struct server_login *login, const uint8_t salt[4], struct buffer **out,
+		       struct error *error)
 {
 	struct secret secret = secret_from_text(login->secret);
 	char answer[MD5_TEXT];
-	if ((secret.kind != SECRET_PLAIN && secret.kind != SECRET_MD5) || !md5_answer(&secret, login->user, salt, answer))
+	if ((secret.kind != SECRET_PLAIN && secret.kind != SECRET_MD5) ||
+	    !md5_answer(&secret, login->user, salt, answer))
 		return no_password(login, "an MD5 password", error);
 	bool well = authentication_put_password(out, OUT_MAX, answer);
 	memory_erase(answer, sizeof answer);
 	return well || error_set(error, SQLSTATE_OUT_OF_MEMORY, "out of memory");
 }
 
-static bool begin_scram(struct server_login *login, const struct authentication *asked, struct buffer **out,
-			struct error *error)
+static bool begin_scram(struct server_login *login, const struct authentication *asked,
+			struct buffer **out, struct error *error)
 {
 	struct secret secret = secret_from_text(login->secret);
 	char reply[SCRAM_MESSAGE_MAX];
@@ -78,7 +83,8 @@ static bool begin_scram(struct server_login *login, const struct authentication 
 		return error_set(error, SQLSTATE_FEATURE_NOT_SUPPORTED,
 				 "the server offers no SASL mechanism that pgweir knows");
 	if (login->scram_begun)
-		return error_set(error, SQLSTATE_PROTOCOL_VIOLATION, "the server began a second SASL exchange");
+		return error_set(error, SQLSTATE_PROTOCOL_VIOLATION,
+				 "the server began a second SASL exchange");
 	if (secret.kind != SECRET_PLAIN)
 		return no_password(login, "SCRAM-SHA-256", error);
 	scram_client_init(&login->scram, secret.text, NULL, NULL);
@@ -89,18 +95,20 @@ static bool begin_scram(struct server_login *login, const struct authentication 
 	return true;
 }
 
-static bool authenticate(struct server_login *login, const struct message *message, struct buffer **out,
-			 struct error *error)
+static bool authenticate(struct server_login *login, const struct message *message,
+			 struct buffer **out, struct error *error)
 {
 	struct authentication asked;
 	char reply[SCRAM_MESSAGE_MAX];
 	if (!authentication_parse(message->body, message->size, &asked) || login->authenticated)
-		return error_set(error, SQLSTATE_PROTOCOL_VIOLATION, "malformed authentication message from the server");
+		return error_set(error, SQLSTATE_PROTOCOL_VIOLATION,
+				 "malformed authentication message from the server");
 	switch (asked.code) {
 	case AUTHENTICATION_OK:
 		/* A server that skips its proof may not know the secret at all. */
 		if (login->scram_begun && !login->scram_verified)
-			return error_set(error, SQLSTATE_INVALID_PASSWORD, "the server did not prove that it knows the password");
+			return error_set(error, SQLSTATE_INVALID_PASSWORD,
+					 "the server did not prove that it knows the password");
 		login->authenticated = true;
 		return true;
 	case AUTHENTICATION_CLEARTEXT_PASSWORD:
@@ -112,29 +120,37 @@ static bool authenticate(struct server_login *login, const struct message *messa
 	case AUTHENTICATION_SASL_CONTINUE:
 		if (!login->scram_begun)
 			break;
-		return scram_client_final(&login->scram, asked.data, asked.data_size, reply, error) &&
+		return scram_client_final(&login->scram, asked.data, asked.data_size, reply,
+					  error) &&
 		       authentication_put_sasl_response(out, OUT_MAX, reply, strlen(reply));
 	case AUTHENTICATION_SASL_FINAL:
 		if (!login->scram_begun)
 			break;
-		login->scram_verified = scram_client_verify(&login->scram, asked.data, asked.data_size, error);
+		login->scram_verified =
+			scram_client_verify(&login->scram, asked.data, asked.data_size, error);
 		return login->scram_verified;
 	default:
-		return error_set(error, SQLSTATE_FEATURE_NOT_SUPPORTED,
-				 "the server asks for authentication method %u, which pgweir does not know", asked.code);
+		return error_set(
+			error, SQLSTATE_FEATURE_NOT_SUPPORTED,
+			"the server asks for authentication method %u, which pgweir does not know",
+			asked.code);
 	}
-	return error_set(error, SQLSTATE_PROTOCOL_VIOLATION, "the server continues a SASL exchange that was not begun");
+	return error_set(error, SQLSTATE_PROTOCOL_VIOLATION,
+			 "the server continues a SASL exchange that was not begun");
 }
 
-static bool take_parameter(struct server_login *login, const struct message *message, struct error *error)
+static bool take_parameter(struct server_login *login, const struct message *message,
+			   struct error *error)
 {
 	const char *name, *value;
 	if (!response_parse_parameter_status(message->body, message->size, &name, &value))
-		return error_set(error, SQLSTATE_PROTOCOL_VIOLATION, "malformed ParameterStatus from the server");
+		return error_set(error, SQLSTATE_PROTOCOL_VIOLATION,
+				 "malformed ParameterStatus from the server");
 	if (parameter_tracked(name))
 		parameter_put(&login->parameters, parameter_tracked(name), value);
 	if (!response_put_parameter_status(&login->welcome, WELCOME_MAX, name, value))
-		return error_set(error, SQLSTATE_PROTOCOL_VIOLATION, "the server reports too many parameters");
+		return error_set(error, SQLSTATE_PROTOCOL_VIOLATION,
+				 "the server reports too many parameters");
 	return true;
 }
 
@@ -142,16 +158,19 @@ static bool take_key(struct server_login *login, const struct message *message, 
 {
 	const uint8_t *key;
 	size_t size;
-	if (!response_parse_backend_key_data(message->body, message->size, &login->process_id, &key, &size) ||
+	if (!response_parse_backend_key_data(message->body, message->size, &login->process_id, &key,
+					     &size) ||
 	    size > sizeof login->key)
-		return error_set(error, SQLSTATE_PROTOCOL_VIOLATION, "malformed BackendKeyData from the server");
+		return error_set(error, SQLSTATE_PROTOCOL_VIOLATION,
+				 "malformed BackendKeyData from the server");
 	memcpy(login->key, key, size);
 	login->key_size = (uint16_t)size;
 	return true;
 }
 
-enum server_login_step server_login_message(struct server_login *login, const struct message *message,
-					    struct buffer **out, struct error *error)
+enum server_login_step server_login_message(struct server_login *login,
+					    const struct message *message, struct buffer **out,
+					    struct error *error)
 {
 	char severity[16];
 	bool well;
@@ -160,29 +179,36 @@ enum server_login_step server_login_message(struct server_login *login, const st
 		well = authenticate(login, message, out, error);
 		break;
 	case MESSAGE_ERROR_RESPONSE:
-		if (!response_parse_error(message->body, message->size, severity, error) || !*error->message)
-			error_set(error, SQLSTATE_CONNECTION_FAILURE, "the server refused the login without a reason");
+		if (!response_parse_error(message->body, message->size, severity, error) ||
+		    !*error->message)
+			error_set(error, SQLSTATE_CONNECTION_FAILURE,
+				  "the server refused the login without a reason");
 		return SERVER_LOGIN_REFUSED;
 	case MESSAGE_NOTICE_RESPONSE:
 		well = true;
 		break;
 	case MESSAGE_PARAMETER_STATUS:
 		well = login->authenticated ? take_parameter(login, message, error)
-					    : error_set(error, SQLSTATE_PROTOCOL_VIOLATION, "ParameterStatus before authentication");
+					    : error_set(error, SQLSTATE_PROTOCOL_VIOLATION,
+							"ParameterStatus before authentication");
 		break;
 	case MESSAGE_BACKEND_KEY_DATA:
 		well = login->authenticated ? take_key(login, message, error)
-					    : error_set(error, SQLSTATE_PROTOCOL_VIOLATION, "BackendKeyData before authentication");
+					    : error_set(error, SQLSTATE_PROTOCOL_VIOLATION,
+							"BackendKeyData before authentication");
 		break;
 	case MESSAGE_READY_FOR_QUERY:
-		if (login->authenticated && !login->ready && message->size == 1 && message->body[0] == 'I') {
+		if (login->authenticated && !login->ready && message->size == 1 &&
+		    message->body[0] == 'I') {
 			login->ready = true;
 			return SERVER_LOGIN_DONE;
 		}
-		well = error_set(error, SQLSTATE_PROTOCOL_VIOLATION, "unexpected ReadyForQuery from the server");
+		well = error_set(error, SQLSTATE_PROTOCOL_VIOLATION,
+				 "unexpected ReadyForQuery from the server");
 		break;
 	default:
-		well = error_set(error, SQLSTATE_PROTOCOL_VIOLATION, "unexpected message '%c' from the server during login",
+		well = error_set(error, SQLSTATE_PROTOCOL_VIOLATION,
+				 "unexpected message '%c' from the server during login",
 				 message->type >= ' ' && message->type < 127 ? message->type : '?');
 	}
 	return well ? SERVER_LOGIN_MORE : SERVER_LOGIN_BROKEN;

@@ -16,7 +16,8 @@ const char *sqlstate_code(enum sqlstate state)
 }
 
 /* Put the formatted text at text[length...]; its arguments may point into @text. */
-__attribute__((format(printf, 4, 0))) static void format_at(char *text, size_t length, size_t size, const char *format, va_list arguments)
+__attribute__((format(printf, 4, 0))) static void format_at(char *text, size_t length, size_t size,
+							    const char *format, va_list arguments)
 {
 	char added[sizeof((struct error *)NULL)->message];
 	int wanted = vsnprintf(added, sizeof(added), format, arguments);
@@ -47,7 +48,8 @@ bool error_set(struct error *error, enum sqlstate state, const char *format, ...
 }
 
 /* Append to @text, a blank after what is there. */
-__attribute__((format(printf, 3, 0))) static void append(char *text, size_t size, const char *format, va_list arguments)
+__attribute__((format(printf, 3, 0))) static void append(char *text, size_t size,
+							 const char *format, va_list arguments)
 {
 	size_t length = strlen(text);
 	if (length && length + 1 < size)

@@ -11,7 +11,8 @@ static void add(struct host_list *list, const char *name)
 	list->names[list->count++] = memory_strdup(name);
 }
 
-void host_list_init(struct host_list *list, const char *text, int port, enum balance balance, const char *unix_directory)
+void host_list_init(struct host_list *list, const char *text, int port, enum balance balance,
+		    const char *unix_directory)
 {
 	char name[256];
 	*list = (struct host_list){.port = port, .balance = balance};
@@ -40,7 +41,8 @@ const char *host_next(struct host_list *list)
 
 void host_failed(struct host_list *list, const char *host)
 {
-	if (list->balance == BALANCE_DISABLE && !strcmp(list->names[list->next % list->count], host))
+	if (list->balance == BALANCE_DISABLE &&
+	    !strcmp(list->names[list->next % list->count], host))
 		list->next = (list->next + 1) % list->count;
 }
 

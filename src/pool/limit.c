@@ -25,7 +25,8 @@ bool limit_admits_connection(struct error *error)
 {
 	if (connections <= (uint32_t)settings_current()->max_client_conn)
 		return true;
-	return error_set(error, SQLSTATE_TOO_MANY_CONNECTIONS, "no more connections allowed (max_client_conn)");
+	return error_set(error, SQLSTATE_TOO_MANY_CONNECTIONS,
+			 "no more connections allowed (max_client_conn)");
 }
 
 /* The first of two bounds that is set and above 0. */
@@ -41,7 +42,8 @@ int limit_database_servers(const struct database *database)
 
 int limit_database_clients(const struct database *database)
 {
-	return bound(database->max_db_client_connections, settings_current()->max_db_client_connections);
+	return bound(database->max_db_client_connections,
+		     settings_current()->max_db_client_connections);
 }
 
 int limit_user_servers(const struct user *user)
@@ -51,7 +53,8 @@ int limit_user_servers(const struct user *user)
 
 int limit_user_clients(const struct user *user)
 {
-	return bound(user->max_user_client_connections, settings_current()->max_user_client_connections);
+	return bound(user->max_user_client_connections,
+		     settings_current()->max_user_client_connections);
 }
 
 static bool reached(uint32_t count, int limit)
@@ -59,7 +62,8 @@ static bool reached(uint32_t count, int limit)
 	return limit > 0 && count >= (uint32_t)limit;
 }
 
-bool limit_admits_client(const struct database *database, const struct user *user, struct error *error)
+bool limit_admits_client(const struct database *database, const struct user *user,
+			 struct error *error)
 {
 	if (database->is_console)
 		return true;

@@ -20,11 +20,13 @@ static void describe(void)
 	registry_totals(&totals);
 	stats_average(&totals, &a);
 	snprintf(line, sizeof line,
-		 "stats: %" PRIu64 " xacts/s, %" PRIu64 " queries/s, %" PRIu64 " client parses/s, %" PRIu64
-		 " server parses/s, %" PRIu64 " binds/s, %" PRIu64 " client logins/s, in %" PRIu64 " B/s, out %" PRIu64
-		 " B/s, xact %" PRIu64 " us, query %" PRIu64 " us, wait %" PRIu64 " us",
-		 a.xact_count, a.query_count, a.client_parse_count, a.server_parse_count, a.bind_count,
-		 a.client_login_count, a.received, a.sent, a.xact_time, a.query_time, a.wait_time);
+		 "stats: %" PRIu64 " xacts/s, %" PRIu64 " queries/s, %" PRIu64
+		 " client parses/s, %" PRIu64 " server parses/s, %" PRIu64 " binds/s, %" PRIu64
+		 " client logins/s, in %" PRIu64 " B/s, out %" PRIu64 " B/s, xact %" PRIu64
+		 " us, query %" PRIu64 " us, wait %" PRIu64 " us",
+		 a.xact_count, a.query_count, a.client_parse_count, a.server_parse_count,
+		 a.bind_count, a.client_login_count, a.received, a.sent, a.xact_time, a.query_time,
+		 a.wait_time);
 }
 
 static void schedule(void)
@@ -38,7 +40,7 @@ static void period_ends(struct loop_timer *unused)
 {
 	(void)unused;
 	usec_t length = clock_now() - period_began;
-	map_foreach(node, registry_databases())
+	map_foreach (node, registry_databases())
 		stats_roll(&container_of(node, struct database, node)->stats, length);
 	describe();
 	if (settings_current()->log_stats)

@@ -118,18 +118,22 @@ void pool_configure(struct pool *pool)
 	else if (user->pool_mode != POOL_MODE_UNSET)
 		pool->mode = user->pool_mode;
 	else
-		pool->mode = database->pool_mode != POOL_MODE_UNSET ? database->pool_mode : settings->pool_mode;
+		pool->mode = database->pool_mode != POOL_MODE_UNSET ? database->pool_mode
+								    : settings->pool_mode;
 	pool->size = (int)prefer(user->pool_size, database->pool_size, settings->default_pool_size);
-	pool->reserve_size =
-		(int)prefer(user->reserve_pool_size, database->reserve_pool_size, settings->reserve_pool_size);
-	pool->min_size = (int)prefer(SECTION_UNSET, database->min_pool_size, settings->min_pool_size);
+	pool->reserve_size = (int)prefer(user->reserve_pool_size, database->reserve_pool_size,
+					 settings->reserve_pool_size);
+	pool->min_size =
+		(int)prefer(SECTION_UNSET, database->min_pool_size, settings->min_pool_size);
 	if (pool->size && pool->min_size > pool->size)
 		pool->min_size = pool->size;
-	pool->query_wait_timeout =
-		prefer(user->query_wait_timeout, database->query_wait_timeout, settings->query_wait_timeout);
-	pool->server_lifetime = prefer(SECTION_UNSET, database->server_lifetime, settings->server_lifetime);
+	pool->query_wait_timeout = prefer(user->query_wait_timeout, database->query_wait_timeout,
+					  settings->query_wait_timeout);
+	pool->server_lifetime =
+		prefer(SECTION_UNSET, database->server_lifetime, settings->server_lifetime);
 	pool->is_bounded = limit_database_servers(database) || limit_user_servers(user);
-	/* New limits: what is too much and unused goes now, the rest when it comes free (pool_verdict). */
+	/* New limits: what is too much and unused goes now, the rest when it comes free
+	 * (pool_verdict). */
 	while (pool->size && pool->server_count > (uint32_t)(pool->size + pool->reserve_size)) {
 		struct list_node *node = list_first(&pool->servers[SERVER_PLACE_USED]);
 		if (!node)
@@ -176,8 +180,8 @@ void pool_server_move(struct pool_server *server, enum server_place place)
 		limit_server_removed(pool->database, pool->user);
 	}
 	server->place = (uint8_t)place;
-	/* The server that was used last is handed out first, so that those not needed grow old; round robin takes
-	 * the one that rested longest. pool_request() takes the first. */
+	/* The server that was used last is handed out first, so that those not needed grow old;
+	 * round robin takes the one that rested longest. pool_request() takes the first. */
 	if (place == SERVER_PLACE_IDLE && !settings_current()->server_round_robin)
 		list_push_first(&pool->servers[place], &server->node);
 	else if (place != SERVER_PLACE_NONE)
@@ -191,12 +195,12 @@ static void work_siblings(struct pool *pool)
 {
 	if (LIKELY(!pool->is_bounded))
 		return;
-	list_foreach(node, &pool->database->pools) {
+	list_foreach (node, &pool->database->pools) {
 		struct pool *sibling = container_of(node, struct pool, of_database);
 		if (sibling != pool && wanted(sibling) > 0)
 			pool_work(sibling);
 	}
-	list_foreach(node, &pool->user->pools) {
+	list_foreach (node, &pool->user->pools) {
 		struct pool *sibling = container_of(node, struct pool, of_user);
 		if (sibling->database != pool->database && wanted(sibling) > 0)
 			pool_work(sibling);
@@ -309,10 +313,12 @@ void pool_release(struct pool_server *server)
 		ops->assign(client_of(node), server);
 		return;
 	}
-	/* server_check_delay = 0: whoever comes next wants it tested first. A test that just ended is enough. */
+	/* server_check_delay = 0: whoever comes next wants it tested first. A test that just ended
+	 * is enough. */
 	const struct settings *settings = settings_current();
 	bool test_first = settings->server_check_delay == 0 && *settings->server_check_query &&
-			  (server->place == SERVER_PLACE_ACTIVE || server->place == SERVER_PLACE_BEING_CANCELED);
+			  (server->place == SERVER_PLACE_ACTIVE ||
+			   server->place == SERVER_PLACE_BEING_CANCELED);
 	pool_server_move(server, test_first ? SERVER_PLACE_USED : SERVER_PLACE_IDLE);
 	work_siblings(pool); /* whoever is kept out by a bound that we share may evict it */
 }
@@ -331,15 +337,17 @@ void pool_login_succeeded(struct pool *pool, struct buffer *taken, void *taken_p
 	while ((node = list_first(&pool->clients[CLIENT_PLACE_WELCOME]))) {
 		struct pool_client *client = client_of(node);
 		ops->welcome(client);
-		if (client->place == CLIENT_PLACE_WELCOME && client->pool == pool) /* must not loop for ever */
+		if (client->place == CLIENT_PLACE_WELCOME &&
+		    client->pool == pool) /* must not loop for ever */
 			break;
 	}
 	pool_work(pool); /* others may want a server too, and min_pool_size */
 }
 
-static void reject_all(struct pool *pool, enum client_place place, enum close_reason reason, const struct error *error)
+static void reject_all(struct pool *pool, enum client_place place, enum close_reason reason,
+		       const struct error *error)
 {
-	list_foreach_safe(node, &pool->clients[place])
+	list_foreach_safe (node, &pool->clients[place])
 		ops->reject(client_of(node), reason, error);
 }
 
@@ -356,7 +364,7 @@ void pool_login_failed(struct pool *pool, bool refused, const struct error *erro
 	pool->login_failed = refused;
 	pool->retry_at = clock_now() + settings_current()->server_login_retry;
 	if (!refused)
-		return; /* rides out a restart: clients stay queued */
+		return;		    /* rides out a restart: clients stay queued */
 	struct error copy = *error; /* clients may go, and with them the pool's last word */
 	reject_all(pool, CLIENT_PLACE_WELCOME, CLOSE_SERVER_REJECTED, &copy);
 	if (live_servers(pool) == 0)
@@ -369,7 +377,8 @@ bool pool_is_failing(const struct pool *pool, struct error *error)
 		return false;
 	*error = pool->failure;
 	error_set(error, SQLSTATE_CONNECTION_FAILURE,
-		  "server login has been failing, cached error: %s (server_login_retry)", pool->failure.message);
+		  "server login has been failing, cached error: %s (server_login_retry)",
+		  pool->failure.message);
 	for (int i = 0; i < 6; i++)
 		error->sqlstate[i] = pool->failure.sqlstate[i];
 	return true;
@@ -377,17 +386,20 @@ bool pool_is_failing(const struct pool *pool, struct error *error)
 
 /* ---- launching ---- */
 
-/* Make room under max_db_connections or max_user_connections: close the server that has rested longest among the
- * pools that share the bound. False: none of them rests. */
+/* Make room under max_db_connections or max_user_connections: close the server that has rested
+ * longest among the pools that share the bound. False: none of them rests. */
 static bool evict(struct pool *pool, enum limit_verdict verdict)
 {
 	struct pool_server *oldest = NULL;
-	const struct list *siblings = verdict == LIMIT_DATABASE ? &pool->database->pools : &pool->user->pools;
-	list_foreach(node, siblings) {
-		struct pool *sibling = verdict == LIMIT_DATABASE ? container_of(node, struct pool, of_database)
-								 : container_of(node, struct pool, of_user);
-		for (int place = SERVER_PLACE_IDLE; place <= SERVER_PLACE_USED && sibling != pool; place++)
-			list_foreach(member, &sibling->servers[place]) {
+	const struct list *siblings =
+		verdict == LIMIT_DATABASE ? &pool->database->pools : &pool->user->pools;
+	list_foreach (node, siblings) {
+		struct pool *sibling = verdict == LIMIT_DATABASE
+					       ? container_of(node, struct pool, of_database)
+					       : container_of(node, struct pool, of_user);
+		for (int place = SERVER_PLACE_IDLE; place <= SERVER_PLACE_USED && sibling != pool;
+		     place++)
+			list_foreach (member, &sibling->servers[place]) {
 				struct pool_server *server = server_of(member);
 				if (!oldest || server->released_at < oldest->released_at)
 					oldest = server;
@@ -398,7 +410,8 @@ static bool evict(struct pool *pool, enum limit_verdict verdict)
 	return oldest != NULL;
 }
 
-/* The size that the pool may have now: the reserve opens when the first in the queue has waited long enough.
+/* The size that the pool may have now: the reserve opens when the first in the queue has waited
+ * long enough.
  * *@reserve_at: when it will, or 0. */
 static int allowed_size(const struct pool *pool, usec_t *reserve_at)
 {
@@ -443,8 +456,9 @@ static void test_used(struct pool *pool)
 void pool_work(struct pool *pool)
 {
 	/* The common case under load: the pool is full, and has no reserve. */
-	if (LIKELY(pool->size && pool->server_count >= (uint32_t)pool->size && !pool->reserve_size &&
-		   list_is_empty(&pool->servers[SERVER_PLACE_USED]) && list_is_empty(&pool->servers[SERVER_PLACE_IDLE])))
+	if (LIKELY(pool->size && pool->server_count >= (uint32_t)pool->size &&
+		   !pool->reserve_size && list_is_empty(&pool->servers[SERVER_PLACE_USED]) &&
+		   list_is_empty(&pool->servers[SERVER_PLACE_IDLE])))
 		return;
 	if (pool->database->is_console || pool_is_paused(pool) || draining)
 		return;
@@ -510,7 +524,8 @@ usec_t pool_idle_due(const struct pool_server *server)
 		if (!due || end < due)
 			due = end;
 	}
-	if (server->place == SERVER_PLACE_IDLE && settings->server_check_delay && *settings->server_check_query) {
+	if (server->place == SERVER_PLACE_IDLE && settings->server_check_delay &&
+	    *settings->server_check_query) {
 		usec_t check = server->released_at + settings->server_check_delay;
 		if (!due || check < due)
 			due = check;
@@ -528,14 +543,16 @@ void pool_idle_check(struct pool_server *server)
 		close_for(server, verdict);
 		return;
 	}
-	if (settings->server_idle_timeout && now >= server->released_at + settings->server_idle_timeout) {
+	if (settings->server_idle_timeout &&
+	    now >= server->released_at + settings->server_idle_timeout) {
 		if (pool->server_count > (uint32_t)pool->min_size) {
 			ops->close_server(server, CLOSE_SERVER_IDLE_TIMEOUT);
 			return;
 		}
 		server->released_at = now; /* one of the minimum: rests another period */
 	}
-	if (server->place == SERVER_PLACE_IDLE && settings->server_check_delay && *settings->server_check_query &&
+	if (server->place == SERVER_PLACE_IDLE && settings->server_check_delay &&
+	    *settings->server_check_query &&
 	    now >= server->released_at + settings->server_check_delay)
 		pool_server_move(server, SERVER_PLACE_USED);
 }
@@ -545,14 +562,14 @@ void pool_idle_check(struct pool_server *server)
 void pool_close_idle(struct pool *pool, enum close_reason reason)
 {
 	for (int place = SERVER_PLACE_IDLE; place <= SERVER_PLACE_USED; place++)
-		list_foreach_safe(node, &pool->servers[place])
+		list_foreach_safe (node, &pool->servers[place])
 			ops->close_server(server_of(node), reason);
 }
 
 void pool_retire(struct pool *pool, enum close_reason reason)
 {
 	for (int place = SERVER_PLACE_LOGIN; place < SERVER_PLACE_CANCELING; place++)
-		list_foreach(node, &pool->servers[place]) {
+		list_foreach (node, &pool->servers[place]) {
 			struct pool_server *server = server_of(node);
 			server->close_needed = true;
 			server->close_reason = (uint8_t)reason;
@@ -560,7 +577,7 @@ void pool_retire(struct pool *pool, enum close_reason reason)
 	forget_welcome(pool);
 	pool->retry_at = 0;
 	pool->connect_failed = pool->login_failed = false;
-	list_foreach_safe(node, &pool->servers[SERVER_PLACE_LOGIN])
+	list_foreach_safe (node, &pool->servers[SERVER_PLACE_LOGIN])
 		ops->close_server(server_of(node), reason);
 	pool_close_idle(pool, reason);
 	pool_work(pool);
@@ -570,10 +587,10 @@ void pool_kill(struct pool *pool, enum close_reason reason)
 {
 	/* Who waits goes first: no server that comes free, or place for one, is for them. */
 	for (int place = CLIENT_PLACE_COUNT - 1; place >= CLIENT_PLACE_ACTIVE; place--)
-		list_foreach_safe(node, &pool->clients[place])
+		list_foreach_safe (node, &pool->clients[place])
 			ops->close_client(client_of(node), reason);
 	for (int place = SERVER_PLACE_LOGIN; place < SERVER_PLACE_COUNT; place++)
-		list_foreach_safe(node, &pool->servers[place])
+		list_foreach_safe (node, &pool->servers[place])
 			ops->close_server(server_of(node), reason);
 }
 
@@ -616,7 +633,7 @@ void pool_set_draining(void)
 	struct error error;
 	draining = true;
 	close_reason_error(CLOSE_SERVER_SHUTDOWN, &error);
-	list_foreach(node, pool_all()) {
+	list_foreach (node, pool_all()) {
 		struct pool *pool = container_of(node, struct pool, node);
 		reject_all(pool, CLIENT_PLACE_WELCOME, CLOSE_SERVER_SHUTDOWN, &error);
 		reject_all(pool, CLIENT_PLACE_WAITING, CLOSE_SERVER_SHUTDOWN, &error);

@@ -44,7 +44,7 @@ void registry_open(void)
 
 static void remove_pools(struct database *database, enum close_reason reason)
 {
-	list_foreach_safe(node, &database->pools) {
+	list_foreach_safe (node, &database->pools) {
 		struct pool *pool = container_of(node, struct pool, of_database);
 		pool_kill(pool, reason);
 		pool_free(&pool);
@@ -62,11 +62,11 @@ static void remove_database(struct database *database)
 
 void registry_close(void)
 {
-	map_foreach(node, &databases) {
+	map_foreach (node, &databases) {
 		struct database *database = database_of(node);
 		remove_database(database);
 	}
-	map_foreach(node, &users) {
+	map_foreach (node, &users) {
 		struct user *user = user_of(node);
 		map_remove(&users, node);
 		user_free(&user);
@@ -125,13 +125,13 @@ struct pool *registry_pool(struct database *database, struct user *user)
 		user = registry_user(database->user);
 	/* The shorter of the two lists: a user has few databases, or a database few users. */
 	if (user->pools.length <= database->pools.length) {
-		list_foreach(node, &user->pools) {
+		list_foreach (node, &user->pools) {
 			struct pool *pool = container_of(node, struct pool, of_user);
 			if (pool->database == database)
 				return pool;
 		}
 	} else {
-		list_foreach(node, &database->pools) {
+		list_foreach (node, &database->pools) {
 			struct pool *pool = container_of(node, struct pool, of_database);
 			if (pool->user == user)
 				return pool;
@@ -153,7 +153,7 @@ const struct map *registry_users(void)
 void registry_totals(struct stats *totals)
 {
 	*totals = departed;
-	map_foreach(node, &databases)
+	map_foreach (node, &databases)
 		stats_add(totals, &database_of(node)->stats);
 }
 
@@ -161,13 +161,14 @@ void registry_totals(struct stats *totals)
 
 static void apply_users(const struct snapshot *snapshot)
 {
-	map_foreach(node, &users) {
+	map_foreach (node, &users) {
 		struct user *user = user_of(node);
 		user->is_configured = false;
 		user_configure(user, snapshot_user(snapshot, user->name));
 	}
-	map_foreach(node, &snapshot->users)
-		registry_user(container_of(node, struct section_user, node)->name)->is_configured = true;
+	map_foreach (node, &snapshot->users)
+		registry_user(container_of(node, struct section_user, node)->name)->is_configured =
+			true;
 	const void *cursor = NULL;
 	const char *name;
 	while ((name = userlist_next(snapshot->userlist, &cursor)))
@@ -176,7 +177,7 @@ static void apply_users(const struct snapshot *snapshot)
 
 static void apply_databases(const struct snapshot *snapshot)
 {
-	map_foreach(node, &databases) {
+	map_foreach (node, &databases) {
 		struct database *database = database_of(node);
 		const struct section_database *row = snapshot_database(snapshot, database->name);
 		if (database->is_console)
@@ -187,11 +188,12 @@ static void apply_databases(const struct snapshot *snapshot)
 		if (!row) {
 			remove_database(database);
 		} else if (database_configure(database, row)) {
-			list_foreach(member, &database->pools)
-				pool_retire(container_of(member, struct pool, of_database), CLOSE_DATABASE_CHANGED);
+			list_foreach (member, &database->pools)
+				pool_retire(container_of(member, struct pool, of_database),
+					    CLOSE_DATABASE_CHANGED);
 		}
 	}
-	map_foreach(node, &snapshot->databases) {
+	map_foreach (node, &snapshot->databases) {
 		struct section_database *row = container_of(node, struct section_database, node);
 		if (!registry_find_database(row->name))
 			database_configure(add_database(row->name), row);
@@ -203,10 +205,10 @@ void registry_apply(void)
 	const struct snapshot *snapshot = snapshot_current();
 	apply_users(snapshot);
 	apply_databases(snapshot);
-	list_foreach_safe(node, pool_all())
+	list_foreach_safe (node, pool_all())
 		pool_configure(container_of(node, struct pool, node));
 	/* Pools of forced users exist without clients, for min_pool_size. */
-	map_foreach(node, &databases) {
+	map_foreach (node, &databases) {
 		struct database *database = database_of(node);
 		if (database->user && !database->is_automatic)
 			pool_work(registry_pool(database, registry_user(database->user)));

@@ -3,7 +3,8 @@
 #include "suite.h"
 #include <stdlib.h>
 
-/* Runs all suites of a layer; prints one closing line. CK_RUN_CASE, CK_RUN_SUITE and CK_FORK select as Check does. */
+/* Runs all suites of a layer; prints one closing line. CK_RUN_CASE, CK_RUN_SUITE and CK_FORK select
+ * as Check does. */
 int main(void)
 {
 	SRunner *runner = srunner_create(NULL);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* suite: what a layer's test program is made of. Each test_<room>.c has a `Suite *suite_<room>(void)`; suites.c of
- * the layer lists them in SUITES. */
+/* suite: what a layer's test program is made of. Each test_<room>.c has a `Suite
+ * *suite_<room>(void)`; suites.c of the layer lists them in SUITES. */
 #ifndef PGWEIR_TEST_SUITE_H
 #define PGWEIR_TEST_SUITE_H
 

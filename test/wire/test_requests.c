@@ -533,7 +533,8 @@ START_TEST(a_bad_length_closes_an_idle_client)
 			uint8_t bytes[8] = {(uint8_t)*type};
 			char text[64];
 			message_put32(bytes + 1, lengths[i]);
-			snprintf(text, sizeof text, "bad packet header: '%02x%08x'|", *type, lengths[i]);
+			snprintf(text, sizeof text, "bad packet header: '%02x%08x'|", *type,
+				 lengths[i]);
 			refuses(bytes, 5, text);
 			refuses(bytes, 8, text);
 		}
@@ -563,7 +564,7 @@ END_TEST
 
 START_TEST(a_bad_length_in_a_transaction_closes_client_and_server)
 {
-	uint8_t bytes[5] = {(uint8_t)"QPSdcXH"[_i / 4]};
+	uint8_t bytes[5] = {(uint8_t) "QPSdcXH"[_i / 4]};
 	char text[64];
 	message_put32(bytes + 1, (uint32_t)_i % 4);
 	snprintf(text, sizeof text, "bad packet header: '%02x%08x'|", bytes[0], _i % 4);

@@ -623,7 +623,8 @@ static void plays_scram(char *last)
 	wire_expect_message(server, 'p', "SCRAM-SHA-256|");
 	scram_server_init(&scram, &secret, "u1", 4096);
 	memcpy(reply, "\0\0\0\x0b", 4);
-	ck_assert(scram_server_first(&scram, server->body + 18, server->size - 18, reply + 4, &error));
+	ck_assert(scram_server_first(&scram, server->body + 18, server->size - 18, reply + 4,
+				     &error));
 	wire_say(server, 'R', reply, 4 + strlen(reply + 4));
 	wire_expect_message(server, 'p', "p=");
 	ck_assert(scram_server_final(&scram, server->body, server->size, last, &error));
@@ -670,7 +671,8 @@ START_TEST(a_password_that_nobody_has_fails_the_login)
 	wire_expect_nothing(server);
 	wire_expect_closed(server);
 	wire_expect_fatal(client, "28P01",
-			  "the server asks for a cleartext password, but there is no usable password for user \"stranger\"|");
+			  "the server asks for a cleartext password, but there is no usable "
+			  "password for user \"stranger\"|");
 	wire_close();
 }
 END_TEST

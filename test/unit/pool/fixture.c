@@ -97,7 +97,8 @@ static void load(const char *databases, const char *users, const char *settings)
 	int fd = mkstemp(path);
 	ck_assert_int_ge(fd, 0);
 	FILE *file = fdopen(fd, "w");
-	fprintf(file, "[databases]\n%s\n[users]\n%s\n[pgbouncer]\nlisten_addr = 127.0.0.1\n%s\n", databases, users, settings);
+	fprintf(file, "[databases]\n%s\n[users]\n%s\n[pgbouncer]\nlisten_addr = 127.0.0.1\n%s\n",
+		databases, users, settings);
 	fclose(file);
 	struct snapshot *snapshot = snapshot_load(path, &error);
 	unlink(path);
@@ -113,8 +114,9 @@ static void no_log(enum log_level level, const char *line)
 
 void fixture_open(const char *databases, const char *users, const char *settings)
 {
-	static const struct pool_ops ops = {assign, reject, welcome, launch, close_server, test_server, close_client,
-					    drop_parameters};
+	static const struct pool_ops ops = {assign,	  reject,	  welcome,
+					    launch,	  close_server,	  test_server,
+					    close_client, drop_parameters};
 	memset(fixture_clients, 0, sizeof fixture_clients);
 	memset(fixture_servers, 0, sizeof fixture_servers);
 	fixture_events[0] = '\0';
@@ -152,7 +154,8 @@ void fixture_login(int i)
 	struct pool_server *server = &fixture_servers[i];
 	struct buffer *greeting = NULL;
 	buffer_append(&greeting, "x", 1, 10);
-	pool_login_succeeded(server->pool, greeting, fixture_events); /* parameters: anything but NULL */
+	pool_login_succeeded(server->pool, greeting,
+			     fixture_events); /* parameters: anything but NULL */
 	pool_release(server);
 }
 

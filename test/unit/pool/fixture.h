@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* fixture: pools without connections: what the conn layer would do is recorded. The clock is driven. */
+/* fixture: pools without connections: what the conn layer would do is recorded. The clock is
+ * driven. */
 #ifndef PGWEIR_TEST_POOL_FIXTURE_H
 #define PGWEIR_TEST_POOL_FIXTURE_H
 
@@ -14,7 +15,7 @@ enum { FIXTURE_MAX = 32 };
 extern char fixture_events[4096];
 extern struct pool_client fixture_clients[FIXTURE_MAX];
 extern struct pool_server fixture_servers[FIXTURE_MAX];
-extern int fixture_launched;        /* servers made so far: fixture_servers[0..] */
+extern int fixture_launched; /* servers made so far: fixture_servers[0..] */
 extern bool fixture_launch_fails;
 
 /* "[databases]" rows, "[users]" rows and "[pgbouncer]" lines. */

@@ -145,8 +145,9 @@ START_TEST(a_refused_login_fails_all_who_wait_and_the_next_by_the_cached_error)
 	fixture_expect("reject c0 3D000,reject c1 3D000,");
 	pool_server_leave(S(0));
 	ck_assert(pool_is_failing(pool, &error));
-	ck_assert_str_eq(error.message,
-			 "server login has been failing, cached error: no such thing (server_login_retry)");
+	ck_assert_str_eq(
+		error.message,
+		"server login has been failing, cached error: no such thing (server_login_retry)");
 	ck_assert_str_eq(error.sqlstate, "3D000");
 	clock_advance(15 * SECOND);
 	ck_assert(!pool_is_failing(pool, &error));
@@ -156,7 +157,8 @@ END_TEST
 
 START_TEST(the_reserve_opens_after_its_timeout)
 {
-	struct pool *pool = pool_of_one("default_pool_size = 1\nreserve_pool_size = 1\nreserve_pool_timeout = 5");
+	struct pool *pool = pool_of_one(
+		"default_pool_size = 1\nreserve_pool_size = 1\nreserve_pool_timeout = 5");
 	pool_request(pool, C(1));
 	pass(5 * SECOND - 1);
 	fixture_expect("");
@@ -189,7 +191,8 @@ END_TEST
 START_TEST(max_db_connections_evicts_the_oldest_idle_server_of_a_sibling)
 {
 	fixture_open("d = max_db_connections=2", "", "");
-	struct pool *a = fixture_pool("d", "a"), *b = fixture_pool("d", "b"), *c = fixture_pool("d", "c");
+	struct pool *a = fixture_pool("d", "a"), *b = fixture_pool("d", "b"),
+		    *c = fixture_pool("d", "c");
 	pool_request(a, C(0));
 	fixture_login(0);
 	pool_request(b, C(1));
@@ -212,7 +215,8 @@ END_TEST
 
 START_TEST(lifetimes_end_one_after_the_other)
 {
-	fixture_open("d = pool_size=3", "", "server_lifetime = 30\nserver_idle_timeout = 0\nserver_check_delay = 300");
+	fixture_open("d = pool_size=3", "",
+		     "server_lifetime = 30\nserver_idle_timeout = 0\nserver_check_delay = 300");
 	struct pool *pool = fixture_pool("d", "u");
 	three_idle(pool);
 	clock_advance(40 * SECOND);
@@ -230,7 +234,8 @@ END_TEST
 
 START_TEST(idle_servers_close_in_time_but_not_below_min_pool_size)
 {
-	fixture_open("d = min_pool_size=2", "", "server_idle_timeout = 60\nserver_check_delay = 300");
+	fixture_open("d = min_pool_size=2", "",
+		     "server_idle_timeout = 60\nserver_check_delay = 300");
 	struct pool *pool = fixture_pool("d", "u");
 	three_idle(pool);
 	clock_advance(120 * SECOND);
@@ -310,7 +315,8 @@ START_TEST(a_smaller_pool_closes_what_is_too_much)
 	pool_request(pool, C(7));
 	fixture_events[0] = '\0';
 	fixture_reload("d = pool_size=1", "", "");
-	fixture_expect("close s0 too many servers in the pool,close s1 too many servers in the pool,");
+	fixture_expect(
+		"close s0 too many servers in the pool,close s1 too many servers in the pool,");
 	ck_assert_uint_eq(pool->server_count, 1);
 	fixture_close();
 }
@@ -321,7 +327,8 @@ START_TEST(kill_closes_everybody)
 	struct pool *pool = pool_of_one("default_pool_size = 1");
 	pool_request(pool, C(1));
 	pool_kill(pool, CLOSE_DATABASE_REMOVED);
-	fixture_expect("close c1 database removed,close c0 database removed,close s0 database removed,");
+	fixture_expect(
+		"close c1 database removed,close c0 database removed,close s0 database removed,");
 	ck_assert_uint_eq(pool_client_count(pool), 0);
 	ck_assert_uint_eq(pool->server_count, 0);
 	fixture_close();
@@ -349,7 +356,8 @@ Suite *suite_pool(void)
 	tcase_add_test(tcase, round_robin_hands_out_the_one_that_rested_longest);
 	tcase_add_test(tcase, one_login_alone_until_the_server_answers_then_several);
 	tcase_add_test(tcase, never_more_logins_than_clients_wait);
-	tcase_add_test(tcase, clients_stay_queued_when_the_server_cannot_be_reached_and_it_is_tried_again);
+	tcase_add_test(tcase,
+		       clients_stay_queued_when_the_server_cannot_be_reached_and_it_is_tried_again);
 	tcase_add_test(tcase, a_refused_login_fails_all_who_wait_and_the_next_by_the_cached_error);
 	tcase_add_test(tcase, the_reserve_opens_after_its_timeout);
 	tcase_add_test(tcase, min_pool_size_is_kept_while_a_client_is_there);

@@ -5,9 +5,11 @@
 
 START_TEST(user_beats_database_beats_default)
 {
-	fixture_open("d = pool_mode=statement pool_size=5 query_wait_timeout=7\ne =", "u = pool_mode=session pool_size=9",
+	fixture_open("d = pool_mode=statement pool_size=5 query_wait_timeout=7\ne =",
+		     "u = pool_mode=session pool_size=9",
 		     "pool_mode = transaction\ndefault_pool_size = 2\nquery_wait_timeout = 11");
-	struct pool *user = fixture_pool("d", "u"), *row = fixture_pool("d", "v"), *global = fixture_pool("e", "v");
+	struct pool *user = fixture_pool("d", "u"), *row = fixture_pool("d", "v"),
+		    *global = fixture_pool("e", "v");
 	ck_assert_int_eq(user->mode, POOL_MODE_SESSION);
 	ck_assert_int_eq(user->size, 9);
 	ck_assert_int_eq(row->mode, POOL_MODE_STATEMENT);

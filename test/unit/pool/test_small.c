@@ -74,7 +74,8 @@ START_TEST(limits_of_the_row_beat_the_default)
 	ck_assert_str_eq(error.message, "client connections exceeded (max_db_client_connections)");
 	limit_client_added(e, u);
 	ck_assert(!limit_admits_client(e, u, &error));
-	ck_assert_str_eq(error.message, "client connections exceeded (max_user_client_connections)");
+	ck_assert_str_eq(error.message,
+			 "client connections exceeded (max_user_client_connections)");
 	limit_client_removed(d, u);
 	limit_client_removed(e, u);
 	ck_assert(limit_admits_client(d, u, &error));
