@@ -201,6 +201,17 @@ static bool server_is_mid_message(const struct client *client)
 	return partner && partner->body_left > 0 && !partner->body_dropped;
 }
 
+/* Its CancelRequest is on its way: nobody waits for the end of that any more. */
+static void forget_carrier(const struct client *client)
+{
+	list_foreach (node, &client->member.pool->servers[SERVER_PLACE_CANCELING]) {
+		struct server *carrier =
+			server_of_member(container_of(node, struct pool_server, node));
+		if (carrier->cancel_client == client)
+			carrier->cancel_client = NULL;
+	}
+}
+
 /* Leave every list and count. */
 static void leave(struct client *client)
 {
@@ -237,6 +248,8 @@ void client_close_saying(struct client *client, enum close_reason reason, const 
 			 tells ? told.message : close_reason_text(reason),
 			 (long long)((clock_now() - endpoint->connected_at) / USEC_PER_SECOND));
 	silently |= server_is_mid_message(client);
+	if (client->state == CLIENT_CANCEL_ACTIVE)
+		forget_carrier(client);
 	leave(client);
 	client->state = CLIENT_CLOSING;
 	part(client);

@@ -10,7 +10,9 @@
 
 static void console_input(struct client *client, const uint8_t *bytes, size_t size)
 {
-	while (client->console && !client->stalled) {
+	/* Who does not read the answers is not asked for more questions. */
+	while (client->console && !client->stalled &&
+	       !stream_is_blocked(&client->endpoint.stream)) {
 		struct message message;
 		enum frame frame = message_parse(bytes, size, MESSAGE_WHOLE_MAX, &message);
 		if (frame == FRAME_SHORT)
@@ -147,6 +149,8 @@ static void drained(struct stream *stream)
 		stream_resume(&server->endpoint.stream);
 	else if (client->state == CLIENT_IDLE && !client->console)
 		client_request_go_on(client);
+	else if (client->console && !client->stalled)
+		client_resume(client);
 }
 
 static const struct stream_events events = {.readable = readable, .drained = drained};

@@ -460,7 +460,8 @@ void pool_work(struct pool *pool)
 		   !pool->reserve_size && list_is_empty(&pool->servers[SERVER_PLACE_USED]) &&
 		   list_is_empty(&pool->servers[SERVER_PLACE_IDLE])))
 		return;
-	if (pool->database->is_console || pool_is_paused(pool) || draining)
+	if (pool->database->is_console || pool->database->is_removed || pool_is_paused(pool) ||
+	    draining)
 		return;
 	/* Idle servers may be left from before a RESUME. */
 	struct list_node *waiting, *idle;

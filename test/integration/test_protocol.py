@@ -75,7 +75,7 @@ def test_a_transaction_sent_ahead_stays_on_its_server(pgweir, wire):
     connection.startup(database="test_transaction")
     for _ in range(20):
         connection.send_raw(query("BEGIN") + query("SELECT pg_backend_pid()") + query("SELECT pg_backend_pid()") + query("COMMIT"))
-        assert [connection.read_until(b"Z")[-1][1] for _ in range(1)] == [b"T"]
+        assert connection.read_until(b"Z")[-1] == (b"Z", b"T")
         first, second = (connection.rows(connection.read_until(b"Z")) for _ in range(2))
         assert first == second
         assert connection.read_until(b"Z")[-1] == (b"Z", b"I")
@@ -278,11 +278,9 @@ def test_fifty_megabytes_pass_both_ways_in_bounded_memory(pgweir):
     with pooler.connect("test_transaction") as connection:
         connection.execute("SELECT 1")
         before = pooler.memory_kb()
-        sent = connection.execute("SELECT length(%s), md5(%s)", ("u" * size, "x")).fetchone()
-        assert sent[0] == size
+        assert connection.execute("SELECT length(%s)", ("u" * size,)).fetchone() == (size,)
         assert connection.execute("SELECT repeat('d', %s)", (size,)).fetchone() == ("d" * size,)
-        highest = pooler.memory_kb()
-        assert highest - before < BOUND_KB
+        assert pooler.memory_kb() - before < BOUND_KB
 
 
 def test_the_peak_of_memory_stays_bounded_while_large_values_pass(pgweir, wire):
@@ -330,37 +328,36 @@ def test_a_client_that_does_not_read_costs_bounded_memory(pgweir, wire):
 
 
 def test_a_server_that_does_not_read_costs_bounded_memory(pgweir, postgres):
-    """A statement that waits for a lock while megabytes are sent behind it."""
+    """Megabytes are sent behind statements that wait for a lock."""
     make_table(postgres, "locked", "a text")
     pooler = pgweir({"default_pool_size": 2})
-    with psycopg.connect(postgres.dsn()) as holder, pooler.connect("test_transaction") as connection:
-        holder.execute("LOCK TABLE locked")
-        before = pooler.memory_kb()
 
-        def copy_in():
+    def copy_in():
+        with pooler.connect("test_transaction") as connection:
             with connection.cursor().copy("COPY locked FROM STDIN") as copy:
                 for _ in range(300):
                     copy.write(b"x" * 99_999 + b"\n")
             return connection.execute("SELECT count(*) FROM locked").fetchone()
 
-        def pipelined():
-            with pooler.connect("test_transaction") as other, other.pipeline():
-                other.execute("LOCK TABLE locked IN ACCESS SHARE MODE")
-                for _ in range(200):
-                    other.execute("SELECT length(%s)", ("p" * 100_000,))
-            return True
+    def pipelined():
+        with pooler.connect("test_transaction") as connection, connection.pipeline():
+            connection.execute("SELECT count(*) FROM locked")
+            cursors = [connection.execute("SELECT length(%s)", ("p" * 100_000,)) for _ in range(200)]
+            return [cursor.fetchone() for cursor in cursors] == [(100_000,)] * 200
 
-        jobs = [Background(pipelined), Background(copy_in)]
-        wait_until(lambda: postgres.execute("SELECT count(*) AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock'")[0]["n"] == 2)
-        jobs[0].join(0.3)
+    pooler.query("SELECT 1", "test_transaction")
+    with psycopg.connect(postgres.dsn()) as holder:
+        holder.execute("LOCK TABLE locked")
+        before = pooler.memory_kb()
+        jobs = [Background(copy_in), Background(pipelined)]
+        wait_until(lambda: postgres.execute("SELECT count(*) AS n FROM pg_stat_activity "
+                                            "WHERE wait_event_type = 'Lock'")[0]["n"] == 2)
+        jobs[1].join(0.3)  # it goes on sending until nobody takes more
         assert all(job.is_alive() for job in jobs)
         assert pooler.memory_kb() - before < BOUND_KB
         holder.rollback()
-        try:
-            assert jobs[0].result() is True
-        except psycopg.errors.NoActiveSqlTransaction:
-            pass
-        assert jobs[1].result() == (300,)
+    assert jobs[0].result() == (300,)
+    assert jobs[1].result()
 
 
 def test_max_packet_size_is_the_longest_message_of_a_client(pgweir, wire):

@@ -185,3 +185,21 @@ def test_bad_input_closes_only_that_connection(pgweir):
     wait_until(lambda: pooler.descriptors() <= fds, 10, "the descriptors back")
     assert pooler.memory_kb() - memory < 2000
     assert pooler.query("SELECT 2") == [(2,)]
+
+
+def test_a_console_user_who_does_not_read_costs_bounded_memory(pgweir, wire):
+    pooler = pgweir()
+    connection = wire(pooler)
+    connection.startup(user="admin", database="pgbouncer")
+    before = pooler.memory_kb()
+    connection.socket.setblocking(False)
+    question = connection.message(b"Q", b"SHOW CONFIG\0") * 100
+    asked = 0
+    try:
+        while asked < 200:
+            asked += connection.socket.send(question) == len(question)
+    except BlockingIOError:
+        pass
+    assert pooler.console("SHOW VERSION")
+    assert pooler.memory_kb() - before < 30000
+    connection.socket.setblocking(True)

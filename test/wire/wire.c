@@ -553,7 +553,7 @@ void wire_expect_nothing(struct wire_peer *peer)
 		      peer->in[0]);
 }
 
-static bool is_closed(struct wire_peer *peer)
+bool wire_is_closed(struct wire_peer *peer)
 {
 	uint8_t byte;
 	wire_settle();
@@ -566,12 +566,12 @@ void wire_expect_closed(struct wire_peer *peer)
 {
 	if (peer->fd < 0)
 		return;
-	ck_assert_msg(is_closed(peer), "the connection is still open");
+	ck_assert_msg(wire_is_closed(peer), "the connection is still open");
 }
 
 void wire_expect_open(struct wire_peer *peer)
 {
-	ck_assert_msg(!is_closed(peer), "the connection is closed");
+	ck_assert_msg(!wire_is_closed(peer), "the connection is closed");
 }
 
 /* ---- looking inside ---- */

@@ -101,6 +101,7 @@ void wire_expect_error(struct wire_peer *peer, const char *severity, const char 
 /* Nothing has come. */
 void wire_expect_nothing(struct wire_peer *peer);
 /* The other side closed. */
+bool wire_is_closed(struct wire_peer *peer);
 void wire_expect_closed(struct wire_peer *peer);
 /* It did not. */
 void wire_expect_open(struct wire_peer *peer);
