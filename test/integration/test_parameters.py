@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: ISC
+"""Parameters of a session: the greeting, each client's own values on shared servers, startup parameters."""
+import random
+import threading
+
+import psycopg
+import pytest
+from conftest import DATABASE
+from helpers import SYNC, backend, bind, error_in, execute, parse, refusal, server_row, servers
+
+TRACKED = ("TimeZone", "DateStyle", "IntervalStyle", "client_encoding", "application_name", "standard_conforming_strings")
+SHOW = "SELECT " + ", ".join(f"current_setting('{name}')" for name in TRACKED)
+REPORTED = {"server_version", "server_encoding", "client_encoding", "DateStyle", "TimeZone", "IntervalStyle", "integer_datetimes",
+            "standard_conforming_strings", "application_name", "is_superuser", "session_authorization"}
+
+
+@pytest.fixture
+def pooler(pgweir):
+    return pgweir({"default_pool_size": 1, "pool_mode": "transaction"})
+
+
+def values(connection):
+    return dict(zip(TRACKED, connection.execute(SHOW).fetchone()))
+
+
+# ---- greeting ----
+
+
+@pytest.mark.parametrize("mode", ["session", "transaction", "statement"])
+def test_the_greeting_has_what_postgresql_reports(pgweir, postgres, wire, mode):
+    pooler = pgweir()
+    direct, pooled = wire(postgres), wire(pooler)
+    direct.startup(user="alice", application_name="greeted")
+    pooled.startup(user="alice", database=f"test_{mode}", application_name="greeted")
+    assert REPORTED <= set(direct.parameters)
+    assert pooled.parameters == direct.parameters
+
+
+def test_the_greeting_comes_in_postgresql_s_order(pooler, wire):
+    connection = wire(pooler)
+    kinds = connection.kinds(connection.startup())
+    assert kinds == b"R" + b"S" * len(connection.parameters) + b"KZ"
+
+
+def test_the_greeting_has_the_client_s_own_values(pooler, wire):
+    first = wire(pooler)
+    first.startup()
+    second = wire(pooler)
+    second.startup(application_name="second", timezone="Asia/Tokyo", client_encoding="LATIN1", datestyle="German, DMY")
+    assert second.parameters["application_name"] == "second"
+    assert second.parameters["TimeZone"] == "Asia/Tokyo"
+    assert second.parameters["client_encoding"] == "LATIN1"
+    assert second.parameters["DateStyle"] == "German, DMY"
+    third = wire(pooler)
+    third.startup()
+    assert third.parameters == first.parameters
+
+
+# ---- own values on a shared server ----
+
+
+def test_each_client_has_its_own_values_on_one_server(pooler):
+    wanted = [
+        {"TimeZone": "Europe/Berlin", "DateStyle": "German, DMY", "IntervalStyle": "iso_8601", "client_encoding": "LATIN1", "application_name": "one"},
+        {"TimeZone": "Asia/Tokyo", "DateStyle": "SQL, MDY", "IntervalStyle": "sql_standard", "client_encoding": "UTF8", "application_name": "two"},
+        {"TimeZone": "UTC", "DateStyle": "ISO, YMD", "IntervalStyle": "postgres_verbose", "client_encoding": "WIN1252", "application_name": "it's; \"3\\"},
+    ]
+    clients = []
+    for want in wanted:
+        client = pooler.connect(application_name=want["application_name"], client_encoding=want["client_encoding"])
+        for name in ("TimeZone", "DateStyle", "IntervalStyle"):
+            client.execute(f"SET {name} = '{want[name]}'")
+        clients.append(client)
+    order = random.Random(5)
+    for _ in range(60):
+        n = order.randrange(3)
+        got = values(clients[n])
+        assert {name: got[name] for name in wanted[n]} == wanted[n]
+    assert len({backend(client) for client in clients}) == 1
+    for client in clients:
+        client.close()
+
+
+def test_values_decide_what_the_client_gets(pooler):
+    with pooler.connect(client_encoding="LATIN1") as latin, pooler.connect(client_encoding="UTF8") as utf8:
+        latin.execute("SET TimeZone = 'Asia/Tokyo'")
+        utf8.execute("SET DateStyle = 'German'")
+        for _ in range(5):
+            assert latin.execute("SELECT 'é', '2026-01-01 00:00 UTC'::timestamptz::text").fetchone() == ("é", "2026-01-01 09:00:00+09")
+            assert utf8.execute("SELECT 'é', '2026-01-31'::date::text").fetchone() == ("é", "31.01.2026")
+
+
+def test_set_follows_the_client_and_rollback_takes_it_back(pooler):
+    with pooler.connect() as a, pooler.connect() as b:
+        default = values(a)
+        a.execute("BEGIN")
+        a.execute("SET TimeZone = 'Asia/Tokyo'")
+        a.execute("ROLLBACK")
+        assert values(a) == values(b) == default
+        a.execute("BEGIN")
+        a.execute("SET TimeZone = 'Asia/Tokyo'")
+        a.execute("SET LOCAL DateStyle = 'German'")
+        assert values(a)["DateStyle"] == "German, DMY"
+        a.execute("COMMIT")
+        assert values(b) == default
+        assert values(a) == {**default, "TimeZone": "Asia/Tokyo"}
+        a.execute("RESET TimeZone")
+        assert values(b) == default
+
+
+def test_set_by_set_config_and_by_the_extended_protocol(pooler, wire):
+    connection, other = wire(pooler), wire(pooler)
+    connection.startup()
+    other.startup()
+    connection.send_raw(parse("SELECT set_config('timezone', $1, false)") + bind("America/Lima") + execute() + SYNC)
+    connection.read_until(b"Z")
+    for _ in range(3):
+        assert other.rows(other.query("SHOW timezone")) != [[b"America/Lima"]]
+        connection.send_raw(parse("SHOW timezone") + bind() + execute() + SYNC)
+        assert connection.rows(connection.read_until(b"Z")) == [[b"America/Lima"]]
+
+
+def test_the_change_of_values_is_not_told_to_the_client(pooler, wire):
+    """Whatever the pooler does to a server to fit it to a client, the client sees its own messages only."""
+    clients = [wire(pooler) for _ in range(2)]
+    for client, zone in zip(clients, ("Asia/Tokyo", "America/Lima")):
+        client.startup(timezone=zone)
+    for _ in range(10):
+        for client in clients:
+            assert client.kinds(client.query("SELECT 1")) == b"TDCZ"
+            client.send_raw(parse("SELECT 1") + bind() + execute() + SYNC)
+            assert client.kinds(client.read_until(b"Z")) == b"12DCZ"
+            assert client.kinds(client.query("SELECT 1/0")) == b"EZ"
+
+
+def test_values_of_a_session_are_those_of_its_server(pgweir):
+    pooler = pgweir({"default_pool_size": 1})
+    with pooler.connect("test_session", application_name="first", options="-c timezone=Asia/Tokyo") as first:
+        assert values(first)["TimeZone"] == "Asia/Tokyo"
+        pid = backend(first)
+    with pooler.connect("test_session", application_name="second") as second:
+        assert backend(second) == pid
+        assert values(second)["TimeZone"] != "Asia/Tokyo" and values(second)["application_name"] == "second"
+
+
+def test_a_value_that_postgresql_refuses_is_told_to_that_client_only(pooler, wire):
+    connection = wire(pooler)
+    connection.startup(login=False, timezone="Nowhere/Land")
+    while True:
+        kind, body = connection.read_message()
+        if kind == b"E":
+            error = connection.fields(body)
+            break
+        if kind == b"Z":
+            connection.send(b"Q", b"SELECT 1\0")
+            error = connection.read_error()
+            break
+    assert error["C"] == "22023" and "Nowhere/Land" in str(error)
+    assert pooler.query("SELECT 1") == [(1,)]
+
+
+def test_many_clients_with_values_of_their_own_at_once(pgweir):
+    pooler = pgweir({"default_pool_size": 3, "pool_mode": "transaction"})
+    zones = ["Europe/Berlin", "Asia/Tokyo", "America/Lima", "UTC", "Africa/Cairo"]
+    wrong = []
+
+    def client(number):
+        zone, name = zones[number % 5], f"client{number}"
+        with pooler.connect(application_name=name, options=f"-c timezone={zone}") as connection:
+            for _ in range(40):
+                got = connection.execute("SELECT current_setting('TimeZone'), current_setting('application_name')").fetchone()
+                if got != (zone, name):
+                    wrong.append((got, zone, name))
+
+    threads = [threading.Thread(target=client, args=(n,)) for n in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == [] and len(servers(pooler)) <= 3
+
+
+def test_track_extra_parameters_names_more(pgweir, postgres):
+    """default_transaction_read_only is reported by PostgreSQL 14 and later."""
+    pooler = pgweir({"default_pool_size": 1, "pool_mode": "transaction", "track_extra_parameters": "IntervalStyle, default_transaction_read_only"})
+    with pooler.connect() as a, pooler.connect() as b:
+        a.execute("SET default_transaction_read_only = on")
+        for _ in range(3):
+            assert b.execute("SHOW default_transaction_read_only").fetchone() == ("off",)
+            assert a.execute("SHOW default_transaction_read_only").fetchone() == ("on",)
+        a.execute("SET default_transaction_read_only = off")
+
+
+def test_values_of_the_database_row_are_the_clients_defaults(pgweir, postgres):
+    pooler = pgweir({"pool_mode": "transaction"}, databases={
+        DATABASE: server_row(postgres, "timezone=Asia/Tokyo datestyle=German client_encoding=LATIN1 application_name=from_row")})
+    with pooler.connect() as connection:
+        got = values(connection)
+        assert (got["TimeZone"], got["client_encoding"], got["application_name"]) == ("Asia/Tokyo", "LATIN1", "from_row")
+        assert got["DateStyle"].startswith("German")
+
+
+def test_application_name_add_host(pgweir):
+    pooler = pgweir({"pool_mode": "transaction", "application_name_add_host": 1})
+    with pooler.connect(application_name="mine") as named, pooler.connect() as unnamed:
+        assert named.execute("SHOW application_name").fetchone()[0].startswith("mine - 127.0.0.1:")
+        assert unnamed.execute("SHOW application_name").fetchone()[0].startswith("app - 127.0.0.1:")
+
+
+# ---- startup parameters ----
+
+
+def test_an_unknown_startup_parameter_is_refused_unless_ignored(pgweir, wire):
+    error = refusal(wire(pgweir()), extra_float_digits="3")
+    assert error["S"] == "FATAL" and error["M"] == "unsupported startup parameter: extra_float_digits"
+    connection = wire(pgweir({"ignore_startup_parameters": "search_path, extra_float_digits"}))
+    assert connection.startup(extra_float_digits="3", search_path="x")[-1] == (b"Z", b"I")
+    assert connection.rows(connection.query("SHOW search_path")) != [[b"x"]]
+
+
+def test_options_set_tracked_parameters_and_no_others(pgweir, wire):
+    pooler = pgweir()
+    connection = wire(pooler)
+    connection.startup(options="-c timezone=Asia/Tokyo --DateStyle=German -c application_name=with\\ blank")
+    assert connection.parameters["TimeZone"] == "Asia/Tokyo" and connection.parameters["application_name"] == "with blank"
+    assert connection.rows(connection.query("SHOW datestyle")) == [[b"German, DMY"]]
+    error = refusal(wire(pooler), options="-c work_mem=1MB")
+    assert error["M"] == "unsupported startup parameter in options: work_mem"
+    error = refusal(wire(pooler), options="-x")
+    assert error["M"] == "unsupported options startup parameter: only '-c config=val' and '--config=val' are allowed"
+    assert wire(pgweir({"ignore_startup_parameters": "options"})).startup(options="-c work_mem=1MB")[-1] == (b"Z", b"I")
+
+
+def test_a_startup_without_a_user_is_refused(pgweir, wire):
+    connection = wire(pgweir())
+    connection.send_raw(connection.startup_packet({"database": DATABASE}))
+    error = connection.read_error()
+    assert (error["S"], error["M"]) == ("FATAL", "no username supplied")
+    connection.expect_closed()
+
+
+def test_the_database_is_the_user_s_name_unless_told(pgweir, postgres, wire):
+    pooler = pgweir(databases={"alice": server_row(postgres)})
+    connection = wire(pooler)
+    connection.send_raw(connection.startup_packet({"user": "alice"}))
+    connection.read_until(b"Z")
+    assert connection.rows(connection.query("SELECT current_user")) == [[b"alice"]]
+
+
+@pytest.mark.parametrize("minor,options", [(2, {}), (99, {}), (0, {"_pq_.unknown": "1"})])
+def test_newer_protocols_are_negotiated(pgweir, wire, minor, options):
+    connection = wire(pgweir())
+    connection.send_raw(connection.startup_packet({"user": "alice", "database": DATABASE, **options}, (3 << 16) + minor))
+    messages = connection.read_until(b"Z")
+    assert (b"v" in connection.kinds(messages)) or minor == 2
+    for kind, body in messages:
+        if kind == b"v":
+            assert all(name.encode() + b"\0" in body for name in options)
+    assert connection.rows(connection.query("SELECT 1")) == [[b"1"]]
+
+
+def test_protocol_2_is_refused(pgweir, wire):
+    connection = wire(pgweir())
+    connection.send_raw(connection.startup_packet({"user": "alice"}, 2 << 16))
+    assert connection.read_error()["M"] == "old V2 protocol not supported"
+    connection.expect_closed()
+
+
+def test_a_failing_set_of_the_client_changes_nothing(pooler):
+    with pooler.connect() as a:
+        before = values(a)
+        with pytest.raises(psycopg.errors.InvalidParameterValue):
+            a.execute("SET TimeZone = 'Nowhere/Land'")
+        assert values(a) == before
+
+
+def test_values_survive_an_error_in_the_first_request(pooler, wire):
+    """The values travel with the client's first request: its failing must not lose them."""
+    a, b = wire(pooler), wire(pooler)
+    a.startup(timezone="Asia/Tokyo")
+    b.startup(timezone="America/Lima")
+    for _ in range(5):
+        assert error_in(a.query("SELECT 1/0"))["C"] == "22012"
+        assert a.rows(a.query("SHOW timezone")) == [[b"Asia/Tokyo"]]
+        assert error_in(b.query("nonsense"))["C"] == "42601"
+        assert b.rows(b.query("SHOW timezone")) == [[b"America/Lima"]]
