@@ -14,7 +14,7 @@ void client_entry_answer(struct client *client, const uint8_t *bytes, size_t siz
 /* pool_ops.welcome */
 void client_entry_welcome(struct pool_client *member);
 /* server_partner_ops.cancel_ended */
-void client_entry_cancel_ended(struct client *client);
+void client_entry_cancel_ended(struct client *client, struct pool *pool);
 
 /* No logins but to the console. */
 void client_entry_refuse_logins(bool refuse);

@@ -53,7 +53,7 @@ static inline bool pipeline_ready(struct pipeline *pipeline, uint8_t type)
 		return pipeline_received(pipeline, type);
 	pipeline->length = 0;
 	pipeline->first = 0;
-	pipeline->copy_in = pipeline->unsynced = false;
+	pipeline->copy_in = pipeline->sync_in_copy = pipeline->unsynced = false;
 	return true;
 }
 /* What the server is answering: the oldest entry, 0: nothing. */

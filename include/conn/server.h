@@ -32,13 +32,14 @@ struct server {
 	uint8_t errand;
 	bool errand_failed, errand_done;
 	bool refuses_block; /* it opened a transaction block in statement mode */
+	char *complaint;    /* why our own query failed; owned, or NULL */
 	bool is_broken;	    /* it said something that the protocol does not allow */
 	char status;	    /* of the last ReadyForQuery: I, T, E; 0: none since the last request */
 	bool said_fatal;    /* the server's last word was FATAL: it closes */
 	bool is_reading;    /* inside the walk of what was received */
 	bool let_go;	    /* its client left during that walk */
 	bool half_sent;	    /* its client left in the middle of a message */
-	uint8_t cancels;    /* CancelRequests under way against this server */
+	uint32_t cancels;   /* CancelRequests under way against this server */
 	struct pipeline pipeline;
 	struct parameter_set *parameters; /* as the server reported them */
 	uint32_t process_id;
@@ -109,8 +110,8 @@ struct server_partner_ops {
 	 * own last word. */
 	void (*lost)(struct client *client, enum close_reason reason, const struct error *error,
 		     bool silently);
-	/* The CancelRequest that @client asked for is done, or is not to be. */
-	void (*cancel_ended)(struct client *client);
+	/* The CancelRequest that @client (NULL: it left) asked for is done, or is not to be. */
+	void (*cancel_ended)(struct client *client, struct pool *pool);
 	/* A reported parameter. */
 	void (*parameter)(struct client *client, const char *name, const char *value);
 };

@@ -170,6 +170,8 @@ bool pool_all_paused(void);
 /* No new servers any more; clients that wait are rejected (SHUTDOWN WAIT_FOR_SERVERS). */
 void pool_set_draining(void);
 bool pool_is_draining(void);
+/* The same for the end of the process: nobody is told. */
+void pool_stop_launching(void);
 
 /* Told (at the end of the turn) when servers left or came free while something waits for that:
  * PAUSE, WAIT_CLOSE, shutdown. One listener. */

@@ -175,7 +175,6 @@ void client_vanish(struct client *client)
 	stream_close(&endpoint->stream);
 	loop_timer_fini(&endpoint->timer);
 	list_remove(&leaving, &client->member.node);
-	limit_connection_closed();
 	endpoint->ending.callback = free_later;
 	loop_post(&endpoint->ending);
 }
@@ -221,6 +220,7 @@ static void leave(struct client *client)
 		list_remove(&entering, &client->member.node);
 	client->member.pool = NULL;
 	list_push_last(&leaving, &client->member.node);
+	limit_connection_closed(); /* who was refused, and lingers, takes nobody's place */
 	cancel_key_remove(&client->key);
 	if (client->is_counted)
 		limit_client_removed(client->database, client->user);

@@ -264,12 +264,12 @@ static void cancel(struct client *client, const struct startup *startup)
 }
 
 /* A carrier ended: its asker goes, and those that wait in the pool are tried until one goes out. */
-void client_entry_cancel_ended(struct client *client)
+void client_entry_cancel_ended(struct client *client, struct pool *pool)
 {
-	struct pool *pool = client->member.pool;
 	struct list_node *node;
-	client_close(client, CLOSE_CANCEL_DONE, NULL);
-	while (pool && (node = list_first(&pool->clients[CLIENT_PLACE_CANCEL_WAITING]))) {
+	if (client)
+		client_close(client, CLOSE_CANCEL_DONE, NULL);
+	while ((node = list_first(&pool->clients[CLIENT_PLACE_CANCEL_WAITING]))) {
 		struct client *next =
 			client_of_member(container_of(node, struct pool_client, node));
 		struct cancel_key *key =
@@ -339,6 +339,8 @@ void client_entry_startup(struct client *client, const uint8_t *bytes, size_t si
 				client_hold(client, bytes + startup.length, behind);
 		}
 	}
+	if (client->console && client->endpoint.held)
+		client_resume(client);
 }
 
 void client_entry_answer(struct client *client, const uint8_t *bytes, size_t size)
@@ -373,6 +375,8 @@ void client_entry_answer(struct client *client, const uint8_t *bytes, size_t siz
 	if (behind && step == CLIENT_LOGIN_PROVEN)
 		client_hold(client, bytes + size - behind, behind);
 	authenticate(client, step, &out, &error);
+	if (client->console && client->endpoint.held)
+		client_resume(client);
 }
 
 void client_entry_refuse_logins(bool refuse)

@@ -22,7 +22,9 @@ static void link_to(struct client *client, struct server *server)
 {
 	endpoint_link(&client->endpoint, &server->endpoint);
 	client_counters(client)->server_assignment_count++;
-	if (server->state != SERVER_ACTIVE && !server_set_state(server, SERVER_ACTIVE))
+	bool is_active =
+		server->state == SERVER_ACTIVE && server->member.place == SERVER_PLACE_ACTIVE;
+	if (!is_active && !server_set_state(server, SERVER_ACTIVE))
 		return; /* from one client straight to the next it stays active */
 	if (!client_go(client, CLIENT_ACTIVE))
 		return;
@@ -187,6 +189,15 @@ static enum relay_action see(struct endpoint *from, uint8_t type, const uint8_t 
 	return RELAY_FORWARD;
 }
 
+/* What it sent since the last answer may have been the rest of a failed COPY, or the last of a
+ * message: nothing more comes from the server then that would say that the two can part. */
+static void settle_if_clean(struct client *client, const struct server *server)
+{
+	if (client->state == CLIENT_ACTIVE && client_server(client) == server && !client->stalled &&
+	    client->member.pool->mode != POOL_MODE_SESSION && server_is_clean(server))
+		client_request_settle(client);
+}
+
 static const struct relay requests = {.care = message_frontend_care, .see = see};
 
 /* From a linked client to its server. */
@@ -214,6 +225,8 @@ void client_request_forward(struct client *client, const uint8_t *bytes, size_t 
 	if (LIKELY(end == RELAY_DONE)) {
 		if (batch.rest_size)
 			client_hold(client, batch.rest, batch.rest_size);
+		if (__builtin_expect(pipeline_is_idle(&server->pipeline), 0))
+			settle_if_clean(client, server);
 	} else if (end == RELAY_STOPPED && batch.rest[0] == MESSAGE_TERMINATE) {
 		client_request_depart(client, CLOSE_CLIENT_REQUEST);
 	} else if (end == RELAY_STOPPED) { /* the server owes very many answers */
@@ -284,8 +297,12 @@ void client_request_settle(struct client *client)
 			client_request_go_on(client);
 		return;
 	}
-	if (!spent && !server_is_clean(server))
+	if (!spent && !server_is_clean(server)) {
+		if (client->endpoint.held && !client->stalled &&
+		    !stream_is_blocked(&server->endpoint.stream))
+			client_request_go_on(client);
 		return;
+	}
 	client->in_transaction = false;
 	endpoint_unlink(&client->endpoint);
 	client_go(client, CLIENT_IDLE);
@@ -324,10 +341,13 @@ void client_request_prepared(struct client *client)
 
 void client_request_writable(struct client *client)
 {
-	if (!client->departing && !client->stalled)
-		client_request_go_on(client);
-	else
+	const struct server *server = client_server(client);
+	if (client->departing || client->stalled) {
 		client_request_settle(client);
+		return;
+	}
+	client_request_go_on(client);
+	settle_if_clean(client, server);
 }
 
 void client_request_lost(struct client *client, enum close_reason reason, const struct error *error,

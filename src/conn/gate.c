@@ -140,6 +140,7 @@ void gate_close(void)
 	if (shutdown_state != GATE_OPEN)
 		loop_timer_fini(&watch);
 	on_end = NULL;
+	pool_stop_launching();
 	client_close_all(CLOSE_POOLER_SHUTDOWN);
 	list_foreach (member, pool_all()) {
 		struct pool *pool = container_of(member, struct pool, node);

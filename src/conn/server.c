@@ -49,10 +49,14 @@ void server_arm(struct server *server)
 	switch (server_deadline(server)) {
 	case DEADLINE_NONE:
 		break;
-	case DEADLINE_CONNECT:
-		if (settings->server_connect_timeout)
-			due = server->endpoint.connected_at + settings->server_connect_timeout;
+	case DEADLINE_CONNECT: {
+		usec_t limit = settings->server_connect_timeout;
+		if (!limit && server->state == SERVER_CANCELING) /* its target waits for this */
+			limit = 15 * USEC_PER_SECOND;
+		if (limit)
+			due = server->endpoint.connected_at + limit;
 		break;
+	}
 	case DEADLINE_REST:
 		due = pool_idle_due(&server->member);
 		break;
@@ -153,6 +157,7 @@ void server_close(struct server *server, enum close_reason reason, const struct 
 		server->cancel_target->member.close_needed = true;
 		server->cancel_target->member.close_reason = CLOSE_IDLE_DIRTY;
 	}
+	bool was_carrier = server->state == SERVER_CANCELING;
 	server->state = SERVER_CLOSING;
 	stream_close(&endpoint->stream);
 	loop_timer_fini(&endpoint->timer);
@@ -161,6 +166,7 @@ void server_close(struct server *server, enum close_reason reason, const struct 
 	pipeline_fini(&server->pipeline);
 	parameter_release(&server->parameters);
 	server_login_free(&server->login);
+	memory_free(&server->complaint);
 	memory_free(&server->key);
 	memory_free(&server->host);
 	memory_free(&server->addresses);
@@ -174,8 +180,8 @@ void server_close(struct server *server, enum close_reason reason, const struct 
 	pool_server_leave(&server->member);
 	if (cancel_target)
 		server_cancel_ended(cancel_target);
-	if (cancel_client)
-		partner_ops->cancel_ended(cancel_client);
+	if (was_carrier)
+		partner_ops->cancel_ended(cancel_client, server->member.pool);
 	endpoint->ending.callback = free_later;
 	loop_post(&endpoint->ending);
 }
@@ -257,10 +263,15 @@ void server_errand_ended(struct server *server)
 			server_rest(server);
 		break;
 	case ERRAND_CONNECT: /* what it answered does not matter, a transaction left open does */
-		if (server->status != 'I')
+		if (server->status != 'I') {
+			struct error error;
+			error_set(&error, SQLSTATE_CONNECTION_FAILURE,
+				  "connect_query leaves a transaction open");
+			pool_login_failed(server->member.pool, false, &error);
 			server_close(server, CLOSE_IDLE_DIRTY, NULL);
-		else
+		} else {
 			server_rest(server);
+		}
 		break;
 	case ERRAND_PARAMETERS:
 	case ERRAND_NONE:
@@ -286,12 +297,15 @@ bool server_prepare(struct server *server, struct parameter_set *wanted)
 	struct buffer *query = NULL;
 	unsigned count;
 	if (!parameter_put_query(&query, ENDPOINT_QUEUE_MAX, wanted, server->parameters, &count) ||
-	    count == 0)
+	    count == 0) {
+		buffer_free(&query);
 		return true;
+	}
 	bool proven = parameter_is_proven(wanted);
-	bool well = pipeline_sent(&server->pipeline, PIPELINE_INTERNAL) &&
-		    stream_queue(&server->endpoint.stream, buffer_bytes(query),
-				 buffer_length(query), ENDPOINT_QUEUE_MAX);
+	bool well = stream_queue(&server->endpoint.stream, buffer_bytes(query),
+				 buffer_length(query), ENDPOINT_QUEUE_MAX) &&
+		    pipeline_sent(&server->pipeline,
+				  PIPELINE_INTERNAL); /* the first entry needs no memory */
 	buffer_free(&query);
 	if (!well)
 		return true; /* no memory: serve with the values there are */

@@ -201,6 +201,8 @@ static void send_cancel(struct server *server)
 			       target->key_size))
 		stream_write_bytes(&server->endpoint.stream, buffer_bytes(out), buffer_length(out),
 				   ENDPOINT_QUEUE_MAX);
+	else
+		server_close(server, CLOSE_OUT_OF_MEMORY, NULL);
 	buffer_free(&out);
 }
 
@@ -262,7 +264,10 @@ void server_login_input(struct server *server, const uint8_t *bytes, size_t size
 		struct buffer *out = NULL;
 		enum frame frame = message_parse(bytes, size, MESSAGE_WHOLE_MAX, &message);
 		if (frame == FRAME_SHORT) {
-			endpoint_hold(&server->endpoint, bytes, size);
+			if (!endpoint_hold(&server->endpoint, bytes, size)) {
+				error_set(&error, SQLSTATE_OUT_OF_MEMORY, "out of memory");
+				server_fail_login(server, CLOSE_OUT_OF_MEMORY, false, &error);
+			}
 			return;
 		}
 		enum server_login_step step = SERVER_LOGIN_BROKEN;

@@ -6,6 +6,7 @@
 #include "conn/relay.h"
 #include "conn/server_connect.h"
 #include "core/log.h"
+#include "core/memory.h"
 #include "proto/response.h"
 
 enum { READS_PER_EVENT = 8 };
@@ -51,8 +52,8 @@ static bool see_ready(struct server *server, const uint8_t *body, uint32_t size)
 }
 
 /* An answer to our own query: nobody else sees it. */
-static enum relay_action see_errand(struct server *server, uint8_t type, const uint8_t *body,
-				    uint32_t size, uint32_t available)
+static enum relay_action see_errand(struct endpoint *from, struct server *server, uint8_t type,
+				    const uint8_t *body, uint32_t size, uint32_t available)
 {
 	if (type == MESSAGE_PARAMETER_STATUS) {
 		see_parameter(server, body, size);
@@ -67,7 +68,11 @@ static enum relay_action see_errand(struct server *server, uint8_t type, const u
 			struct error error;
 			response_parse_error(body, available, severity, &error);
 			server->errand_failed = true;
-			server->said_fatal = response_error_is_fatal(body, available);
+			/* What the client did not see it is not spared. */
+			if (!from->partner)
+				server->said_fatal = response_error_is_fatal(body, available);
+			memory_free(&server->complaint);
+			server->complaint = memory_strdup(error.message);
 			log_warning(server_subject(server), "our own query failed: %s %s",
 				    error.sqlstate, error.message);
 		}
@@ -90,7 +95,7 @@ static enum relay_action see(struct endpoint *from, uint8_t type, const uint8_t 
 {
 	struct server *server = server_of(from);
 	if (server->errand)
-		return see_errand(server, type, body, size, available);
+		return see_errand(from, server, type, body, size, available);
 	switch (type) {
 	case MESSAGE_READY_FOR_QUERY:
 		if (!see_ready(server, body, size))
@@ -116,7 +121,7 @@ static enum relay_action see_unasked(struct endpoint *from, uint8_t type, const 
 {
 	struct server *server = server_of(from);
 	if (server->errand)
-		return see_errand(server, type, body, size, available);
+		return see_errand(from, server, type, body, size, available);
 	if (!is_asynchronous(type)) {
 		broken(server, "message without a request");
 		return RELAY_STOP;
@@ -170,6 +175,8 @@ static const struct relay *eyes(const struct server *server)
 		       : &serving;
 }
 
+static void lost(struct server *server);
+
 static void input(struct server *server, const uint8_t *bytes, size_t size)
 {
 	struct endpoint *endpoint = &server->endpoint;
@@ -194,6 +201,8 @@ static void input(struct server *server, const uint8_t *bytes, size_t size)
 			if (!well) {
 				struct error error;
 				close_reason_error(CLOSE_PARAMETER_INVALID, &error);
+				if (server->complaint)
+					error_detail(&error, "%s", server->complaint);
 				server_close(server, CLOSE_PARAMETER_FAILED, &error);
 			} else if (endpoint->partner) {
 				partner->prepared(server_client(server));
@@ -223,6 +232,8 @@ static void input(struct server *server, const uint8_t *bytes, size_t size)
 	}
 	if (endpoint->partner) {
 		partner->settle(server_client(server));
+	} else if (server->said_fatal) {
+		lost(server); /* its socket closes a moment later: nobody gets it meanwhile */
 	} else if (server->let_go) {
 		server_let_go(server, CLOSE_IDLE_DIRTY);
 	} else if (server->errand_done && !endpoint->held && !endpoint->body_left) {
@@ -235,7 +246,7 @@ static void lost(struct server *server)
 	struct error error;
 	if (server->state == SERVER_CANCELING) {
 		server_close(server, CLOSE_CANCEL_SENT, NULL);
-	} else if (server->login) {
+	} else if (server->state == SERVER_LOGIN) {
 		error_set(&error, SQLSTATE_CONNECTION_FAILURE,
 			  "the server closed the connection during login");
 		server_fail_login(server, CLOSE_LOGIN_FAILED, false, &error);

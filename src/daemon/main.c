@@ -308,9 +308,10 @@ enum { STAGES = sizeof(stages) / sizeof(stages[0]) };
 /* One line, where somebody will see it. */
 static void report(const struct error *error)
 {
-	log_fatal("", "%s", error->message);
+	const char *gap = *error->hint ? "; hint: " : "";
+	log_fatal("", "%s%s%s", error->message, gap, error->hint);
 	if (!stderr_is_log)
-		fprintf(stderr, "pgweir: %s\n", error->message);
+		fprintf(stderr, "pgweir: %s%s%s\n", error->message, gap, error->hint);
 }
 
 static int run(void)

@@ -27,6 +27,7 @@ static struct pool_server *server_of(struct list_node *node)
 void pool_set_ops(const struct pool_ops *new_ops)
 {
 	ops = new_ops;
+	all_paused = draining = false;
 	if (!pools.head.next)
 		list_init(&pools);
 }
@@ -362,7 +363,9 @@ void pool_login_failed(struct pool *pool, bool refused, const struct error *erro
 	pool->failure = *error;
 	pool->connect_failed = !refused;
 	pool->login_failed = refused;
-	pool->retry_at = clock_now() + settings_current()->server_login_retry;
+	/* Never at once: a failure that shows without waiting would be tried again without end. */
+	usec_t patience = settings_current()->server_login_retry;
+	pool->retry_at = clock_now() + (patience > USEC_PER_MSEC ? patience : USEC_PER_MSEC);
 	if (!refused)
 		return;		    /* rides out a restart: clients stay queued */
 	struct error copy = *error; /* clients may go, and with them the pool's last word */
@@ -562,8 +565,9 @@ void pool_idle_check(struct pool_server *server)
 
 void pool_close_idle(struct pool *pool, enum close_reason reason)
 {
+	struct list_node *node; /* closing one may close others */
 	for (int place = SERVER_PLACE_IDLE; place <= SERVER_PLACE_USED; place++)
-		list_foreach_safe (node, &pool->servers[place])
+		while ((node = list_first(&pool->servers[place])))
 			ops->close_server(server_of(node), reason);
 }
 
@@ -590,9 +594,10 @@ void pool_kill(struct pool *pool, enum close_reason reason)
 	for (int place = CLIENT_PLACE_COUNT - 1; place >= CLIENT_PLACE_ACTIVE; place--)
 		list_foreach_safe (node, &pool->clients[place])
 			ops->close_client(client_of(node), reason);
+	struct list_node *member;
 	for (int place = SERVER_PLACE_LOGIN; place < SERVER_PLACE_COUNT; place++)
-		list_foreach_safe (node, &pool->servers[place])
-			ops->close_server(server_of(node), reason);
+		while ((member = list_first(&pool->servers[place])))
+			ops->close_server(server_of(member), reason);
 }
 
 bool pool_is_busy(const struct pool *pool)
@@ -639,6 +644,11 @@ void pool_set_draining(void)
 		reject_all(pool, CLIENT_PLACE_WELCOME, CLOSE_SERVER_SHUTDOWN, &error);
 		reject_all(pool, CLIENT_PLACE_WAITING, CLOSE_SERVER_SHUTDOWN, &error);
 	}
+}
+
+void pool_stop_launching(void)
+{
+	draining = true;
 }
 
 bool pool_is_draining(void)

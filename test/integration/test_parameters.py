@@ -180,17 +180,6 @@ def test_many_clients_with_values_of_their_own_at_once(pgweir):
     assert wrong == [] and len(servers(pooler)) <= 3
 
 
-def test_track_extra_parameters_names_more(pgweir, postgres):
-    """default_transaction_read_only is reported by PostgreSQL 14 and later."""
-    pooler = pgweir({"default_pool_size": 1, "pool_mode": "transaction", "track_extra_parameters": "IntervalStyle, default_transaction_read_only"})
-    with pooler.connect() as a, pooler.connect() as b:
-        a.execute("SET default_transaction_read_only = on")
-        for _ in range(3):
-            assert b.execute("SHOW default_transaction_read_only").fetchone() == ("off",)
-            assert a.execute("SHOW default_transaction_read_only").fetchone() == ("on",)
-        a.execute("SET default_transaction_read_only = off")
-
-
 def test_values_of_the_database_row_are_the_clients_defaults(pgweir, postgres):
     pooler = pgweir({"pool_mode": "transaction"}, databases={
         DATABASE: server_row(postgres, "timezone=Asia/Tokyo datestyle=German client_encoding=LATIN1 application_name=from_row")})
@@ -198,13 +187,6 @@ def test_values_of_the_database_row_are_the_clients_defaults(pgweir, postgres):
         got = values(connection)
         assert (got["TimeZone"], got["client_encoding"], got["application_name"]) == ("Asia/Tokyo", "LATIN1", "from_row")
         assert got["DateStyle"].startswith("German")
-
-
-def test_application_name_add_host(pgweir):
-    pooler = pgweir({"pool_mode": "transaction", "application_name_add_host": 1})
-    with pooler.connect(application_name="mine") as named, pooler.connect() as unnamed:
-        assert named.execute("SHOW application_name").fetchone()[0].startswith("mine - 127.0.0.1:")
-        assert unnamed.execute("SHOW application_name").fetchone()[0].startswith("app - 127.0.0.1:")
 
 
 # ---- startup parameters ----

@@ -4,6 +4,6 @@
 #include <stddef.h>
 
 suite_fn *const SUITES[] = {
-	suite_modes,   suite_requests,	 suite_startup, suite_vanish,  suite_server,
-	suite_waiting, suite_parameters, suite_cancels, suite_control, suite_mixing, NULL,
+	suite_modes,	  suite_requests, suite_startup, suite_vanish, suite_server, suite_waiting,
+	suite_parameters, suite_cancels,  suite_control, suite_mixing, NULL,
 };
