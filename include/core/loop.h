@@ -21,6 +21,8 @@ enum { LOOP_READ = EV_READ, LOOP_WRITE = EV_WRITE };
  */
 struct loop_io {
 	ev_io io;
+	struct loop_io *next; /* while it is to be called in this turn */
+	int events;
 };
 typedef void loop_io_fn(struct loop_io *watcher, int events);
 

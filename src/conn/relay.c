@@ -45,11 +45,13 @@ static enum relay_end walk(const struct relay *relay, struct endpoint *from, con
 			from->body_dropped = from->body_left > 0;
 		}
 	}
-	/* A header may begin there at the latest. */
-	const uint8_t *const last = size >= MESSAGE_HEADER ? end - MESSAGE_HEADER : NULL;
+	if (end - at < MESSAGE_HEADER)
+		goto out;
+	const uint8_t *const last =
+		end - MESSAGE_HEADER; /* a header may begin there at the latest */
 	for (;;) {
 		/* Most are messages that only pass. */
-		while (last && at <= last && care_of[*at] == MESSAGE_PASS) {
+		while (at <= last && care_of[*at] == MESSAGE_PASS) {
 			uint32_t length = message_length(at);
 			if (length - MESSAGE_LENGTH_MIN >
 			    maximum - MESSAGE_LENGTH_MIN) /* also below 4, by wrapping round */
@@ -61,7 +63,7 @@ static enum relay_end walk(const struct relay *relay, struct endpoint *from, con
 			}
 			at = next;
 		}
-		if (!last || at > last)
+		if (at > last)
 			break;
 		uint32_t length = message_length(at);
 		enum message_care care = care_of[*at];
@@ -101,6 +103,7 @@ static enum relay_end walk(const struct relay *relay, struct endpoint *from, con
 			break;
 		}
 	}
+out:
 	gather(batch, begin, at);
 	batch->rest = at;
 	batch->rest_size = (size_t)(end - at);

@@ -39,6 +39,8 @@ static struct {
 	ev_timer alarm;
 	usec_t alarm_time; /* when it rings; 0: it is not set */
 
+	struct loop_io *ready; /* to be called in this turn, the first first */
+
 	struct loop_work *first_work, *last_work;
 	struct signal_watch *signals;
 } loop;
@@ -209,10 +211,32 @@ static void run_work(void)
 
 /* --- the turn --- */
 
+static void io_is_ready(struct ev_loop *ev, ev_io *io, int events)
+{
+	struct loop_io *watcher = (struct loop_io *)io;
+	(void)ev;
+	watcher->events = events & (EV_READ | EV_WRITE);
+	watcher->next = loop.ready;
+	loop.ready = watcher;
+}
+
+/* libev calls what became ready last first. Who came first is served first here: what is ready is
+ * gathered, and called in the order in which the kernel told it. */
+static inline void call_ready(void)
+{
+	struct loop_io *watcher;
+	while ((watcher = loop.ready)) {
+		loop.ready = watcher->next;
+		loop.ran = true;
+		((loop_io_fn *)watcher->io.data)(watcher, watcher->events);
+	}
+}
+
 static void end_turn(struct ev_loop *ev)
 {
 	clock_update();
 	ev_invoke_pending(ev);
+	call_ready();
 	if (timers_are_due())
 		run_timers();
 	if (loop.first_work)
@@ -259,6 +283,7 @@ void loop_close(void)
 		loop_timer_fini(loop.heap[loop.heap_length - 1]);
 	memory_free(&loop.heap);
 	loop.heap_room = 0;
+	loop.ready = NULL;
 	for (struct signal_watch *watch = loop.signals, *next; watch; watch = next) {
 		next = watch->next;
 		ev_signal_stop(loop.ev, &watch->watcher);
@@ -309,13 +334,6 @@ bool loop_turn(int wait_msec)
 
 /* --- descriptors --- */
 
-static void io_is_ready(struct ev_loop *ev, ev_io *io, int events)
-{
-	(void)ev;
-	loop.ran = true;
-	((loop_io_fn *)io->data)((struct loop_io *)io, events & (EV_READ | EV_WRITE));
-}
-
 void loop_io_init(struct loop_io *watcher, loop_io_fn *callback)
 {
 	ev_init(&watcher->io, io_is_ready);
@@ -345,6 +363,12 @@ void loop_io_stop(struct loop_io *watcher)
 {
 	if (loop.ev)
 		ev_io_stop(loop.ev, &watcher->io);
+	for (struct loop_io **at = &loop.ready; *at; at = &(*at)->next) {
+		if (*at == watcher) {
+			*at = watcher->next;
+			break;
+		}
+	}
 	watcher->io.fd = -1; /* the number may come back as another file */
 }
 

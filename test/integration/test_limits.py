@@ -188,10 +188,7 @@ def test_who_waited_longest_is_served_first(pgweir, postgres, wire):
     with held(pooler, 1):
         for position, client in enumerate(queue):
             client.send_raw(query("SELECT nextval('turn')"))
-            if position % 10 == 9:
-                wait_waiting(pooler, position + 1)
-        row = pool(pooler)
-        assert row["cl_waiting"] == 30
+            wait_waiting(pooler, position + 1)
     assert [client.rows(client.read_until(b"Z")) for client in queue] == [[[b"%d" % n]] for n in range(1, 31)]
 
 
