@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "config.h"
 #include "conn/endpoint.h"
-#include <assert.h>
 #include <string.h>
 
 /* Bytes that were held go in front of what is read, so that a message is always contiguous. */
@@ -39,7 +38,7 @@ bool endpoint_hold(struct endpoint *endpoint, const uint8_t *bytes, size_t size)
 
 void endpoint_link(struct endpoint *a, struct endpoint *b)
 {
-	assert(!a->partner && !b->partner);
+	LIST_CHECK(!a->partner && !b->partner);
 	a->partner = b;
 	b->partner = a;
 }

@@ -228,6 +228,8 @@ bool server_run(struct server *server, enum server_errand errand, const char *sq
 void server_rest(struct server *server)
 {
 	pool_release(&server->member);
+	if (LIKELY(server->member.place == SERVER_PLACE_ACTIVE))
+		return; /* another client has it already */
 	if (server->state != SERVER_CLOSING && server->member.place == SERVER_PLACE_IDLE)
 		server_go(server, SERVER_IDLE);
 	else if (server->state != SERVER_CLOSING && server->member.place == SERVER_PLACE_USED) {

@@ -225,9 +225,9 @@ static void io_is_ready(struct ev_loop *ev, ev_io *io, int events)
 static inline void call_ready(void)
 {
 	struct loop_io *watcher;
+	loop.ran |= loop.ready != NULL;
 	while ((watcher = loop.ready)) {
 		loop.ready = watcher->next;
-		loop.ran = true;
 		((loop_io_fn *)watcher->io.data)(watcher, watcher->events);
 	}
 }

@@ -232,6 +232,13 @@ bool pool_is_paused(const struct pool *pool)
 	return all_paused || pool->database->is_paused;
 }
 
+/* The common case under load: nothing can be launched, nor tested. */
+static inline bool is_full(const struct pool *pool)
+{
+	return LIKELY(pool->size && pool->server_count >= (uint32_t)pool->size &&
+		      !pool->reserve_size && list_is_empty(&pool->servers[SERVER_PLACE_USED]));
+}
+
 bool pool_request(struct pool *pool, struct pool_client *client)
 {
 	struct list *idle = &pool->servers[SERVER_PLACE_IDLE];
@@ -250,7 +257,8 @@ bool pool_request(struct pool *pool, struct pool_client *client)
 	}
 	client->wait_since = clock_now();
 	pool_client_move(pool, client, CLIENT_PLACE_WAITING);
-	pool_work(pool);
+	if (!is_full(pool))
+		pool_work(pool);
 	return false;
 }
 
@@ -458,10 +466,7 @@ static void test_used(struct pool *pool)
 
 void pool_work(struct pool *pool)
 {
-	/* The common case under load: the pool is full, and has no reserve. */
-	if (LIKELY(pool->size && pool->server_count >= (uint32_t)pool->size &&
-		   !pool->reserve_size && list_is_empty(&pool->servers[SERVER_PLACE_USED]) &&
-		   list_is_empty(&pool->servers[SERVER_PLACE_IDLE])))
+	if (is_full(pool) && list_is_empty(&pool->servers[SERVER_PLACE_IDLE]))
 		return;
 	if (pool->database->is_console || pool->database->is_removed || pool_is_paused(pool) ||
 	    draining)
