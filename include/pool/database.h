@@ -14,7 +14,6 @@ struct database {
 	struct stats stats; /* first: what each transaction touches */
 	bool is_console, is_automatic;
 	bool is_paused, is_disabled;
-	bool is_removed;      /* gone from the configuration: freed when its last connection is */
 	struct map_node node; /* by name */
 	char *name;
 	char *dbname;	 /* at the server */
@@ -25,6 +24,8 @@ struct database {
 	char *client_encoding, *datestyle, *timezone,
 		*application_name; /* for clients that ask for none; or NULL */
 	struct list pools;
+	struct list
+		held_back; /* pools whose clients wait for max_db_connections; the first is next */
 	uint32_t client_count, server_count; /* written by pool/limit only */
 	/* of the row; SECTION_UNSET, POOL_MODE_UNSET, BALANCE_UNSET when it does not say */
 	enum pool_mode pool_mode;

@@ -28,6 +28,9 @@ void limit_client_removed(struct database *database, struct user *user);
 /* May another server connection be opened? Which bound says no. */
 enum limit_verdict { LIMIT_FREE, LIMIT_DATABASE, LIMIT_USER };
 enum limit_verdict limit_admits_server(const struct database *database, const struct user *user);
+/* Is this one of the bounds reached? */
+bool limit_is_reached(enum limit_verdict bound, const struct database *database,
+		      const struct user *user);
 void limit_server_added(struct database *database, struct user *user);
 void limit_server_removed(struct database *database, struct user *user);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* maintenance: timed work on pools as wholes: roll averages, log the stats line, reach
- * min_pool_size. */
+/* maintenance: what is done at the end of each stats_period: roll averages, log the stats line,
+ * fill pools that could not reach their min_pool_size when they wanted to. */
 #ifndef PGWEIR_POOL_MAINTENANCE_H
 #define PGWEIR_POOL_MAINTENANCE_H
 

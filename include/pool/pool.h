@@ -57,6 +57,7 @@ struct pool_server {
 	usec_t connected_at; /* began to connect */
 	usec_t released_at;  /* last given back */
 	uint8_t place;
+	bool has_served;      /* a client used it */
 	bool close_needed;    /* close it instead of using it again */
 	uint8_t close_reason; /* then the reason */
 };
@@ -78,7 +79,11 @@ struct pool_ops {
 	void (*close_client)(struct pool_client *client, enum close_reason reason);
 	/* The pool holds @parameters (of pool_login_succeeded) no more. */
 	void (*drop_parameters)(void *parameters);
+	/* May be NULL. Settings changed: pool_idle_due() of an idle or used server is another one
+	 * now. */
+	void (*rearm)(struct pool_server *server);
 };
+/* At the start. Nothing is paused, nothing draining. */
 void pool_set_ops(const struct pool_ops *ops);
 
 struct pool {
@@ -88,38 +93,46 @@ struct pool {
 	uint32_t server_count; /* all places but CANCELING */
 	/* values in force, from pool_configure() */
 	enum pool_mode mode;
-	int size, min_size, reserve_size;  /* size 0: unlimited */
+	int size, min_size, reserve_size; /* size 0: unlimited */
+	uint32_t full, most; /* the size, and with the reserve; UINT32_MAX: unlimited */
 	bool connect_failed, login_failed; /* the last attempt */
-	bool is_bounded; /* by max_db_connections or max_user_connections: shares them with others
-			  */
-	usec_t query_wait_timeout, server_lifetime;
+	bool round_robin, tests_always,
+		is_forced;	     /* is_forced: of the user that the database's row names */
+	bool is_working, work_again; /* inside an op of the pool; more to do came up meanwhile */
+	uint8_t held_back; /* enum limit_verdict: the shared bound that keeps its clients waiting */
+	usec_t query_wait_timeout, server_lifetime, lifetime_gap;
+	usec_t idle_timeout, check_after; /* 0: never */
+	usec_t lifetime_closed_at;	  /* when a server was last closed for its age */
 	struct list servers[SERVER_PLACE_COUNT];
 	struct list clients[CLIENT_PLACE_COUNT];
 	struct list_node node; /* of all pools */
 	struct list_node of_database, of_user;
+	struct list_node of_held_back; /* of the database or the user, whose bound it is */
 	/* logging in to the server */
 	struct buffer
 		*welcome; /* ParameterStatus messages of the pool's server; NULL: it sent none */
-	void *welcome_parameters;  /* the conn layer's own view of them; NULL: not known yet */
-	usec_t retry_at;	   /* no attempt before; 0: at once */
-	struct error failure;	   /* why the last attempt failed; message "" if it did not */
-	usec_t lifetime_closed_at; /* when a server was last closed for its age */
-	struct loop_timer timer;   /* retry, reserve */
+	void *welcome_parameters; /* the conn layer's own view of them; NULL: not known yet */
+	usec_t retry_at;	  /* no attempt before; 0: at once */
+	struct error failure;	  /* why the last attempt failed; message "" if it did not */
+	struct loop_timer timer;  /* retry, reserve */
 };
 
 /* Made and freed by the registry only. */
 struct pool *pool_new(struct database *database, struct user *user);
 void pool_free(struct pool **pool);
-/* Compute the values in force from the snapshot, the database and the user; act on changes. */
+/* Compute the values in force from the snapshot, the database and the user; act on changes. For
+ * every pool after any change of settings (RELOAD, SET): the hot path reads only what is kept here.
+ */
 void pool_configure(struct pool *pool);
 /* All pools, in order of creation. */
 const struct list *pool_all(void);
 
-/* Bring a member to another place (NONE: out of the pool's lists). The pool of a new member is set
+/* Bring a client to another place (NONE: out of the pool's lists). The pool of a new member is set
  * here. */
 void pool_client_move(struct pool *pool, struct pool_client *client, enum client_place place);
 /* ... joins a server before anything else, and counts it. */
 void pool_server_join(struct pool *pool, struct pool_server *server);
+/* Bring a server to another place; out of the pool leads only pool_server_leave(). */
 void pool_server_move(struct pool_server *server, enum server_place place);
 /* The server is gone: it leaves lists and counts; waiting clients may get a new one launched. */
 void pool_server_leave(struct pool_server *server);
@@ -131,27 +144,31 @@ bool pool_request(struct pool *pool, struct pool_client *client);
 /* @client waits for the greeting: pool_ops.welcome or .reject follows. */
 void pool_request_welcome(struct pool *pool, struct pool_client *client);
 /* A clean server comes back (from a client, a login or a test): to the longest waiter, or idle, or
- * closed. */
+ * to be tested, or closed. See its place. */
 void pool_release(struct pool_server *server);
 /* Why this server may not be used again, or CLOSE_REASON_COUNT: it may. */
 enum close_reason pool_verdict(const struct pool_server *server);
 
-/* A server of the pool logged in: @taken are its ParameterStatus messages, @taken_parameters what
- * the conn layer keeps beside them. */
+/* A server of the pool logged in: @taken are its ParameterStatus messages (NULL: it sent none),
+ * @taken_parameters what the conn layer keeps beside them (never NULL). */
 void pool_login_succeeded(struct pool *pool, struct buffer *taken, void *taken_parameters);
 /* It could not be reached (@refused false), or it refused the login with @error. */
 void pool_login_failed(struct pool *pool, bool refused, const struct error *error);
 /* Is the pool's server known to refuse logins just now? Then @error says what the client is told.
  */
-bool pool_is_failing(const struct pool *pool, struct error *error);
+bool pool_explain_failure(const struct pool *pool, struct error *error);
+static inline bool pool_is_failing(const struct pool *pool, struct error *error)
+{
+	return pool->login_failed && pool_explain_failure(pool, error);
+}
 
 /* When an idle or used server is next due for something, 0: never; and what to do about it then. */
 usec_t pool_idle_due(const struct pool_server *server);
 void pool_idle_check(struct pool_server *server);
 
-/* Launch what waiting clients or min_pool_size want. */
+/* Launch what waiting clients or min_pool_size want. After a RESUME, too. */
 void pool_work(struct pool *pool);
-/* Close servers that nobody uses (of idle, used). */
+/* Close servers that nobody uses: idle, used, and in a paused or draining pool those logging in. */
 void pool_close_idle(struct pool *pool, enum close_reason reason);
 /* Close every server as soon as it is free, those logging in at once. */
 void pool_retire(struct pool *pool, enum close_reason reason);
@@ -164,7 +181,7 @@ bool pool_is_busy(const struct pool *pool);
 usec_t pool_longest_wait(const struct pool *pool);
 uint32_t pool_client_count(const struct pool *pool);
 
-/* Process-wide switches. */
+/* Process-wide switches. Unpaused, waiting clients are served. */
 void pool_set_paused(bool paused);
 bool pool_all_paused(void);
 /* No new servers any more; clients that wait are rejected (SHUTDOWN WAIT_FOR_SERVERS). */

@@ -33,5 +33,7 @@ const struct map *registry_users(void);
 
 /* All counters, of databases that went away too. */
 void registry_totals(struct stats *totals);
+/* End a period of all of them. */
+void registry_roll(usec_t length);
 
 #endif

@@ -20,7 +20,7 @@ struct stats {
 	usec_t period_length;	      /* of the last whole period; 0: none yet */
 };
 
-/* End a period that began at @then_at. */
+/* End a period of this length. */
 void stats_roll(struct stats *stats, usec_t length);
 /* Add @from's counters to @to (totals over databases, or of a database that goes away). */
 void stats_add(struct stats *to, const struct stats *from);

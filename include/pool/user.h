@@ -11,6 +11,8 @@ struct user {
 	struct map_node node; /* by name */
 	char *name;
 	struct list pools;
+	struct list held_back; /* pools whose clients wait for max_user_connections; the first is
+				  next */
 	uint32_t client_count, server_count; /* written by pool/limit only */
 	/* of the [users] row; SECTION_UNSET, POOL_MODE_UNSET when it does not say */
 	enum pool_mode pool_mode;

@@ -20,6 +20,7 @@ struct database *database_new(const char *name)
 	database->max_db_connections = database->max_db_client_connections = SECTION_UNSET;
 	database->server_lifetime = database->query_wait_timeout = SECTION_UNSET;
 	list_init(&database->pools);
+	list_init(&database->held_back);
 	return database;
 }
 
@@ -28,11 +29,13 @@ static bool same(const char *a, const char *b)
 	return a && b ? !strcmp(a, b) : a == b;
 }
 
-/* Replace a text; true: it is another one. */
+/* Replace a text; true: it is another one. The old one is erased, for it may be a secret. */
 static bool take(char **field, const char *value)
 {
 	if (same(*field, value))
 		return false;
+	if (*field)
+		memory_erase(*field, strlen(*field));
 	memory_free(field);
 	*field = value ? memory_strdup(value) : NULL;
 	return true;

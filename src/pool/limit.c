@@ -88,13 +88,19 @@ void limit_client_removed(struct database *database, struct user *user)
 	user->client_count--;
 }
 
+bool limit_is_reached(enum limit_verdict bound, const struct database *database,
+		      const struct user *user)
+{
+	if (bound == LIMIT_DATABASE)
+		return reached(database->server_count, limit_database_servers(database));
+	return bound == LIMIT_USER && reached(user->server_count, limit_user_servers(user));
+}
+
 enum limit_verdict limit_admits_server(const struct database *database, const struct user *user)
 {
-	if (reached(database->server_count, limit_database_servers(database)))
+	if (limit_is_reached(LIMIT_DATABASE, database, user))
 		return LIMIT_DATABASE;
-	if (reached(user->server_count, limit_user_servers(user)))
-		return LIMIT_USER;
-	return LIMIT_FREE;
+	return limit_is_reached(LIMIT_USER, database, user) ? LIMIT_USER : LIMIT_FREE;
 }
 
 void limit_server_added(struct database *database, struct user *user)

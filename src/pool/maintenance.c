@@ -40,13 +40,17 @@ static void period_ends(struct loop_timer *unused)
 {
 	(void)unused;
 	usec_t length = clock_now() - period_began;
-	map_foreach (node, registry_databases())
-		stats_roll(&container_of(node, struct database, node)->stats, length);
+	registry_roll(length);
 	describe();
 	if (settings_current()->log_stats)
 		log_info("", "%s", line);
 	if (on_stats)
 		on_stats(line);
+	list_foreach (node, pool_all()) {
+		struct pool *pool = container_of(node, struct pool, node);
+		if (pool->server_count < (uint32_t)pool->min_size)
+			pool_work(pool);
+	}
 	schedule();
 }
 

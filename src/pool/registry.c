@@ -53,7 +53,6 @@ static void remove_pools(struct database *database, enum close_reason reason)
 
 static void remove_database(struct database *database)
 {
-	database->is_removed = true;
 	remove_pools(database, CLOSE_DATABASE_REMOVED);
 	stats_add(&departed, &database->stats);
 	map_remove(&databases, &database->node);
@@ -155,6 +154,13 @@ void registry_totals(struct stats *totals)
 	*totals = departed;
 	map_foreach (node, &databases)
 		stats_add(totals, &database_of(node)->stats);
+}
+
+void registry_roll(usec_t length)
+{
+	stats_roll(&departed, length);
+	map_foreach (node, &databases)
+		stats_roll(&database_of(node)->stats, length);
 }
 
 /* ---- a new snapshot ---- */

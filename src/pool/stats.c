@@ -26,9 +26,11 @@ void stats_add(struct stats *to, const struct stats *from)
 		to->period_length = from->period_length;
 }
 
+/* Whole and rest apart: a period may be long, and bytes many. */
 static uint64_t per_second(uint64_t count, usec_t length)
 {
-	return length > 0 ? count * (uint64_t)USEC_PER_SECOND / (uint64_t)length : 0;
+	uint64_t period = (uint64_t)length, second = (uint64_t)USEC_PER_SECOND;
+	return length > 0 ? count / period * second + count % period * second / period : 0;
 }
 
 static uint64_t per_event(uint64_t total, uint64_t events)

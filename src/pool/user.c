@@ -8,6 +8,7 @@ struct user *user_new(const char *name)
 	struct user *user = memory_alloc(sizeof *user);
 	user->name = memory_strdup(name);
 	list_init(&user->pools);
+	list_init(&user->held_back);
 	user_configure(user, NULL);
 	return user;
 }

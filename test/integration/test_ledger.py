@@ -140,15 +140,14 @@ CLIENT = textwrap.dedent("""
 def test_transfers_of_processes_that_are_killed(pgweir, ledger):
     pooler = pgweir({"default_pool_size": 4, "pool_mode": "transaction"})
     told, chance = set(), random.Random(7)
-    for round_number in range(3):
+    for round_number in range(2):
         processes = [subprocess.Popen([sys.executable, "-c", CLIENT, os.path.dirname(__file__), pooler.dsn(), str(round_number * 100 + n + 1)],
-                                      stdout=subprocess.PIPE, text=True) for n in range(8)]
+                                      stdout=subprocess.PIPE, text=True) for n in range(5)]
         for process in processes:
             assert process.stdout.readline()  # it works
         lines = [Background(process.stdout.read) for process in processes]
         for process in processes:
-            process_lives = chance.random() * 0.3
-            time.sleep(process_lives)
+            time.sleep(chance.random() * 0.3)  # it is killed wherever it happens to be
             process.send_signal(signal.SIGKILL)
         for n, (process, line) in enumerate(zip(processes, lines)):
             process.wait()
@@ -156,7 +155,7 @@ def test_transfers_of_processes_that_are_killed(pgweir, ledger):
             process.stdout.close()
     wait_idle(pooler)
     check(ledger, told)
-    assert len(told) > 100
+    assert len(told) > 50
 
 
 def test_transfers_while_backends_are_killed(pgweir, ledger):

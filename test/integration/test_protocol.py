@@ -175,14 +175,13 @@ def test_a_pipeline_of_libpq_with_an_error_inside(pgweir, mode):
             pipeline.sync()
             before = connection.execute("SELECT 1")
             bad = connection.execute("SELECT 1/0")
-            skipped = connection.execute("SELECT 2")
             with pytest.raises(psycopg.errors.DivisionByZero):
                 pipeline.sync()
             after = connection.execute("SELECT 'after'")
             pipeline.sync()
             assert [cursor.fetchone() for cursor in good] == [(n,) for n in range(50)]
             assert after.fetchone() == ("after",)
-            assert (bad.description, skipped.description) == (None, None) and before is not None
+            assert bad.description is None and before is not None
         assert connection.execute("SELECT 4").fetchone() == (4,)
 
 

@@ -114,9 +114,9 @@ static void no_log(enum log_level level, const char *line)
 
 void fixture_open(const char *databases, const char *users, const char *settings)
 {
-	static const struct pool_ops ops = {assign,	  reject,	  welcome,
-					    launch,	  close_server,	  test_server,
-					    close_client, drop_parameters};
+	static const struct pool_ops ops = {assign,	  reject,	   welcome,
+					    launch,	  close_server,	   test_server,
+					    close_client, drop_parameters, NULL};
 	memset(fixture_clients, 0, sizeof fixture_clients);
 	memset(fixture_servers, 0, sizeof fixture_servers);
 	fixture_events[0] = '\0';
