@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "config.h"
 #include "conn/gate.h"
+#include "server_priv.h"
 #include "conn/client_entry.h"
 #include "conn/client_event.h"
 #include "conn/client_request.h"
@@ -37,6 +38,11 @@ static void drop_parameters(void *parameters)
 	parameter_release(&set);
 }
 
+static void rearm(struct pool_server *member)
+{
+	server_arm(server_of_member(member));
+}
+
 void gate_open(void)
 {
 	static const struct pool_ops ops = {
@@ -48,6 +54,7 @@ void gate_open(void)
 		.test_server = test_server,
 		.close_client = close_client,
 		.drop_parameters = drop_parameters,
+		.rearm = rearm,
 	};
 	pool_set_ops(&ops);
 	client_event_open();

@@ -132,7 +132,7 @@ static bool load_settings(struct error *error)
 	if (!systemd_open(error) || !log_open(&silent, error))
 		return false;
 	loaded = snapshot_load(options.config, error);
-	return loaded != NULL;
+	return loaded != NULL || error_prefix(error, "cannot load config file");
 }
 
 static void free_settings(void)

@@ -18,8 +18,9 @@ static void reload(int number)
 	log_info("", "got SIGHUP, re-reading config");
 	systemd_reloading();
 	if (!control_reload(&error))
-		log_error("", "could not reload, the old configuration stays in force: %s",
-			  error.message);
+		log_warning("",
+			    "config file loading failed, the old configuration stays in force: %s",
+			    error.message);
 	systemd_ready();
 }
 

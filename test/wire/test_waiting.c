@@ -4,8 +4,11 @@
 #include "config.h"
 #include <stdio.h>
 #include <string.h>
+#include "config/snapshot.h"
 #include "conn/client.h"
+#include "core/error.h"
 #include "pool/pool.h"
+#include "pool/registry.h"
 #include "suites.h"
 #include "wire.h"
 
@@ -738,6 +741,46 @@ START_TEST(a_connect_query_runs_once_before_first_use)
 }
 END_TEST
 
+START_TEST(a_connect_query_that_leaves_a_transaction_is_tried_again_after_server_login_retry)
+{
+	wire_open("server_login_retry = 7\nquery_wait_timeout = 20", "connect_query='begin'");
+	client = wire_connect();
+	wire_say_startup(client, "u1", NULL, 0);
+	server = wire_server();
+	wire_expect(client, "RSSSSSSSKZ");
+	wire_expect_message(server, 'Q', "begin|");
+	wire_query(client, "mine");
+	wire_answer(server, "BEGIN", 'T');
+	wire_expect_closed(server);
+	ck_assert_ptr_null(wire_accept());
+	wire_advance(7 * USEC_PER_SECOND - 1);
+	ck_assert_ptr_null(wire_accept());
+	wire_advance(2);
+	server = wire_server();
+	wire_expect_message(server, 'Q', "begin|");
+	wire_answer(server, "BEGIN", 'T');
+	wire_expect_closed(server);
+	wire_advance(20 * USEC_PER_SECOND);
+	wire_expect_message(client, 'E', "connect_query leaves a transaction open");
+	wire_expect_closed(client);
+	wire_close();
+}
+END_TEST
+
+START_TEST(a_new_server_idle_timeout_holds_for_servers_that_rest_already)
+{
+	struct error error;
+	begin("server_idle_timeout = 600\nserver_check_query =", NULL);
+	is_served(client, server);
+	ck_assert(snapshot_set(SETTING_server_idle_timeout, "10", &error));
+	registry_apply();
+	wire_advance(10 * USEC_PER_SECOND + 1);
+	wire_expect_message(server, 'X', "");
+	wire_expect_closed(server);
+	wire_close();
+}
+END_TEST
+
 Suite *suite_waiting(void)
 {
 	Suite *suite = suite_create("wire/waiting");
@@ -782,6 +825,10 @@ Suite *suite_waiting(void)
 	tcase_add_test(tcase, a_client_that_leaves_during_the_check_leaves_a_good_server);
 	tcase_add_test(tcase, with_a_delay_of_zero_each_use_is_checked);
 	tcase_add_test(tcase, a_connect_query_runs_once_before_first_use);
+	tcase_add_test(
+		tcase,
+		a_connect_query_that_leaves_a_transaction_is_tried_again_after_server_login_retry);
+	tcase_add_test(tcase, a_new_server_idle_timeout_holds_for_servers_that_rest_already);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }
