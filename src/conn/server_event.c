@@ -13,6 +13,12 @@ enum { READS_PER_EVENT = 8 };
 
 static const struct server_partner_ops *partner;
 
+/* relay_walk() hands back what input() gave it: the magic was checked there. */
+static inline struct server *seen(struct endpoint *from)
+{
+	return container_of(from, struct server, endpoint);
+}
+
 static bool broken(struct server *server, const char *what)
 {
 	server->is_broken = true;
@@ -93,7 +99,7 @@ static bool is_asynchronous(uint8_t type)
 static enum relay_action see(struct endpoint *from, uint8_t type, const uint8_t *body,
 			     uint32_t size, uint32_t available)
 {
-	struct server *server = server_of(from);
+	struct server *server = seen(from);
 	if (server->errand)
 		return see_errand(from, server, type, body, size, available);
 	switch (type) {
@@ -119,7 +125,7 @@ static enum relay_action see(struct endpoint *from, uint8_t type, const uint8_t 
 static enum relay_action see_unasked(struct endpoint *from, uint8_t type, const uint8_t *body,
 				     uint32_t size, uint32_t available)
 {
-	struct server *server = server_of(from);
+	struct server *server = seen(from);
 	if (server->errand)
 		return see_errand(from, server, type, body, size, available);
 	if (!is_asynchronous(type)) {
@@ -146,7 +152,7 @@ static enum relay_action see_unasked(struct endpoint *from, uint8_t type, const 
 static enum relay_action see_simple(struct endpoint *from, uint8_t type, const uint8_t *body,
 				    uint32_t size, uint32_t available)
 {
-	struct server *server = server_of(from);
+	struct server *server = seen(from);
 	if (LIKELY(type == MESSAGE_READY_FOR_QUERY)) {
 		if (!see_ready(server, body, size))
 			return RELAY_STOP;
