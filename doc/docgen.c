@@ -75,6 +75,10 @@ struct key {
 #define TYPE_DURATION "time"
 #define TYPE_BALANCE "`round-robin` or `disable`"
 #define TYPE_POOL_MODE "`session`, `transaction` or `statement`"
+#define TYPE_LIST "list"
+#define TYPE_AUTH_TYPE "a method, as auth_type"
+#define TYPE_SSLMODE "a mode, as client_tls_sslmode"
+#define TYPE_NEGOTIATION "`postgres` or `direct`"
 #define ANY NULL, NULL
 #define RANGE(low, high) #low, #high
 
@@ -89,6 +93,11 @@ static const struct key user_keys[] = {
 static const struct key peer_keys[] = {
 #define PEER_KEY(type, name, range, doc) {#name, TYPE_##type, range, doc},
 #include "config/peer_keys.def"
+};
+
+static const struct key tls_keys[] = {
+#define TLS_KEY(type, name, range, doc) {#name, TYPE_##type, range, doc},
+#include "config/tls_keys.def"
 };
 
 static const struct key_section {
@@ -107,6 +116,11 @@ static const struct key_section {
 	 "A row is the peer_id of another pooler, then keys. Read and checked, not implemented "
 	 "yet.",
 	 peer_keys, COUNT(peer_keys)},
+	{"[tls]",
+	 "Certificates by the host name that a client asks for (SNI): NAME = cert_file=a.crt "
+	 "key_file=a.key. The name *.example.org stands for any one label before it. Who asks for no "
+	 "name, or one that has no row, is shown client_tls_cert_file, which must be set.",
+	 tls_keys, COUNT(tls_keys)},
 };
 
 /* " (1 to 65535)", or nothing. */

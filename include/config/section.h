@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* section: the rows of [databases], [users] and [peers]. Keys are rows of database_keys.def,
- * user_keys.def and peer_keys.def. Numbers and durations that a row does not name are
+/* section: the rows of [databases], [users], [peers] and [tls]. Keys are rows of database_keys.def,
+ * user_keys.def, peer_keys.def and tls_keys.def. Numbers and durations that a row does not name are
  * SECTION_UNSET, texts NULL, modes POOL_MODE_UNSET. */
 #ifndef PGWEIR_CONFIG_SECTION_H
 #define PGWEIR_CONFIG_SECTION_H
@@ -36,13 +36,22 @@ struct section_peer {
 #include "config/peer_keys.def"
 };
 
+struct section_tls {
+	struct map_node node; /* by name */
+	char *name;	      /* a host name, or "*.domain" */
+#define TLS_KEY(type, name, range, doc) SETTING_C_##type name;
+#include "config/tls_keys.def"
+};
+
 /* Rows from "k=v k=v ..."; NULL with @error (what is wrong, what is allowed; never a password). */
 struct section_database *section_parse_database(const char *name, const char *text,
 						struct error *error);
 struct section_user *section_parse_user(const char *name, const char *text, struct error *error);
 struct section_peer *section_parse_peer(const char *id, const char *text, struct error *error);
+struct section_tls *section_parse_tls(const char *name, const char *text, struct error *error);
 void section_free_database(struct section_database **row);
 void section_free_user(struct section_user **row);
 void section_free_peer(struct section_peer **row);
+void section_free_tls(struct section_tls **row);
 
 #endif

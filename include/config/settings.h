@@ -21,9 +21,19 @@ enum auth_type {
 	AUTH_HBA,
 	AUTH_LDAP,
 	AUTH_PAM,
-	AUTH_SCRAM_SHA_256
+	AUTH_SCRAM_SHA_256,
+	AUTH_UNSET
 };
-enum tls_mode { TLS_DISABLE, TLS_ALLOW, TLS_PREFER, TLS_REQUIRE, TLS_VERIFY_CA, TLS_VERIFY_FULL };
+enum sslmode {
+	SSLMODE_DISABLE,
+	SSLMODE_ALLOW,
+	SSLMODE_PREFER,
+	SSLMODE_REQUIRE,
+	SSLMODE_VERIFY_CA,
+	SSLMODE_VERIFY_FULL,
+	SSLMODE_UNSET
+};
+enum tls_negotiation { NEGOTIATION_POSTGRES, NEGOTIATION_DIRECT, NEGOTIATION_UNSET };
 enum balance { BALANCE_ROUND_ROBIN, BALANCE_DISABLE, BALANCE_UNSET };
 
 /* Row types and their C types. Bare numbers of DURATION are seconds, of MSEC milliseconds. MODE is
@@ -38,7 +48,8 @@ enum balance { BALANCE_ROUND_ROBIN, BALANCE_DISABLE, BALANCE_UNSET };
 #define SETTING_C_LIST char *
 #define SETTING_C_POOL_MODE enum pool_mode
 #define SETTING_C_AUTH_TYPE enum auth_type
-#define SETTING_C_TLS_MODE enum tls_mode
+#define SETTING_C_SSLMODE enum sslmode
+#define SETTING_C_NEGOTIATION enum tls_negotiation
 #define SETTING_C_BALANCE enum balance
 
 /* One value each; texts are owned, never NULL ("" when unset). */

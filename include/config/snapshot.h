@@ -19,6 +19,7 @@ struct snapshot {
 	struct map databases;		    /* struct section_database by name, without "*" */
 	struct section_database *automatic; /* the row "*", or NULL */
 	struct map users, peers;
+	struct map tls; /* struct section_tls by host name */
 	struct userlist *userlist; /* never NULL; empty when auth_file is unset */
 };
 

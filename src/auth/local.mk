@@ -5,4 +5,5 @@ src_auth_libauth_a_SOURCES = \
 	include/auth/saslprep.h src/auth/saslprep.c \
 	include/auth/md5.h src/auth/md5.c \
 	include/auth/scram.h src/auth/scram.c \
-	include/auth/userlist.h src/auth/userlist.c
+	include/auth/userlist.h src/auth/userlist.c \
+	include/auth/ban.h src/auth/ban.c

@@ -35,6 +35,12 @@ static const struct value_field peer_fields[] = {
 #include "config/peer_keys.def"
 };
 
+static const struct value_field tls_fields[] = {
+#define TLS_KEY(type, name, range, doc) \
+	{#name, VALUE_##type, offsetof(struct section_tls, name), range},
+#include "config/tls_keys.def"
+};
+
 static_assert(SECTION_UNSET == -1, "value_unset() writes it");
 
 /* A kind of row. */
@@ -51,6 +57,7 @@ struct kind {
 static const struct kind database_kind = KIND("database", database_fields);
 static const struct kind user_kind = KIND("user", user_fields);
 static const struct kind peer_kind = KIND("peer", peer_fields);
+static const struct kind tls_kind = KIND("TLS host", tls_fields);
 
 /* A row being read. */
 struct reading {
@@ -266,5 +273,30 @@ void section_free_peer(struct section_peer **row)
 	if (!*row)
 		return;
 	free_fields(&peer_kind, *row);
+	memory_free(row);
+}
+
+/* ---- certificates by name ---- */
+
+struct section_tls *section_parse_tls(const char *name, const char *text, struct error *error)
+{
+	struct section_tls *row = memory_alloc(sizeof(*row));
+	struct reading reading = {.kind = &tls_kind, .name = name, .base = row};
+	row->name = memory_strdup(name);
+	bool ok = check_name(&reading, HOST_NAME_MAX_LENGTH, error) &&
+		  read_row(&reading, text, error);
+	if (ok && (!row->cert_file || !*row->cert_file || !row->key_file || !*row->key_file))
+		ok = fail(&reading, "it needs cert_file and key_file", error);
+	if (!ok)
+		section_free_tls(&row);
+	return row;
+}
+
+void section_free_tls(struct section_tls **row)
+{
+	if (!*row)
+		return;
+	free_fields(&tls_kind, *row);
+	memory_free(&(*row)->name);
 	memory_free(row);
 }

@@ -17,8 +17,9 @@ enum { DISTANCE_MAX = 2, NAME_MAX_LENGTH = 64 };
 static const char *const pool_modes[] = {"session", "transaction", "statement", NULL};
 static const char *const auth_types[] = {"any", "trust", "plain", "md5",	   "cert",
 					 "hba", "ldap",	 "pam",	  "scram-sha-256", NULL};
-static const char *const tls_modes[] = {"disable",   "allow",	    "prefer", "require",
+static const char *const sslmodes[] = {"disable",   "allow",	    "prefer", "require",
 					"verify-ca", "verify-full", NULL};
+static const char *const negotiations[] = {"postgres", "direct", NULL};
 static const char *const balances[] = {"round-robin", "disable", NULL};
 
 static const struct {
@@ -35,13 +36,15 @@ static const struct {
 	[VALUE_LIST] = {"list", NULL},
 	[VALUE_POOL_MODE] = {"pool mode", pool_modes},
 	[VALUE_AUTH_TYPE] = {"authentication type", auth_types},
-	[VALUE_TLS_MODE] = {"TLS mode", tls_modes},
+	[VALUE_SSLMODE] = {"TLS mode", sslmodes},
+	[VALUE_NEGOTIATION] = {"TLS negotiation", negotiations},
 	[VALUE_BALANCE] = {"load balancing", balances},
 };
 
 /* Keywords are enums, which have the size of an int. */
 static_assert(sizeof(enum pool_mode) == sizeof(int) && sizeof(enum auth_type) == sizeof(int) &&
-		      sizeof(enum tls_mode) == sizeof(int) && sizeof(enum balance) == sizeof(int),
+		      sizeof(enum sslmode) == sizeof(int) &&
+		      sizeof(enum tls_negotiation) == sizeof(int) && sizeof(enum balance) == sizeof(int),
 	      "a keyword is no int");
 static_assert(sizeof(usec_t) == sizeof(int64_t), "usec_t has 64 bits");
 
@@ -259,7 +262,8 @@ static int unset_word(const struct value_field *field)
 	return count;
 }
 
-static_assert(POOL_MODE_UNSET == 3 && BALANCE_UNSET == 2, "_UNSET stands behind the keywords");
+static_assert(POOL_MODE_UNSET == 3 && BALANCE_UNSET == 2 && SSLMODE_UNSET == 6 &&
+		      NEGOTIATION_UNSET == 2 && AUTH_UNSET == 9, "_UNSET stands behind the keywords");
 
 void value_unset(const struct value_field *field, void *base)
 {

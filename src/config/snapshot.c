@@ -10,14 +10,14 @@
 #include "core/memory.h"
 #include <string.h>
 
-enum section { SECTION_MAIN, SECTION_DATABASES, SECTION_USERS, SECTION_PEERS };
+enum section { SECTION_MAIN, SECTION_DATABASES, SECTION_USERS, SECTION_PEERS, SECTION_TLS };
 
 static const struct {
 	const char *name;
 	enum section section;
 } sections[] = {
 	{"pgbouncer", SECTION_MAIN}, {"pgweir", SECTION_MAIN}, {"databases", SECTION_DATABASES},
-	{"users", SECTION_USERS},    {"peers", SECTION_PEERS},
+	{"users", SECTION_USERS},    {"peers", SECTION_PEERS},   {"tls", SECTION_TLS},
 };
 
 /* A snapshot being loaded. */
@@ -46,6 +46,11 @@ static struct section_peer *peer_of(struct map_node *node)
 	return container_of(node, struct section_peer, node);
 }
 
+static struct section_tls *tls_of(struct map_node *node)
+{
+	return container_of(node, struct section_tls, node);
+}
+
 /* ---- what the file says ---- */
 
 static bool enter_section(void *context, const char *name, const struct ini_place *place,
@@ -64,7 +69,7 @@ static bool enter_section(void *context, const char *name, const struct ini_plac
 	}
 	return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
 			 "unknown section [%s]: allowed are [pgbouncer] (or [pgweir]), "
-			 "[databases], [users] and [peers]",
+			 "[databases], [users], [peers] and [tls]",
 			 value_show(name, shown));
 }
 
@@ -140,6 +145,22 @@ static bool add_peer(struct snapshot *snapshot, const char *id, const char *text
 	return true;
 }
 
+static bool add_tls(struct snapshot *snapshot, const char *name, const char *text,
+		    struct error *error)
+{
+	struct section_tls *row = section_parse_tls(name, text, error);
+	if (!row)
+		return false;
+	struct map_node *old = map_find(&snapshot->tls, name, strlen(name));
+	if (old) {
+		struct section_tls *replaced = tls_of(old);
+		map_remove(&snapshot->tls, old);
+		section_free_tls(&replaced);
+	}
+	map_add(&snapshot->tls, row->name, strlen(row->name), &row->node);
+	return true;
+}
+
 static bool take_value(void *context, const char *key, const char *value,
 		       const struct ini_place *place, struct error *error)
 {
@@ -151,6 +172,8 @@ static bool take_value(void *context, const char *key, const char *value,
 		return add_database(loading->snapshot, key, value, error);
 	case SECTION_USERS:
 		return add_user(loading->snapshot, key, value, error);
+	case SECTION_TLS:
+		return add_tls(loading->snapshot, key, value, error);
 	default:
 		return add_peer(loading->snapshot, key, value, error);
 	}
@@ -343,6 +366,11 @@ void snapshot_free(struct snapshot **snapshot)
 		struct section_peer *row = peer_of(node);
 		map_remove(&s->peers, node);
 		section_free_peer(&row);
+	}
+	map_foreach (node, &s->tls) {
+		struct section_tls *row = tls_of(node);
+		map_remove(&s->tls, node);
+		section_free_tls(&row);
 	}
 	section_free_database(&s->automatic);
 	userlist_free(&s->userlist);

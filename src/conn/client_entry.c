@@ -182,7 +182,7 @@ static void start(struct client *client, const struct startup *startup)
 	struct buffer *out = NULL;
 	struct error error;
 	bool is_unix = address_is_unix(&client->endpoint.remote);
-	if (settings->client_tls_sslmode >= TLS_REQUIRE && !is_unix) {
+	if (settings->client_tls_sslmode >= SSLMODE_REQUIRE && !is_unix) {
 		error_set(&error, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION, "SSL required");
 		client_close(client, CLOSE_LOGIN_REFUSED, &error);
 		return;

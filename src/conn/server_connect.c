@@ -116,7 +116,7 @@ void server_launch(struct pool *pool)
 	server_arm(server);
 	if (host_is_unix(server->host)) {
 		connect_unix(server);
-	} else if (settings->server_tls_sslmode >= TLS_REQUIRE) {
+	} else if (settings->server_tls_sslmode >= SSLMODE_REQUIRE) {
 		/* Never in the clear where TLS was demanded. */
 		struct error error;
 		error_set(&error, SQLSTATE_FEATURE_NOT_SUPPORTED,

@@ -118,8 +118,8 @@ START_TEST(defaults_are_those_of_pgbouncer)
 {
 	ck_assert_int_eq(settings.auth_type, AUTH_MD5);
 	ck_assert_int_eq(settings.pool_mode, POOL_MODE_SESSION);
-	ck_assert_int_eq(settings.client_tls_sslmode, TLS_DISABLE);
-	ck_assert_int_eq(settings.server_tls_sslmode, TLS_PREFER);
+	ck_assert_int_eq(settings.client_tls_sslmode, SSLMODE_DISABLE);
+	ck_assert_int_eq(settings.server_tls_sslmode, SSLMODE_PREFER);
 	ck_assert_int_eq(settings.default_pool_size, 20);
 	ck_assert_int_eq(settings.max_client_conn, 100);
 	ck_assert_int_eq(settings.listen_port, 6432);

@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: ISC */
+#include "config.h"
+#include "conn/client_auth.h"
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include "auth/ban.h"
+#include "auth/md5.h"
+#include "client_priv.h"
+#include "config/snapshot.h"
+#include "conn/client_check.h"
+#include "conn/client_login.h"
+#include "core/log.h"
+#include "core/memory.h"
+#include "pool/registry.h"
+
+static const struct client_auth_ops *ops;
+
+void client_auth_open(const struct client_auth_ops *new_ops)
+{
+	ops = new_ops;
+}
+
+void client_auth_close(void)
+{
+	ban_release();
+}
+
+/* ---- the end ---- */
+
+static void refuse_now(struct loop_timer *timer)
+{
+	struct client_login *login = container_of(timer, struct client_login, delay);
+	ops->refused(login->client, &login->failure);
+}
+
+/* It could not prove who it is. */
+static void fail(struct client *client, const struct error *error)
+{
+	const struct settings *settings = settings_current();
+	struct client_login *login = client->login;
+	struct database *database = registry_find_database(login->database);
+	login->failure = *error;
+	login->exchange = EXCHANGE_NONE;
+	if (database)
+		database->stats.login_failures++;
+	ban_note_failure(&client->endpoint.remote, clock_now(), settings->auth_failure_window);
+	if (settings->auth_failure_delay) {
+		loop_timer_init(&login->delay, refuse_now);
+		loop_timer_set(&login->delay, clock_now() + settings->auth_failure_delay);
+	} else {
+		ops->refused(client, &login->failure);
+	}
+}
+
+static void fail_with(struct client *client, enum sqlstate sqlstate, const char *text)
+{
+	struct error error;
+	error_set(&error, sqlstate, "%s", text);
+	fail(client, &error);
+}
+
+static void fail_method(struct client *client, const char *text)
+{
+	fail_with(client, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION, text);
+}
+
+/* Our own mistake or trouble: nothing that the client could have done better. */
+static void cannot(struct client *client, const struct error *error)
+{
+	ops->refused(client, error);
+}
+
+static void proven(struct client *client, struct buffer **out)
+{
+	struct client_login *login = client->login;
+	login->exchange = EXCHANGE_NONE;
+	ban_forget(&client->endpoint.remote);
+	ops->proven(client, out);
+}
+
+/* ---- the exchange ---- */
+
+static void ask_secret(struct client *client, bool fresh);
+
+/* A secret that was cached did not match: it may have been changed meanwhile. It is fetched anew,
+ * once, for this login if its answer can be held against it, and for the next. */
+static bool refreshes(struct client *client)
+{
+	struct client_login *login = client->login;
+	if (!login->was_cached)
+		return false;
+	login->was_cached = false;
+	ask_secret(client, true);
+	return true;
+}
+
+static void mismatch(struct client *client)
+{
+	struct error error;
+	client_login_mismatch(client->login, &error);
+	if (!refreshes(client))
+		fail(client, &error);
+}
+
+static void checked(struct client_login *login, bool well, const struct error *why)
+{
+	struct client *client = login->client;
+	struct buffer *out = NULL;
+	if (!well && *why->message)
+		log_info(client_subject(client), "%s", why->message);
+	if (well)
+		proven(client, &out);
+	else
+		mismatch(client);
+	buffer_free(&out);
+}
+
+/* The password that the client typed is checked, in a thread if that may take long. */
+static void check(struct client *client)
+{
+	struct client_login *login = client->login;
+	struct error error;
+	bool well;
+	switch (client_check_begin(login, &client->endpoint.remote, checked, &well, &error)) {
+	case CLIENT_CHECK_NOW:
+		error.message[0] = '\0';
+		checked(login, well, &error);
+		break;
+	case CLIENT_CHECK_LATER:
+		break;
+	case CLIENT_CHECK_BUSY:
+		cannot(client, &error);
+	}
+}
+
+static void step(struct client *client, enum client_login_step step, struct buffer **out,
+		 const struct error *error)
+{
+	switch (step) {
+	case CLIENT_LOGIN_PROVEN:
+		proven(client, out);
+		break;
+	case CLIENT_LOGIN_FAILED:
+		client->login->exchange = EXCHANGE_NONE;
+		if (strcmp(error->sqlstate, sqlstate_code(SQLSTATE_INVALID_PASSWORD)) != 0 ||
+		    !refreshes(client))
+			fail(client, error);
+		break;
+	case CLIENT_LOGIN_CHECK:
+		client->login->exchange = EXCHANGE_NONE;
+		check(client);
+		break;
+	case CLIENT_LOGIN_MORE:
+		if (buffer_length(*out))
+			client_send(client, out);
+	}
+}
+
+/* Before a name is known to be nobody's it must look like the others: as most of auth_file would be
+ * asked. */
+static bool mock_is_scram(void)
+{
+	const struct userlist *list = snapshot_current()->userlist;
+	return userlist_count(list, SECRET_SCRAM) * 2 >= userlist_length(list);
+}
+
+static void begin_exchange(struct client *client)
+{
+	struct buffer *out = NULL;
+	struct error error;
+	enum client_login_step first =
+		client_login_begin(client->login, (unsigned)settings_current()->scram_iterations,
+				   mock_is_scram(), &out, &error);
+	step(client, first, &out, &error);
+	buffer_free(&out);
+}
+
+/* ---- is there such a user? ---- */
+
+/* @client's secret is known now, or that it has none. */
+static void user_known(struct client *client)
+{
+	struct client_login *login = client->login;
+	struct buffer *out = NULL;
+	if (login->password) { /* the second look, after a mismatch */
+		check(client);
+		return;
+	}
+	switch (login->method) {
+	case AUTH_METHOD_TRUST:
+		if (login->is_known)
+			proven(client, &out);
+		else
+			fail_method(client, "\"trust\" authentication failed");
+		break;
+	case AUTH_METHOD_CERT:
+	case AUTH_METHOD_PEER:
+		if (login->is_known)
+			proven(client, &out);
+		else
+			fail_method(client, login->method == AUTH_METHOD_CERT
+						    ? "certificate authentication failed"
+						    : "unix socket login rejected");
+		break;
+	default:
+		begin_exchange(client);
+	}
+	buffer_free(&out);
+}
+
+static void take_secret(struct client_login *login, const char *text)
+{
+	if (login->secret_text)
+		memory_erase(login->secret_text, strlen(login->secret_text));
+	memory_free(&login->secret_text);
+	login->secret_text = text ? memory_strdup(text) : NULL;
+}
+
+/* auth_query_wish.answered */
+static void secret_answered(struct auth_query_wish *wish, const struct auth_query_answer *answer)
+{
+	struct client_login *login = container_of(wish, struct client_login, wish);
+	struct client *client = login->client;
+	struct error error;
+	bool is_second = login->began_sasl || login->password;
+	if (answer->result == AUTH_QUERY_FAILED) {
+		cannot(client, answer->error);
+		return;
+	}
+	login->was_queried = true;
+	login->was_cached = answer->was_cached;
+	login->is_known = answer->result == AUTH_QUERY_FOUND;
+	take_secret(login, login->is_known ? answer->secret : NULL);
+	if (login->is_known && strcmp(login->user, answer->user) != 0) {
+		memory_free(&login->user);
+		login->user = memory_strdup(answer->user);
+	}
+	if (is_second && !login->password) { /* nothing to hold it against; the next login has it */
+		client_login_mismatch(login, &error);
+		fail(client, &error);
+		return;
+	}
+	user_known(client);
+}
+
+/* Where and as whom auth_query runs for a client of this database. False: it is not set up. */
+static bool find_query(const struct client_login *login, struct auth_query *query,
+		       struct error *error)
+{
+	const struct settings *settings = settings_current();
+	const struct section_database *row =
+		snapshot_row(snapshot_current(), login->database);
+	const char *own = row && row->auth_dbname ? row->auth_dbname : settings->auth_dbname;
+	query->login = row && row->auth_user ? row->auth_user : settings->auth_user;
+	query->sql = row && row->auth_query ? row->auth_query : settings->auth_query;
+	query->database = *own ? own : login->database;
+	query->user = login->user;
+	query->role = NULL;
+	error->message[0] = '\0';
+	if (!*query->login || !strcmp(query->login, login->user))
+		return false; /* auth_user itself is in auth_file, or nowhere */
+	if (registry_is_console_name(query->database))
+		return false;
+	struct database *database = registry_database(query->database);
+	if (!database) {
+		/* A client that names no database at all is told so in the end, as if it were
+		 * there. */
+		if (*own)
+			error_set(error, SQLSTATE_INVALID_CATALOG_NAME,
+				  "authentication database \"%s\" is not configured",
+				  query->database);
+		return false;
+	}
+	if (database->is_disabled)
+		return error_set(error, SQLSTATE_CANNOT_CONNECT_NOW,
+				 "authentication database \"%s\" is disabled", query->database);
+	return true;
+}
+
+static void ask_secret(struct client *client, bool fresh)
+{
+	struct client_login *login = client->login;
+	struct auth_query query;
+	struct error error;
+	if (find_query(login, &query, &error)) {
+		login->wish.answered = secret_answered;
+		auth_query_ask(&login->wish, &query, fresh);
+	} else if (*error.message) {
+		cannot(client, &error);
+	} else {
+		user_known(client);
+	}
+}
+
+static void find_user(struct client *client)
+{
+	struct client_login *login = client->login;
+	const struct secret *secret = userlist_find(snapshot_current()->userlist, login->user);
+	if (secret) {
+		login->is_known = true;
+		take_secret(login, secret->text);
+	}
+	/* Someone listed without a secret may have one in the database. */
+	if (secret && secret->kind != SECRET_NONE)
+		user_known(client);
+	else
+		ask_secret(client, false);
+}
+
+/* ---- methods that look at the connection ---- */
+
+static bool maps_to(const struct client_login *login, const struct hba_rule *rule,
+		    const char *system_user)
+{
+	const char *map = rule ? hba_rule_map(rule) : "";
+	return ident_permits(snapshot_current()->ident, map, system_user, login->user);
+}
+
+static void begin_peer(struct client *client, const struct hba_rule *rule)
+{
+	const struct passwd *entry = address_is_unix(&client->endpoint.remote)
+					     ? getpwuid(client->endpoint.remote.unix_peer.uid)
+					     : NULL;
+	if (entry && maps_to(client->login, rule, entry->pw_name))
+		find_user(client);
+	else
+		fail_method(client, "unix socket login rejected");
+}
+
+static void begin_cert(struct client *client, const struct hba_rule *rule)
+{
+	char name[1024];
+	const struct stream *stream = &client->endpoint.stream;
+	bool well = rule && hba_rule_wants_subject(rule)
+			    ? stream_tls_peer_subject(stream, name, sizeof name)
+			    : stream_tls_peer_name(stream, name, sizeof name);
+	if (well && maps_to(client->login, rule, name))
+		find_user(client);
+	else
+		fail_method(client, "certificate authentication failed");
+}
+
+/* The method is known. */
+static void begin_method(struct client *client, const struct hba_rule *rule)
+{
+	struct client_login *login = client->login;
+	struct buffer *out = NULL;
+	switch (login->method) {
+	case AUTH_METHOD_REJECT:
+		fail_method(client, "login rejected");
+		break;
+	case AUTH_METHOD_ANY:
+		if (snapshot_forces_user(snapshot_current(), login->database))
+			proven(client, &out);
+		else
+			fail_with(client, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,
+				  "bouncer config error");
+		break;
+	case AUTH_METHOD_PEER:
+		begin_peer(client, rule);
+		break;
+	case AUTH_METHOD_CERT:
+		begin_cert(client, rule);
+		break;
+	case AUTH_METHOD_PAM:
+	case AUTH_METHOD_LDAP: /* they know users by themselves */
+		begin_exchange(client);
+		break;
+	default:
+		find_user(client);
+	}
+	buffer_free(&out);
+}
