@@ -1,49 +1,90 @@
 /* SPDX-License-Identifier: ISC */
-/* client_login: a client's way from its StartupMessage to being proven, as steps on messages: the
- * caller carries the bytes and knows databases. Memory of it is bounded by the start-up packet's
- * and gone after the login. Contract sections 5, 9. */
+/* client_login: what is known of a client from its StartupMessage until it is logged in, and the
+ * exchange in which it proves who it is, as steps on messages: the caller carries the bytes. Memory
+ * of it is bounded by the start-up packet's and gone after the login. Contract sections 5, 9. */
 #ifndef PGWEIR_CONN_CLIENT_LOGIN_H
 #define PGWEIR_CONN_CLIENT_LOGIN_H
 
 #include <stdbool.h>
+#include "auth/hba.h"
+#include "auth/method.h"
 #include "auth/scram.h"
-#include "config/settings.h"
+#include "conn/auth_query.h"
 #include "conn/parameter.h"
 #include "core/buffer.h"
 #include "core/error.h"
+#include "core/loop.h"
+#include "net/resolver.h"
 #include "proto/startup.h"
 
-enum { CLIENT_LOGIN_OUT_MAX = 16384 };
+enum { CLIENT_LOGIN_OUT_MAX = 16384, CLIENT_LOGIN_BINDING_MAX = 64 };
+
+/* What is awaited of the client. */
+enum client_login_exchange {
+	EXCHANGE_NONE,
+	EXCHANGE_PASSWORD, /* in clear text */
+	EXCHANGE_MD5,
+	EXCHANGE_SASL_FIRST,
+	EXCHANGE_SASL_FINAL,
+};
+
+struct client;
+struct client_check;
 
 struct client_login {
+	struct client *client; /* whose it is; for callbacks */
 	char *user, *database;
 	struct parameter_set *parameters; /* the tracked ones that the client asked for */
-	bool began_sasl, in_sasl;
+	bool is_own;			  /* of auth_query: proven without being asked */
+	/* proving who it is */
+	enum auth_method method;
+	char *secret_text; /* of the user, as stored; NULL: none is known. Erased when freed */
+	bool is_known;	   /* there is such a user */
+	bool was_queried;  /* ... as auth_query says */
+	bool was_cached;   /* ... and said a while ago */
+	char *password;	   /* what it typed, where a check or a server needs it; erased too */
+	enum client_login_exchange exchange;
+	uint8_t salt[4];
+	bool began_sasl;
 	struct scram_server scram;
+	uint8_t binding[CLIENT_LOGIN_BINDING_MAX]; /* channel binding data of its TLS connection */
+	size_t binding_size;			   /* 0: none */
+	/* what is under way for it */
+	struct hba_search *search;
+	struct auth_query_wish wish;
+	struct resolver_query lookup;
+	struct client_check *check; /* in a thread */
+	struct loop_timer delay;
+	struct error failure; /* told when the delay is over */
 };
 
 enum client_login_step {
 	CLIENT_LOGIN_MORE,   /* a message of the client is awaited; *out may have a challenge */
 	CLIENT_LOGIN_PROVEN, /* it is who it says it is; *out may have SASLFinal (AuthenticationOk
 				not) */
+	CLIENT_LOGIN_CHECK,  /* login->password is to be checked elsewhere */
 	CLIENT_LOGIN_FAILED, /* error is what it is told */
 };
 
-struct client_login *client_login_new(void);
+struct client_login *client_login_new(struct client *client);
 void client_login_free(struct client_login **login);
 
 /* Read a StartupMessage's parameters. @ignored: comma list of names to ignore
  * (ignore_startup_parameters). False: refused. */
 bool client_login_startup(struct client_login *login, const struct startup *startup,
 			  const char *ignored, struct error *error);
-/* Begin to authenticate. @secret: NULL: no such user, which shows only at the end. @iterations:
- * scram_iterations. */
-enum client_login_step client_login_begin(struct client_login *login, enum auth_type method,
-					  const struct secret *secret, unsigned iterations,
-					  struct buffer **out, struct error *error);
+
+/* Begin the exchange of the method: *@out gets the question. The user's secret is in the login;
+ * that there is none shows only at the end. @iterations: scram_iterations; @mock_is_scram: what to
+ * ask an unknown user for where that depends on the secret. */
+enum client_login_step client_login_begin(struct client_login *login, unsigned iterations,
+					  bool mock_is_scram, struct buffer **out,
+					  struct error *error);
 /* A message of type 'p'. */
 enum client_login_step client_login_answer(struct client_login *login,
 					   const struct message *message, struct buffer **out,
 					   struct error *error);
+/* What a client is told whose proof is wrong, whichever the reason. Returns false. */
+bool client_login_mismatch(const struct client_login *login, struct error *error);
 
 #endif

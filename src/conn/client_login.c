@@ -2,18 +2,29 @@
 #include "config.h"
 #include "conn/client_login.h"
 #include <string.h>
+#include "auth/md5.h"
+#include "conn/client_check.h"
 #include "core/memory.h"
+#include "core/random.h"
 #include "core/text.h"
 #include "proto/authentication.h"
 #include "proto/options.h"
 
 enum { NAME_MAX_DATABASE = 63, NAME_MAX_USER = 127 };
 
-struct client_login *client_login_new(void)
+struct client_login *client_login_new(struct client *client)
 {
 	struct client_login *login = memory_alloc(sizeof *login);
+	login->client = client;
 	login->parameters = parameter_empty();
 	return login;
+}
+
+static void erase(char **text)
+{
+	if (*text)
+		memory_erase(*text, strlen(*text));
+	memory_free(text);
 }
 
 void client_login_free(struct client_login **login)
@@ -21,9 +32,16 @@ void client_login_free(struct client_login **login)
 	struct client_login *l = *login;
 	if (!l)
 		return;
+	auth_query_cancel(&l->wish);
+	resolver_cancel(&l->lookup);
+	loop_timer_fini(&l->delay);
+	client_check_abandon(&l->check);
+	hba_search_free(&l->search);
 	if (l->began_sasl)
 		scram_server_fini(&l->scram);
 	parameter_release(&l->parameters);
+	erase(&l->secret_text);
+	erase(&l->password);
 	memory_free(&l->user);
 	memory_free(&l->database);
 	memory_free(login);
@@ -124,46 +142,92 @@ static enum client_login_step failed(struct error *error, enum sqlstate sqlstate
 	return CLIENT_LOGIN_FAILED;
 }
 
-enum client_login_step client_login_begin(struct client_login *login, enum auth_type method,
-					  const struct secret *secret, unsigned iterations,
+static enum client_login_step asks(struct client_login *login, enum client_login_exchange exchange,
+				   bool was_put, struct error *error)
+{
+	login->exchange = exchange;
+	return was_put ? CLIENT_LOGIN_MORE : failed(error, SQLSTATE_OUT_OF_MEMORY, "out of memory");
+}
+
+static enum client_login_step begin_scram(struct client_login *login, unsigned iterations,
 					  struct buffer **out, struct error *error)
 {
-	static const char *const mechanisms[] = {"SCRAM-SHA-256", NULL};
-	switch (method) {
-	case AUTH_TRUST:
-		if (secret)
-			return CLIENT_LOGIN_PROVEN;
-		return failed(error, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,
-			      "\"trust\" authentication failed");
-	case AUTH_MD5:
-	case AUTH_PLAIN:
-	case AUTH_SCRAM_SHA_256:
-		scram_server_init(&login->scram, secret, login->user, iterations);
-		login->began_sasl = true;
-		if (!authentication_put_sasl(out, CLIENT_LOGIN_OUT_MAX, mechanisms))
-			return failed(error, SQLSTATE_OUT_OF_MEMORY, "out of memory");
-		return CLIENT_LOGIN_MORE;
-	default:
-		return failed(error, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,
-			      "no authentication method is found");
+	static const char *const plain[] = {"SCRAM-SHA-256", NULL};
+	static const char *const bound[] = {"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", NULL};
+	struct secret secret = secret_from_text(login->secret_text);
+	scram_server_init(&login->scram, &secret, login->user, iterations, login->binding,
+			  login->binding_size);
+	login->began_sasl = true;
+	return asks(login, EXCHANGE_SASL_FIRST,
+		    authentication_put_sasl(out, CLIENT_LOGIN_OUT_MAX,
+					    login->binding_size ? bound : plain),
+		    error);
+}
+
+enum client_login_step client_login_begin(struct client_login *login, unsigned iterations,
+					  bool mock_is_scram, struct buffer **out,
+					  struct error *error)
+{
+	struct secret secret = secret_from_text(login->secret_text);
+	bool is_scram = secret.kind == SECRET_NONE ? mock_is_scram : secret.kind == SECRET_SCRAM;
+	switch (login->method) {
+	case AUTH_METHOD_MD5:
+		if (is_scram)
+			return begin_scram(login, iterations, out, error);
+		random_bytes(login->salt, sizeof login->salt);
+		return asks(login, EXCHANGE_MD5,
+			    authentication_put_md5(out, CLIENT_LOGIN_OUT_MAX, login->salt), error);
+	case AUTH_METHOD_SCRAM_SHA_256:
+		return begin_scram(login, iterations, out, error);
+	default: /* plain, pam, ldap */
+		return asks(login, EXCHANGE_PASSWORD,
+			    authentication_put_cleartext(out, CLIENT_LOGIN_OUT_MAX), error);
 	}
 }
 
-enum client_login_step client_login_answer(struct client_login *login,
-					   const struct message *message, struct buffer **out,
-					   struct error *error)
+bool client_login_mismatch(const struct client_login *login, struct error *error)
+{
+	const char *text = login->began_sasl		      ? "SASL authentication failed"
+			   : login->method == AUTH_METHOD_PAM ? "PAM authentication failed"
+			   : login->method == AUTH_METHOD_LDAP
+				   ? "LDAP authentication failed"
+				   : "password authentication failed";
+	return error_set(error, SQLSTATE_INVALID_PASSWORD, "%s", text);
+}
+
+static enum client_login_step answer_md5(struct client_login *login, const char *answer,
+					 struct error *error)
+{
+	struct secret secret = secret_from_text(login->secret_text);
+	if (md5_verify(&secret, login->user, login->salt, answer))
+		return CLIENT_LOGIN_PROVEN;
+	client_login_mismatch(login, error);
+	return CLIENT_LOGIN_FAILED;
+}
+
+static enum client_login_step answer_password(struct client_login *login,
+					      const struct message *message, struct error *error)
+{
+	const char *password;
+	if (!authentication_parse_password(message->body, message->size, &password))
+		return failed(error, SQLSTATE_PROTOCOL_VIOLATION, "malformed password message");
+	if (!*password)
+		return failed(error, SQLSTATE_INVALID_PASSWORD, "empty password returned by client");
+	if (login->exchange == EXCHANGE_MD5)
+		return answer_md5(login, password, error);
+	if (strlen(password) > SECRET_LENGTH_MAX) {
+		client_login_mismatch(login, error);
+		return CLIENT_LOGIN_FAILED;
+	}
+	login->password = memory_strdup(password);
+	return CLIENT_LOGIN_CHECK;
+}
+
+static enum client_login_step answer_sasl_first(struct client_login *login,
+						const struct message *message, struct buffer **out,
+						struct error *error)
 {
 	char reply[SCRAM_MESSAGE_MAX];
-	if (!login->began_sasl)
-		return failed(error, SQLSTATE_PROTOCOL_VIOLATION,
-			      "client password pkt before startup packet");
-	if (login->in_sasl) {
-		if (!scram_server_final(&login->scram, message->body, message->size, reply, error))
-			return CLIENT_LOGIN_FAILED;
-		if (!authentication_put_sasl_final(out, CLIENT_LOGIN_OUT_MAX, reply, strlen(reply)))
-			return failed(error, SQLSTATE_OUT_OF_MEMORY, "out of memory");
-		return CLIENT_LOGIN_PROVEN;
-	}
 	const char *mechanism;
 	const uint8_t *data;
 	size_t size;
@@ -171,13 +235,45 @@ enum client_login_step client_login_answer(struct client_login *login,
 					       &size) ||
 	    !data)
 		return failed(error, SQLSTATE_PROTOCOL_VIOLATION, "malformed SASL message");
-	if (strcmp(mechanism, "SCRAM-SHA-256"))
+	bool is_plus = !strcmp(mechanism, "SCRAM-SHA-256-PLUS");
+	if (is_plus ? !login->binding_size : strcmp(mechanism, "SCRAM-SHA-256") != 0)
 		return failed(error, SQLSTATE_PROTOCOL_VIOLATION,
 			      "client selected an invalid SASL authentication mechanism");
-	if (!scram_server_first(&login->scram, data, size, reply, error))
+	if (!scram_server_first(&login->scram, is_plus, data, size, reply, error))
 		return CLIENT_LOGIN_FAILED;
-	login->in_sasl = true;
-	if (!authentication_put_sasl_continue(out, CLIENT_LOGIN_OUT_MAX, reply, strlen(reply)))
+	return asks(login, EXCHANGE_SASL_FINAL,
+		    authentication_put_sasl_continue(out, CLIENT_LOGIN_OUT_MAX, reply,
+						     strlen(reply)),
+		    error);
+}
+
+static enum client_login_step answer_sasl_final(struct client_login *login,
+						const struct message *message, struct buffer **out,
+						struct error *error)
+{
+	char reply[SCRAM_MESSAGE_MAX];
+	if (!scram_server_final(&login->scram, message->body, message->size, reply, error))
+		return CLIENT_LOGIN_FAILED;
+	if (!authentication_put_sasl_final(out, CLIENT_LOGIN_OUT_MAX, reply, strlen(reply)))
 		return failed(error, SQLSTATE_OUT_OF_MEMORY, "out of memory");
-	return CLIENT_LOGIN_MORE;
+	return CLIENT_LOGIN_PROVEN;
+}
+
+enum client_login_step client_login_answer(struct client_login *login,
+					   const struct message *message, struct buffer **out,
+					   struct error *error)
+{
+	switch (login->exchange) {
+	case EXCHANGE_PASSWORD:
+	case EXCHANGE_MD5:
+		return answer_password(login, message, error);
+	case EXCHANGE_SASL_FIRST:
+		return answer_sasl_first(login, message, out, error);
+	case EXCHANGE_SASL_FINAL:
+		return answer_sasl_final(login, message, out, error);
+	case EXCHANGE_NONE:
+		break;
+	}
+	return failed(error, SQLSTATE_PROTOCOL_VIOLATION,
+		      "client password pkt before startup packet");
 }
