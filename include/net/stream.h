@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* stream: a byte stream over a connected socket (plain now; TLS joins behind this face): connect,
- * read, write, pause, close. Bounded: what a socket does not take is kept in one out-queue up to
+/* stream: a byte stream over a connected socket, plain or TLS: connect, handshake, read, write,
+ * pause, close. Bounded: what a socket does not take is kept in one out-queue up to
  * the cap given with each write, and the owner is told when it has drained. Reading is
  * level-triggered and stays watched unless paused.
  *
@@ -17,6 +17,9 @@
 
 struct error;
 struct stream;
+struct stream_tls;
+struct tls_context;
+struct tls_session;
 
 enum io { IO_DONE, IO_AGAIN, IO_EOF, IO_ERROR };
 enum { STREAM_PIECES_MAX = 64 }; /* of one write */
@@ -28,6 +31,9 @@ struct stream_events {
 						   call tells */
 	void (*connected)(struct stream *stream,
 			  int error_number); /* the end of stream_connecting(); 0: well */
+	/* The end of stream_start_tls(). NULL: well. After a failure, which is one sentence, the
+	 * stream can only be closed. */
+	void (*secured)(struct stream *stream, const struct error *failure);
 };
 
 struct stream {
@@ -35,7 +41,9 @@ struct stream {
 	int fd;			/* -1: closed */
 	bool paused;		/* not watched for reading */
 	bool connecting;
-	struct buffer *out; /* what the socket did not take */
+	bool securing;		/* in the TLS handshake */
+	struct buffer *out;	/* what the socket did not take; of a TLS stream: encrypted */
+	struct stream_tls *tls; /* NULL: plain */
 	const struct stream_events *events;
 };
 
@@ -43,12 +51,28 @@ struct stream {
 void stream_open(struct stream *stream, int fd, const struct stream_events *events);
 /* Take over a socket that is connecting: events->connected follows. */
 void stream_open_connecting(struct stream *stream, int fd, const struct stream_events *events);
+/* Go on as TLS, on the side that @context is for: events->secured follows, never before this
+ * returns. Until then nothing may be read or written; pausing takes effect afterwards. What is in
+ * the out-queue leaves first, unencrypted. @host: whom we connect to (see tls_session_new).
+ * @already: bytes that were read and belong to the handshake. */
+void stream_start_tls(struct stream *stream, struct tls_context *context, const char *host,
+		      const uint8_t *already, size_t already_size);
+/* For the facts about a secured stream. NULL: it is plain. */
+const struct tls_session *stream_tls(const struct stream *stream);
+
 /* Stop watching, close the descriptor, drop the out-queue. Harmless twice. No event follows. */
 void stream_close(struct stream *stream);
 
 /* One read of at most @size bytes. IO_DONE: *@got > 0. IO_AGAIN: nothing there (a spurious event is
  * no error). */
 enum io stream_read(struct stream *stream, void *bytes, size_t size, size_t *got);
+
+/* A TLS stream reads and writes like a plain one, with these differences: one read may take more
+ * from the socket than it has room for, and events->readable comes again for what is left, without
+ * the socket; IO_EOF is also the peer's close_notify, IO_ERROR with EPROTO what is not TLS or not
+ * authentic; the cap holds for encrypted bytes, with some more room for what TLS adds;
+ * stream_queue() encrypts at once; stream_shutdown() and stream_close() say close_notify if the
+ * socket takes it. */
 
 /* Write @count pieces in one call. What the socket does not take is queued: IO_AGAIN
  * (events->drained follows); the queue may then hold at most @cap bytes, or IO_ERROR. IO_DONE: all

@@ -4,4 +4,6 @@ src_net_libnet_a_SOURCES = \
 	include/net/socket.h src/net/socket.c \
 	include/net/listener.h src/net/listener.c \
 	include/net/resolver.h src/net/resolver.c \
+	include/net/tls.h src/net/tls.c \
+	include/net/tls_session.h src/net/tls_session.c \
 	include/net/stream.h src/net/stream.c

@@ -6,5 +6,5 @@ test_unit_net_test_net_SOURCES = \
 	test/unit/net/helpers.h test/unit/net/suites.c test/unit/net/suites.h test/unit/suite.h \
 	test/unit/main.c
 test_unit_net_test_net_LDADD = src/net/libnet.a src/core/libcore.a $(CHECK_LIBS) $(CARES_LIBS) \
-	$(EV_LIBS)
+	$(EV_LIBS) $(OPENSSL_LIBS)
 test_unit_net_test_net_CPPFLAGS = $(AM_CPPFLAGS) -DSUITES=test_net_suites

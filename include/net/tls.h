@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: ISC */
+/* tls: what a side of TLS connections is made from: certificate and key, whom it trusts, what it
+ * agrees to. A context is made once from configuration words and shared by connections through
+ * counted references; an old one lives on until its last connection ends.
+ *
+ * Sources: PostgreSQL manual "Secure TCP/IP Connections with SSL", "SSL Support" (libpq); RFC 8446,
+ * 7301 (ALPN), 6066 (SNI), 5929 (tls-server-end-point). */
+#ifndef PGWEIR_NET_TLS_H
+#define PGWEIR_NET_TLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct error;
+struct tls_context;
+struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
+
+enum tls_verify {
+	TLS_VERIFY_NONE,
+	TLS_VERIFY_CA,	/* the peer's certificate must come from an authority in ca_file */
+	TLS_VERIFY_FULL /* ... and, when we connect, name the host */
+};
+
+/* Everything is text as the configuration has it; NULL and "" mean the default. */
+struct tls_options {
+	bool accepts; /* we are the TLS server */
+	enum tls_verify verify;
+	bool asks_certificate;		    /* accepting: ask for one, verify it if it comes */
+	const char *cert_file, *key_file;   /* PEM; the chain follows the certificate */
+	const char *ca_file;		    /* PEM; connecting without one: the system's */
+	const char *crl_file;		    /* PEM */
+	const char *key_passphrase_command; /* as ssl_passphrase_command: %p is the prompt */
+	const char *protocols; /* comma list: tlsv1.0 ... tlsv1.3, all, secure, default, !x */
+	const char *ciphers;   /* up to TLS 1.2: default, secure, fast, normal or an OpenSSL list */
+	const char *tls13_ciphers; /* an OpenSSL list of TLS 1.3 suites */
+	const char *ecdhcurve;	   /* none, auto, or group names, ':' between them */
+	const char *dheparams;	   /* none, auto, legacy (1024 bits) */
+};
+
+/* Make a context. It has one reference, the caller's. NULL: @error names the file or word, and what
+ * is wrong with it. Reads files and may run the passphrase command, so it blocks: for start and
+ * reload only. */
+struct tls_context *tls_context_new(const struct tls_options *options, struct error *error);
+struct tls_context *tls_context_ref(struct tls_context *context);
+/* Drop the holder's reference, and leave NULL. */
+void tls_context_free(struct tls_context **context);
+
+/* Let sessions that began under @old be resumed under @context: after a reload. Sessions with
+ * client certificates are resumed only while CA and CRL files say the same as before. */
+void tls_context_take_tickets(struct tls_context *context, const struct tls_context *old);
+
+/* Accepting: who asks for the host @name (or "*.name": any one label before it), regardless of
+ * case, gets certificate and rules of @other, which is referenced. Later rows of the same name
+ * replace earlier ones. False: no such name can be asked for. */
+bool tls_context_add_name(struct tls_context *context, const char *name, struct tls_context *other,
+			  struct error *error);
+
+bool tls_context_accepts(const struct tls_context *context);
+enum { TLS_END_POINT_MAX = 64 };
+struct ssl_ctx_st *tls_context_ssl(const struct tls_context *context);
+enum tls_verify tls_context_verify(const struct tls_context *context);
+
+/* Is this text one that tls_context_new takes? For the check of a single setting. */
+bool tls_protocols_are_known(const char *protocols, struct error *error);
+
+/* Fill in @error with what OpenSSL's queue says, "subject: reason", and empty the queue. False. */
+bool tls_error(struct error *error, const char *subject);
+
+/* "OpenSSL 3.0.13 30 Jan 2024" */
+const char *tls_describe(void);
+
+#endif

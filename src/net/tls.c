@@ -1,0 +1,594 @@
+/* SPDX-License-Identifier: ISC */
+#include "config.h"
+#include "net/tls.h"
+#include "core/error.h"
+#include "core/memory.h"
+#include "core/text.h"
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct tls_name {
+	struct tls_name *next;
+	struct tls_context *context;
+	char text[]; /* in lower case; "*.x" is kept as ".x" */
+};
+
+struct tls_context {
+	SSL_CTX *ssl;
+	unsigned references;
+	bool accepts;
+	enum tls_verify verify;
+	struct tls_name *names;
+};
+
+static const char *word(const char *text)
+{
+	return text ? text : "";
+}
+
+static bool is_one_of(const char *text, const char *words)
+{
+	char item[32];
+	while (text_next_item(&words, item, sizeof item))
+		if (text_equals_nocase(text, item))
+			return true;
+	return false;
+}
+
+/* What the error queue says; empties it. */
+static const char *openssl_reason(char *text, size_t size)
+{
+	unsigned long code = ERR_peek_last_error();
+	const char *reason = code ? ERR_reason_error_string(code) : NULL;
+	if (!reason && ERR_SYSTEM_ERROR(code))
+		reason = strerror(ERR_GET_REASON(code));
+	if (reason)
+		snprintf(text, size, "%s", reason);
+	else
+		snprintf(text, size, "OpenSSL error %lx", code);
+	ERR_clear_error();
+	return text;
+}
+
+bool tls_error(struct error *error, const char *subject)
+{
+	char reason[160];
+	return error_set(error, SQLSTATE_CONFIG_FILE_ERROR, "%s: %s", subject,
+			 openssl_reason(reason, sizeof reason));
+}
+
+static bool file_error(struct error *error, const char *what, const char *file)
+{
+	char reason[160];
+	return error_set(error, SQLSTATE_CONFIG_FILE_ERROR, "%s \"%s\": %s", what, file,
+			 openssl_reason(reason, sizeof reason));
+}
+
+/* OpenSSL's words for a file that cannot be opened are many and unclear. */
+static bool can_read(const char *what, const char *file, struct error *error)
+{
+	struct stat status;
+	int reason = 0, fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0 || fstat(fd, &status) < 0)
+		reason = errno;
+	else if (S_ISDIR(status.st_mode))
+		reason = EISDIR;
+	if (fd >= 0)
+		close(fd);
+	return reason == 0 || error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
+					"cannot read %s \"%s\": %s", what, file, strerror(reason));
+}
+
+/* --- protocols --- */
+
+static const struct protocol {
+	const char *name;
+	int version;
+	uint64_t off; /* the option that leaves it out */
+} protocols[] = {
+	{"tlsv1.0", TLS1_VERSION, SSL_OP_NO_TLSv1},
+	{"tlsv1.1", TLS1_1_VERSION, SSL_OP_NO_TLSv1_1},
+	{"tlsv1.2", TLS1_2_VERSION, SSL_OP_NO_TLSv1_2},
+	{"tlsv1.3", TLS1_3_VERSION, SSL_OP_NO_TLSv1_3},
+};
+enum { PROTOCOLS = sizeof protocols / sizeof protocols[0], ALL = 0xf, SECURE = 0xc };
+
+static unsigned protocol_bits(const char *name)
+{
+	if (is_one_of(name, "all"))
+		return ALL;
+	if (is_one_of(name, "secure,default"))
+		return SECURE;
+	for (unsigned i = 0; i < PROTOCOLS; i++)
+		if (text_equals_nocase(name, protocols[i].name))
+			return 1u << i;
+	return 0;
+}
+
+/* 0: refused. */
+static unsigned read_protocols(const char *list, struct error *error)
+{
+	unsigned wanted = 0;
+	const char *rest = word(list);
+	char item[32];
+	if (!*rest)
+		return SECURE;
+	while (text_next_item(&rest, item, sizeof item)) {
+		bool leaves_out = item[0] == '!';
+		unsigned bits = protocol_bits(item + leaves_out);
+		if (!bits) {
+			error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
+				  "unknown TLS protocol \"%s\" in \"%s\"", item, list);
+			error_hint(error,
+				   "Known are tlsv1.0, tlsv1.1, tlsv1.2, tlsv1.3, all, "
+				   "secure and default, each with ! before it to remove it.");
+			return 0;
+		}
+		if (!leaves_out)
+			wanted |= bits;
+		else /* what is only taken away is taken from all */
+			wanted = (wanted ? wanted : ALL) & ~bits;
+	}
+	if (!wanted)
+		error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
+			  "the TLS protocols \"%s\" leave none to use", list);
+	return wanted;
+}
+
+bool tls_protocols_are_known(const char *list, struct error *error)
+{
+	return read_protocols(list, error) != 0;
+}
+
+static bool set_protocols(SSL_CTX *ssl, const char *list, struct error *error)
+{
+	unsigned wanted = read_protocols(list, error);
+	int lowest = 0, highest = 0;
+	if (!wanted)
+		return false;
+	for (unsigned i = 0; i < PROTOCOLS; i++) {
+		if (!(wanted & (1u << i))) {
+			SSL_CTX_set_options(ssl, protocols[i].off);
+			continue;
+		}
+		lowest = lowest ? lowest : protocols[i].version;
+		highest = protocols[i].version;
+	}
+	if (!SSL_CTX_set_min_proto_version(ssl, lowest) ||
+	    !SSL_CTX_set_max_proto_version(ssl, highest))
+		return file_error(error, "TLS protocols", list);
+	return true;
+}
+
+/* --- ciphers and groups --- */
+
+static bool set_ciphers(SSL_CTX *ssl, const struct tls_options *options, struct error *error)
+{
+	const char *list = word(options->ciphers), *suites = word(options->tls13_ciphers);
+	/* The system's policy is what the library begins with. */
+	if (*list && !is_one_of(list, "default,secure,fast,normal") &&
+	    SSL_CTX_set_cipher_list(ssl, list) != 1)
+		return file_error(error, "TLS ciphers", list);
+	if (*suites && !is_one_of(suites, "default") && SSL_CTX_set_ciphersuites(ssl, suites) != 1)
+		return file_error(error, "TLS 1.3 cipher suites", suites);
+	return true;
+}
+
+/* Without curves: only what is not based on them, in TLS 1.2. TLS 1.3 knows no other way here. */
+static bool drop_curves(SSL_CTX *ssl, const struct tls_options *options, struct error *error)
+{
+	char list[1024];
+	const char *ciphers = word(options->ciphers);
+	if (!*ciphers || is_one_of(ciphers, "default,secure,fast,normal"))
+		ciphers = "DEFAULT";
+	snprintf(list, sizeof list, "%s:!kECDHE", ciphers);
+	return SSL_CTX_set_cipher_list(ssl, list) == 1 || file_error(error, "TLS ciphers", list);
+}
+
+static bool set_groups(SSL_CTX *ssl, const struct tls_options *options, struct error *error)
+{
+	const char *curve = word(options->ecdhcurve), *params = word(options->dheparams);
+	if (is_one_of(curve, "none")) {
+		if (!drop_curves(ssl, options, error))
+			return false;
+	} else if (*curve && !is_one_of(curve, "auto") &&
+		   SSL_CTX_set1_groups_list(ssl, curve) != 1) {
+		ERR_clear_error();
+		return error_set(error, SQLSTATE_CONFIG_FILE_ERROR, "unknown TLS curve \"%s\"",
+				 curve);
+	}
+	if (*params && !is_one_of(params, "none,auto,legacy"))
+		return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
+				 "TLS dheparams must be none, auto or legacy, not \"%s\"", params);
+	/* 1: as strong as the certificate; 2: 1024 bits. */
+	SSL_CTX_set_dh_auto(ssl, is_one_of(params, "none")     ? 0
+				 : is_one_of(params, "legacy") ? 2
+							       : 1);
+	return true;
+}
+
+/* --- certificate and key --- */
+
+struct passphrase {
+	const char *command;
+	struct error *error;
+	bool failed; /* @error says why */
+	bool asked;
+};
+
+/* %p becomes the prompt, %% a percent sign. */
+static char *passphrase_command(const char *format)
+{
+	char *command = memory_alloc(strlen(format) * 24 + 1), *out = command;
+	for (const char *in = format; *in; in++) {
+		if (in[0] == '%' && in[1] == 'p') {
+			out += sprintf(out, "\"Enter PEM pass phrase:\"");
+			in++;
+		} else {
+			in += in[0] == '%' && in[1] == '%';
+			*out++ = *in;
+		}
+	}
+	return command;
+}
+
+static bool run_command(const char *format, char *line, size_t size, struct error *error)
+{
+	char *command = passphrase_command(format);
+	FILE *pipe = popen(command, "re");
+	bool got = pipe && fgets(line, (int)size, pipe);
+	int reason = errno;
+	int status = pipe ? pclose(pipe) : 0;
+	memory_free(&command);
+	if (!pipe)
+		return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
+				 "cannot run the key passphrase command: %s", strerror(reason));
+	if (status > 0 && WIFEXITED(status))
+		return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
+				 "the key passphrase command failed with exit code %d",
+				 WEXITSTATUS(status));
+	if (status > 0)
+		return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
+				 "the key passphrase command was ended by signal %d",
+				 WTERMSIG(status));
+	if (!got)
+		return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
+				 "the key passphrase command printed nothing");
+	line[strcspn(line, "\r\n")] = '\0';
+	return true;
+}
+
+/* OpenSSL's pem_password_cb. It never asks on the terminal. */
+static int passphrase(char *buffer, int size, int for_writing, void *data)
+{
+	struct passphrase *passphrase = data;
+	(void)for_writing;
+	passphrase->asked = true;
+	if (!*passphrase->command)
+		return -1;
+	if (!run_command(passphrase->command, buffer, (size_t)size, passphrase->error)) {
+		memory_erase(buffer, (size_t)size);
+		passphrase->failed = true;
+		return -1;
+	}
+	return (int)strlen(buffer);
+}
+
+static bool load_key(SSL_CTX *ssl, const struct tls_options *options, struct error *error)
+{
+	const char *file = options->key_file;
+	struct passphrase asked = {.command = word(options->key_passphrase_command),
+				   .error = error};
+	SSL_CTX_set_default_passwd_cb(ssl, passphrase);
+	SSL_CTX_set_default_passwd_cb_userdata(ssl, &asked);
+	int well = SSL_CTX_use_PrivateKey_file(ssl, file, SSL_FILETYPE_PEM);
+	SSL_CTX_set_default_passwd_cb_userdata(ssl, NULL);
+	SSL_CTX_set_default_passwd_cb(ssl, NULL);
+	if (well == 1)
+		return true;
+	unsigned long code = ERR_peek_last_error();
+	if (!asked.asked)
+		return ERR_GET_LIB(code) == ERR_LIB_X509 &&
+				       ERR_GET_REASON(code) == X509_R_KEY_VALUES_MISMATCH
+			       ? file_error(error, "TLS key file", file)
+			       : file_error(error, "cannot load TLS key file", file);
+	ERR_clear_error();
+	if (asked.failed)
+		return error_prefix(error, "TLS key file \"%s\"", file);
+	if (!*asked.command) {
+		error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
+			  "TLS key file \"%s\" needs a passphrase", file);
+		return error_hint(error, "Set a key passphrase command, or remove the passphrase.");
+	}
+	return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
+			 "TLS key file \"%s\": the passphrase command gave a wrong passphrase",
+			 file);
+}
+
+static bool set_certificate(SSL_CTX *ssl, const struct tls_options *options, struct error *error)
+{
+	const char *certificate = word(options->cert_file), *key = word(options->key_file);
+	if (!*certificate && !*key)
+		return !options->accepts ||
+		       error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
+				 "TLS needs a certificate file and a key file");
+	if (!*certificate)
+		return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
+				 "TLS key file \"%s\" has no certificate file with it", key);
+	if (!*key)
+		return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
+				 "TLS certificate file \"%s\" has no key file with it",
+				 certificate);
+	if (!can_read("TLS certificate file", certificate, error) ||
+	    !can_read("TLS key file", key, error))
+		return false;
+	if (SSL_CTX_use_certificate_chain_file(ssl, certificate) != 1)
+		return file_error(error, "cannot load TLS certificate file", certificate);
+	if (!load_key(ssl, options, error))
+		return false;
+	if (SSL_CTX_check_private_key(ssl) != 1)
+		return file_error(error, "TLS key file", key);
+	return true;
+}
+
+/* --- whom we trust --- */
+
+static bool hash_file(EVP_MD_CTX *hash, const char *file)
+{
+	uint8_t bytes[4096];
+	size_t size;
+	FILE *stream = fopen(file, "re");
+	if (!stream)
+		return false;
+	while ((size = fread(bytes, 1, sizeof bytes, stream)) > 0)
+		EVP_DigestUpdate(hash, bytes, size);
+	return fclose(stream) == 0;
+}
+
+/* Sessions are resumed without looking at the client's certificate again: so only those that began
+ * under the same rules. */
+static bool set_session_id(SSL_CTX *ssl, const struct tls_options *options, struct error *error)
+{
+	EVP_MD_CTX *hash = EVP_MD_CTX_new();
+	uint8_t id[EVP_MAX_MD_SIZE], rules = options->verify != TLS_VERIFY_NONE;
+	unsigned size = 0;
+	bool well = hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1 &&
+		    EVP_DigestUpdate(hash, "pgweir", 6) == 1 &&
+		    EVP_DigestUpdate(hash, &rules, 1) == 1 &&
+		    (!*word(options->ca_file) || hash_file(hash, options->ca_file)) &&
+		    (!*word(options->crl_file) || hash_file(hash, options->crl_file)) &&
+		    EVP_DigestFinal_ex(hash, id, &size) == 1 &&
+		    SSL_CTX_set_session_id_context(ssl, id, size) == 1;
+	EVP_MD_CTX_free(hash);
+	return well || tls_error(error, "TLS session id");
+}
+
+static bool set_authorities(SSL_CTX *ssl, const struct tls_options *options, struct error *error)
+{
+	const char *file = options->ca_file;
+	if (!*word(file)) {
+		if (options->accepts)
+			return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
+					 "checking client certificates needs a TLS CA file");
+		return SSL_CTX_set_default_verify_paths(ssl) == 1 ||
+		       tls_error(error, "the system's CA certificates");
+	}
+	if (!can_read("TLS CA file", file, error))
+		return false;
+	if (SSL_CTX_load_verify_file(ssl, file) != 1)
+		return file_error(error, "cannot load TLS CA file", file);
+	if (!options->accepts)
+		return true;
+	STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(file);
+	if (!names)
+		return file_error(error, "cannot load TLS CA file", file);
+	SSL_CTX_set_client_CA_list(ssl, names);
+	return true;
+}
+
+static bool set_revoked(SSL_CTX *ssl, const char *file, struct error *error)
+{
+	X509_STORE *store = SSL_CTX_get_cert_store(ssl);
+	if (!*word(file))
+		return true;
+	if (!can_read("TLS CRL file", file, error))
+		return false;
+	X509_LOOKUP *lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
+	if (!lookup || X509_load_crl_file(lookup, file, X509_FILETYPE_PEM) <= 0)
+		return file_error(error, "cannot load TLS CRL file", file);
+	X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
+	return true;
+}
+
+static bool set_trust(SSL_CTX *ssl, const struct tls_options *options, struct error *error)
+{
+	bool verifies = options->verify != TLS_VERIFY_NONE;
+	int mode = SSL_VERIFY_NONE;
+	if (options->accepts && (verifies || options->asks_certificate))
+		mode = SSL_VERIFY_PEER | SSL_VERIFY_CLIENT_ONCE |
+		       (verifies ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0);
+	else if (verifies)
+		mode = SSL_VERIFY_PEER;
+	SSL_CTX_set_verify(ssl, mode, NULL);
+	if (mode == SSL_VERIFY_NONE)
+		return true;
+	return set_authorities(ssl, options, error) && set_revoked(ssl, options->crl_file, error);
+}
+
+/* --- extensions of the accepting side --- */
+
+static const unsigned char alpn[] = "\x0apostgresql";
+enum { ALPN_SIZE = sizeof alpn - 1 };
+
+static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_size,
+		       const unsigned char *in, unsigned in_size, void *data)
+{
+	(void)ssl;
+	(void)data;
+	for (unsigned i = 0; i < in_size; i += 1u + in[i])
+		if (in[i] == alpn[0] && in_size - i >= ALPN_SIZE &&
+		    memcmp(in + i, alpn, ALPN_SIZE) == 0) {
+			*out = in + i + 1;
+			*out_size = ALPN_SIZE - 1;
+			return SSL_TLSEXT_ERR_OK;
+		}
+	return SSL_TLSEXT_ERR_ALERT_FATAL; /* it means to speak something else */
+}
+
+static const struct tls_name *find_name(const struct tls_context *context, const char *host)
+{
+	const char *dot = strchr(host, '.');
+	const struct tls_name *found = NULL;
+	for (const struct tls_name *name = context->names; name; name = name->next) {
+		if (text_equals_nocase(host, name->text))
+			return name;
+		if (!found && name->text[0] == '.' && dot && dot > host &&
+		    text_equals_nocase(dot, name->text))
+			found = name;
+	}
+	return found;
+}
+
+static int select_context(SSL *ssl, int *alert, void *data)
+{
+	const char *host = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+	const struct tls_name *name = host ? find_name(data, host) : NULL;
+	(void)alert;
+	if (!name)
+		return SSL_TLSEXT_ERR_OK; /* the usual certificate: the client judges */
+	SSL_CTX *other = name->context->ssl;
+	SSL_set_SSL_CTX(ssl, other);
+	/* SSL_set_SSL_CTX changes the certificate only. */
+	SSL_set_verify(ssl, SSL_CTX_get_verify_mode(other), NULL);
+	SSL_clear_options(ssl, SSL_get_options(ssl) & ~SSL_CTX_get_options(other));
+	SSL_set_options(ssl, SSL_CTX_get_options(other));
+	return SSL_TLSEXT_ERR_OK;
+}
+
+bool tls_context_add_name(struct tls_context *context, const char *name, struct tls_context *other,
+			  struct error *error)
+{
+	const char *text = name[0] == '*' && name[1] == '.' ? name + 1 : name;
+	bool is_wild = text != name;
+	assert(context->accepts && other->accepts);
+	if (!text[is_wild] || strpbrk(text, "*:/ ") || strlen(name) > 255)
+		return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
+				 "\"%s\" is no host name that a TLS client can ask for", name);
+	struct tls_name *added = memory_alloc(sizeof *added + strlen(text) + 1);
+	memcpy(added->text, text, strlen(text) + 1);
+	added->context = other == context ? other : tls_context_ref(other);
+	added->next = context->names;
+	context->names = added;
+	SSL_CTX_set_tlsext_servername_callback(context->ssl, select_context);
+	SSL_CTX_set_tlsext_servername_arg(context->ssl, context);
+	return true;
+}
+
+/* --- life --- */
+
+static bool set_up(SSL_CTX *ssl, const struct tls_options *options, struct error *error)
+{
+	SSL_CTX_set_options(ssl, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
+					 SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_SINGLE_DH_USE);
+	SSL_CTX_clear_options(ssl, SSL_OP_IGNORE_UNEXPECTED_EOF);
+	SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+				      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	/* Resumption works by tickets, which cost no memory here. */
+	SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_num_tickets(ssl, 1);
+	if (options->accepts)
+		SSL_CTX_set_alpn_select_cb(ssl, select_alpn, NULL);
+	else if (SSL_CTX_set_alpn_protos(ssl, alpn, ALPN_SIZE) != 0)
+		return tls_error(error, "TLS protocol name");
+	return set_protocols(ssl, options->protocols, error) && set_ciphers(ssl, options, error) &&
+	       set_groups(ssl, options, error) && set_certificate(ssl, options, error) &&
+	       set_trust(ssl, options, error) &&
+	       (!options->accepts || set_session_id(ssl, options, error));
+}
+
+struct tls_context *tls_context_new(const struct tls_options *options, struct error *error)
+{
+	ERR_clear_error();
+	SSL_CTX *ssl = SSL_CTX_new(options->accepts ? TLS_server_method() : TLS_client_method());
+	if (!ssl) {
+		tls_error(error, "TLS");
+		return NULL;
+	}
+	if (!set_up(ssl, options, error)) {
+		SSL_CTX_free(ssl);
+		ERR_clear_error();
+		return NULL;
+	}
+	struct tls_context *context = memory_alloc(sizeof *context);
+	*context = (struct tls_context){.ssl = ssl,
+					.references = 1,
+					.accepts = options->accepts,
+					.verify = options->verify};
+	ERR_clear_error();
+	return context;
+}
+
+struct tls_context *tls_context_ref(struct tls_context *context)
+{
+	context->references++;
+	return context;
+}
+
+void tls_context_free(struct tls_context **context)
+{
+	struct tls_context *dropped = *context;
+	*context = NULL;
+	if (!dropped || --dropped->references > 0)
+		return;
+	for (struct tls_name *name; (name = dropped->names);) {
+		dropped->names = name->next;
+		if (name->context == dropped)
+			name->context = NULL;
+		tls_context_free(&name->context);
+		memory_free(&name);
+	}
+	SSL_CTX_free(dropped->ssl);
+	memory_free(&dropped);
+}
+
+void tls_context_take_tickets(struct tls_context *context, const struct tls_context *old)
+{
+	uint8_t keys[256];
+	long size = SSL_CTX_get_tlsext_ticket_keys(context->ssl, NULL, 0);
+	assert(size > 0 && size <= (long)sizeof keys);
+	if (SSL_CTX_get_tlsext_ticket_keys(old->ssl, keys, size) == 1)
+		SSL_CTX_set_tlsext_ticket_keys(context->ssl, keys, size);
+	memory_erase(keys, sizeof keys);
+	ERR_clear_error();
+}
+
+bool tls_context_accepts(const struct tls_context *context)
+{
+	return context->accepts;
+}
+
+enum tls_verify tls_context_verify(const struct tls_context *context)
+{
+	return context->verify;
+}
+
+struct ssl_ctx_st *tls_context_ssl(const struct tls_context *context)
+{
+	return context->ssl;
+}
+
+const char *tls_describe(void)
+{
+	return OpenSSL_version(OPENSSL_VERSION);
+}
