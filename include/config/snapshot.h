@@ -6,7 +6,11 @@
 #define PGWEIR_CONFIG_SNAPSHOT_H
 
 #include <stdbool.h>
+#include "auth/hba.h"
+#include "auth/ident.h"
+#include "auth/ldap.h"
 #include "auth/userlist.h"
+#include "config/encryption.h"
 #include "config/section.h"
 #include "config/settings.h"
 #include "core/map.h"
@@ -21,6 +25,10 @@ struct snapshot {
 	struct map users, peers;
 	struct map tls; /* struct section_tls by host name */
 	struct userlist *userlist; /* never NULL; empty when auth_file is unset */
+	struct hba *hba;	   /* NULL: no auth_type is hba */
+	struct ident *ident;	   /* NULL: auth_ident_file is unset */
+	struct ldap_options *ldap; /* of auth_ldap_options; NULL: unset */
+	struct encryption *encryption; /* never NULL */
 };
 
 /* Load the file and all it names. NULL with @error ("FILE:LINE: what is wrong; what is allowed").
@@ -44,6 +52,14 @@ void snapshot_install(struct snapshot *taken);
 bool snapshot_set(enum setting_index index, const char *text, struct error *error);
 
 const struct section_database *snapshot_database(const struct snapshot *snapshot, const char *name);
+/* The row that holds for this name: its own, or "*"; NULL: there is none. */
+const struct section_database *snapshot_row(const struct snapshot *snapshot, const char *name);
+/* How servers of the database are talked to. */
+const struct encryption_to_server *snapshot_server_tls(const struct snapshot *snapshot,
+						       const char *name);
+/* The method for this user of this database, as far as the settings say. */
+enum auth_type snapshot_auth_type(const struct snapshot *snapshot, const char *database,
+				  const char *user);
 const struct section_user *snapshot_user(const struct snapshot *snapshot, const char *name);
 
 #endif

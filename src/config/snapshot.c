@@ -218,6 +218,17 @@ static bool fail_setting(const struct loading *loading, enum setting_index index
 					: false;
 }
 
+/* Errors of a file's contents name their own line; others, such as a missing file, the setting. */
+static bool fail_file(const struct loading *loading, enum setting_index index,
+		      const struct error *reason, struct error *error)
+{
+	if (error)
+		*error = *reason;
+	if (strcmp(reason->sqlstate, sqlstate_code(SQLSTATE_CONFIG_FILE_ERROR)) != 0)
+		fail_setting(loading, index, error);
+	return false;
+}
+
 static bool load_userlist(const struct loading *loading, struct error *error)
 {
 	struct snapshot *snapshot = loading->snapshot;
@@ -227,12 +238,70 @@ static bool load_userlist(const struct loading *loading, struct error *error)
 		*path ? userlist_load(path, &reason) : userlist_parse("", 0, "", &reason);
 	if (snapshot->userlist)
 		return true;
-	/* What is wrong inside the file names its own line. */
-	if (strcmp(reason.sqlstate, sqlstate_code(SQLSTATE_CONFIG_FILE_ERROR)) != 0)
-		fail_setting(loading, SETTING_auth_file, &reason);
-	if (error)
-		*error = reason;
+	return fail_file(loading, SETTING_auth_file, &reason, error);
+}
+
+static bool uses_hba(const struct snapshot *snapshot)
+{
+	if (snapshot->settings.auth_type == AUTH_HBA ||
+	    (snapshot->automatic && snapshot->automatic->auth_type == AUTH_HBA))
+		return true;
+	map_foreach (node, &snapshot->databases)
+		if (database_of(node)->auth_type == AUTH_HBA)
+			return true;
+	map_foreach (node, &snapshot->users)
+		if (user_of(node)->auth_type == AUTH_HBA)
+			return true;
 	return false;
+}
+
+static bool load_rules(const struct loading *loading, struct error *error)
+{
+	struct snapshot *snapshot = loading->snapshot;
+	const struct settings *settings = &snapshot->settings;
+	struct error reason = {0};
+	if (*settings->auth_ident_file) {
+		snapshot->ident = ident_load(settings->auth_ident_file, &reason);
+		if (!snapshot->ident)
+			return fail_file(loading, SETTING_auth_ident_file, &reason, error);
+	}
+	if (*settings->auth_ldap_options) {
+		snapshot->ldap = ldap_options_parse(settings->auth_ldap_options, &reason);
+		if (!snapshot->ldap) {
+			error_prefix(&reason, "auth_ldap_options");
+			if (error)
+				*error = reason;
+			return fail_setting(loading, SETTING_auth_ldap_options, error);
+		}
+	}
+	if (!uses_hba(snapshot))
+		return true;
+	if (!*settings->auth_hba_file) {
+		error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
+			  "auth_type \"hba\" needs auth_hba_file");
+		return fail_setting(loading, SETTING_auth_type, error);
+	}
+	snapshot->hba = hba_load(settings->auth_hba_file, &reason);
+	return snapshot->hba || fail_file(loading, SETTING_auth_hba_file, &reason, error);
+}
+
+/* ---- TLS ---- */
+
+static struct encryption *encrypt(const struct snapshot *snapshot, const struct settings *settings,
+				  struct error *error)
+{
+	return encryption_new(settings, &snapshot->databases, snapshot->automatic, &snapshot->tls,
+			      current ? current->encryption : NULL, error);
+}
+
+static bool load_encryption(const struct loading *loading, struct error *error)
+{
+	struct snapshot *snapshot = loading->snapshot;
+	snapshot->encryption = encrypt(snapshot, &snapshot->settings, error);
+	if (snapshot->encryption)
+		return true;
+	return *loading->snapshot->path ? error_prefix(error, "%s", loading->snapshot->path)
+					: false;
 }
 
 /* ---- what this version cannot do ---- */
@@ -240,37 +309,6 @@ static bool load_userlist(const struct loading *loading, struct error *error)
 static void warn_later(enum setting_index index, const char *where)
 {
 	log_warning("", "setting \"%s\"%s is not implemented yet", setting_row(index)->name, where);
-}
-
-static void warn_auth_type(enum auth_type type, const char *text)
-{
-	if (type == AUTH_PLAIN)
-		log_warning("", "auth_type \"plain\" is not implemented yet: clients are asked for "
-				"a SCRAM exchange");
-	else if (type != AUTH_TRUST && type != AUTH_MD5 && type != AUTH_SCRAM_SHA_256)
-		log_warning("", "auth_type \"%s\" is not implemented yet: logins are refused",
-			    text);
-}
-
-/* With md5, the default, nothing is missing until a secret is stored as MD5. */
-static void warn_md5_secrets(const struct snapshot *snapshot)
-{
-	enum auth_type type = snapshot->settings.auth_type;
-	unsigned count = 0;
-	if (type != AUTH_MD5 && type != AUTH_PLAIN)
-		return;
-	const void *cursor = NULL;
-	const char *name;
-	while ((name = userlist_next(snapshot->userlist, &cursor))) {
-		if (userlist_find(snapshot->userlist, name)->kind == SECRET_MD5)
-			count++;
-	}
-	if (count)
-		log_warning(
-			"",
-			"auth_type \"md5\" is not implemented yet: %u users of auth_file, whose "
-			"secrets are MD5, cannot log in",
-			count);
 }
 
 static void warn(const struct snapshot *snapshot)
@@ -293,8 +331,6 @@ static void warn(const struct snapshot *snapshot)
 	}
 	if (map_length(&snapshot->peers))
 		log_warning("", "section [peers] is not implemented yet");
-	warn_auth_type(settings->auth_type, settings_text(settings, SETTING_auth_type));
-	warn_md5_secrets(snapshot);
 }
 
 /* ---- loading ---- */
@@ -332,7 +368,8 @@ static bool load(struct loading *loading, const char *path, struct error *error)
 		return false;
 	if (!check_settings(&snapshot->settings, &culprit, error))
 		return fail_setting(loading, culprit, error);
-	return load_userlist(loading, error);
+	return load_userlist(loading, error) && load_rules(loading, error) &&
+	       load_encryption(loading, error);
 }
 
 struct snapshot *snapshot_load(const char *path, struct error *error)
@@ -374,6 +411,10 @@ void snapshot_free(struct snapshot **snapshot)
 	}
 	section_free_database(&s->automatic);
 	userlist_free(&s->userlist);
+	hba_free(&s->hba);
+	ident_free(&s->ident);
+	ldap_options_free(&s->ldap);
+	encryption_free(&s->encryption);
 	settings_fini(&s->settings);
 	memory_free(&s->path);
 	memory_free(snapshot);
@@ -407,6 +448,18 @@ void snapshot_install(struct snapshot *taken)
 	current = taken;
 }
 
+/* The contexts of the snapshot in force are made anew from @settings. */
+static bool set_encryption(const struct settings *settings, struct error *error)
+{
+	struct encryption *made = encrypt(current, settings, error);
+	if (!made)
+		return error_prefix(error, "TLS settings could not be applied, still using old "
+					   "configuration");
+	encryption_free(&current->encryption);
+	current->encryption = made;
+	return true;
+}
+
 bool snapshot_set(enum setting_index index, const char *text, struct error *error)
 {
 	const struct setting *row = setting_row(index);
@@ -421,12 +474,14 @@ bool snapshot_set(enum setting_index index, const char *text, struct error *erro
 		settings_fini(&changed);
 		return false;
 	}
+	if (encryption_depends_on(index) && !set_encryption(&changed, error)) {
+		settings_fini(&changed);
+		return false;
+	}
 	settings_fini(&current->settings);
 	current->settings = changed;
 	if (row->later && !settings_is_default(&changed, index))
 		warn_later(index, "");
-	if (index == SETTING_auth_type)
-		warn_auth_type(changed.auth_type, settings_text(&changed, index));
 	return true;
 }
 
@@ -434,6 +489,28 @@ const struct section_database *snapshot_database(const struct snapshot *snapshot
 {
 	struct map_node *node = map_find(&snapshot->databases, name, strlen(name));
 	return node ? database_of(node) : NULL;
+}
+
+const struct section_database *snapshot_row(const struct snapshot *snapshot, const char *name)
+{
+	const struct section_database *row = snapshot_database(snapshot, name);
+	return row ? row : snapshot->automatic;
+}
+
+const struct encryption_to_server *snapshot_server_tls(const struct snapshot *snapshot,
+						       const char *name)
+{
+	return encryption_to(snapshot->encryption, snapshot_row(snapshot, name));
+}
+
+enum auth_type snapshot_auth_type(const struct snapshot *snapshot, const char *database,
+				  const char *user)
+{
+	const struct section_user *of_user = snapshot_user(snapshot, user);
+	const struct section_database *row = snapshot_row(snapshot, database);
+	if (of_user && of_user->auth_type != AUTH_UNSET)
+		return of_user->auth_type;
+	return row && row->auth_type != AUTH_UNSET ? row->auth_type : snapshot->settings.auth_type;
 }
 
 const struct section_user *snapshot_user(const struct snapshot *snapshot, const char *name)

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: ISC */
+/* encryption: TLS contexts made from the settings and the rows of [databases] and [tls]. Reading
+ * certificates blocks: at start and reload only. Contract sections 2, 9b. */
+#ifndef PGWEIR_CONFIG_ENCRYPTION_H
+#define PGWEIR_CONFIG_ENCRYPTION_H
+
+#include <stdbool.h>
+#include "config/section.h"
+#include "core/map.h"
+#include "net/tls.h"
+
+struct error;
+
+/* Towards the servers of a database. */
+struct encryption_to_server {
+	enum sslmode mode;
+	enum tls_negotiation negotiation;
+	struct tls_context *context; /* NULL: mode is SSLMODE_DISABLE */
+	char *words; /* all of the above as text, to see whether it is another one */
+};
+
+struct encryption {
+	struct tls_context *clients; /* NULL: they cannot have TLS */
+	struct encryption_to_server servers;
+	struct map rows; /* for databases that override something of it, by the row's name */
+};
+
+/* All contexts, or NULL with @error, which names the setting or the row. @old (or NULL): sessions
+ * of its clients can be resumed. */
+struct encryption *encryption_new(const struct settings *settings, const struct map *databases,
+				  const struct section_database *automatic,
+				  const struct map *tls_rows, const struct encryption *old,
+				  struct error *error);
+void encryption_free(struct encryption **encryption);
+/* For the servers of the database whose row this is; NULL: it has none. */
+const struct encryption_to_server *encryption_to(const struct encryption *encryption,
+						 const struct section_database *row);
+
+/* Is this one of the settings that the contexts are made from? */
+bool encryption_depends_on(enum setting_index index);
+
+#endif

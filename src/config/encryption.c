@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: ISC */
+#include "config.h"
+#include "config/encryption.h"
+#include <string.h>
+#include "core/error.h"
+#include "core/list.h"
+#include "core/memory.h"
+
+struct row {
+	struct map_node node; /* by the name of the database's row */
+	char *name;
+	struct encryption_to_server servers;
+};
+
+/* ---- towards clients ---- */
+
+static bool add_names(const struct tls_options *common, 
+		      const struct map *rows, struct tls_context *context, struct error *error)
+{
+	map_foreach (node, rows) {
+		const struct section_tls *row = container_of(node, struct section_tls, node);
+		struct tls_options options = *common;
+		options.cert_file = row->cert_file;
+		options.key_file = row->key_file;
+		if (row->key_passphrase_command)
+			options.key_passphrase_command = row->key_passphrase_command;
+		if (row->ca_file)
+			options.ca_file = row->ca_file;
+		if (row->crl_file)
+			options.crl_file = row->crl_file;
+		options.asks_certificate = *options.ca_file != '\0';
+		struct tls_context *own = tls_context_new(&options, error);
+		bool well = own && tls_context_add_name(context, row->name, own, error);
+		tls_context_free(&own);
+		if (!well)
+			return error_prefix(error, "TLS host \"%s\"", row->name);
+	}
+	
+	return true;
+}
+
+static bool make_for_clients(const struct settings *settings, const struct map *tls_rows,
+			     const struct tls_context *old, struct tls_context **context,
+			     struct error *error)
+{
+	enum sslmode mode = settings->client_tls_sslmode;
+	if (mode == SSLMODE_DISABLE)
+		return true;
+	if (!*settings->client_tls_cert_file || !*settings->client_tls_key_file)
+		return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
+				 "client_tls_sslmode \"%s\" needs client_tls_key_file and "
+				 "client_tls_cert_file",
+				 settings_text(settings, SETTING_client_tls_sslmode));
+	if (mode >= SSLMODE_VERIFY_CA && !*settings->client_tls_ca_file)
+		return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
+				 "client_tls_sslmode \"%s\" needs client_tls_ca_file",
+				 settings_text(settings, SETTING_client_tls_sslmode));
+	struct tls_options options = {
+		.accepts = true,
+		.verify = mode >= SSLMODE_VERIFY_CA ? TLS_VERIFY_CA : TLS_VERIFY_NONE,
+		.asks_certificate = *settings->client_tls_ca_file != '\0',
+		.cert_file = settings->client_tls_cert_file,
+		.key_file = settings->client_tls_key_file,
+		.ca_file = settings->client_tls_ca_file,
+		.crl_file = settings->client_tls_crl_file,
+		.key_passphrase_command = settings->client_tls_key_passphrase_command,
+		.protocols = settings->client_tls_protocols,
+		.ciphers = settings->client_tls_ciphers,
+		.tls13_ciphers = settings->client_tls13_ciphers,
+		.ecdhcurve = settings->client_tls_ecdhcurve,
+		.dheparams = settings->client_tls_dheparams,
+	};
+	struct tls_context *made = tls_context_new(&options, error);
+	if (!made)
+		return false;
+	if (!add_names(&options, tls_rows, made, error)) {
+		tls_context_free(&made);
+		return false;
+	}
+	if (old)
+		tls_context_take_tickets(made, old);
+	*context = made;
+	return true;
+}
+
+/* ---- towards servers ---- */
+
+/* What holds for a row: its own word, or the setting. */
+#define OWN(field) (row && row->field ? row->field : settings->field)
+
+static bool is_overridden(const struct section_database *row)
+{
+	return row->server_tls_sslmode != SSLMODE_UNSET ||
+	       row->server_tls_negotiation != NEGOTIATION_UNSET || row->server_tls_ca_file ||
+	       row->server_tls_cert_file || row->server_tls_key_file || row->server_tls_crl_file ||
+	       row->server_tls_key_passphrase_command || row->server_tls_protocols ||
+	       row->server_tls_ciphers || row->server_tls13_ciphers;
+}
+
+static bool make_to_servers(const struct settings *settings, const struct section_database *row,
+			    struct encryption_to_server *result, struct error *error)
+{
+	enum sslmode mode = row && row->server_tls_sslmode != SSLMODE_UNSET
+				    ? row->server_tls_sslmode
+				    : settings->server_tls_sslmode;
+	enum tls_negotiation negotiation =
+		row && row->server_tls_negotiation != NEGOTIATION_UNSET
+			? row->server_tls_negotiation
+			: settings->server_tls_negotiation;
+	struct tls_options options = {
+		.verify = mode == SSLMODE_VERIFY_FULL ? TLS_VERIFY_FULL
+			  : mode == SSLMODE_VERIFY_CA ? TLS_VERIFY_CA
+						      : TLS_VERIFY_NONE,
+		.cert_file = OWN(server_tls_cert_file),
+		.key_file = OWN(server_tls_key_file),
+		.ca_file = OWN(server_tls_ca_file),
+		.crl_file = OWN(server_tls_crl_file),
+		.key_passphrase_command = OWN(server_tls_key_passphrase_command),
+		.protocols = OWN(server_tls_protocols),
+		.ciphers = OWN(server_tls_ciphers),
+		.tls13_ciphers = OWN(server_tls13_ciphers),
+	};
+	*result = (struct encryption_to_server){.mode = mode, .negotiation = negotiation};
+	if (negotiation == NEGOTIATION_DIRECT && mode < SSLMODE_REQUIRE && mode != SSLMODE_DISABLE)
+		return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
+				 "server_tls_negotiation \"direct\" needs server_tls_sslmode "
+				 "\"require\" or stricter");
+	if (mode != SSLMODE_DISABLE) {
+		result->context = tls_context_new(&options, error);
+		if (!result->context)
+			return false;
+	}
+	result->words = memory_printf("%d %d %s|%s|%s|%s|%s|%s|%s", (int)mode, (int)negotiation,
+				      options.cert_file, options.key_file, options.ca_file,
+				      options.crl_file, options.protocols, options.ciphers,
+				      options.tls13_ciphers);
+	return true;
+}
+
+static void fini(struct encryption_to_server *servers)
+{
+	tls_context_free(&servers->context);
+	memory_free(&servers->words);
+}
+
+static bool add_row(struct encryption *encryption, const struct settings *settings,
+		    const struct section_database *database, struct error *error)
+{
+	if (!database || !is_overridden(database))
+		return true;
+	struct row *row = memory_alloc(sizeof *row);
+	row->name = memory_strdup(database->name);
+	map_add(&encryption->rows, row->name, strlen(row->name), &row->node);
+	return make_to_servers(settings, database, &row->servers, error) ||
+	       error_prefix(error, "database \"%s\"", database->name);
+}
+
+/* ---- all of it ---- */
+
+static bool make(struct encryption *encryption, const struct settings *settings,
+		 const struct map *databases, const struct section_database *automatic,
+		 const struct map *tls_rows, const struct encryption *old, struct error *error)
+{
+	if (!make_for_clients(settings, tls_rows, old ? old->clients : NULL, &encryption->clients,
+			      error) ||
+	    !make_to_servers(settings, NULL, &encryption->servers, error) ||
+	    !add_row(encryption, settings, automatic, error))
+		return false;
+	map_foreach (node, databases)
+		if (!add_row(encryption, settings,
+			     container_of(node, struct section_database, node), error))
+			return false;
+	return true;
+}
+
+struct encryption *encryption_new(const struct settings *settings, const struct map *databases,
+				  const struct section_database *automatic,
+				  const struct map *tls_rows, const struct encryption *old,
+				  struct error *error)
+{
+	struct encryption *encryption = memory_alloc(sizeof *encryption);
+	if (!make(encryption, settings, databases, automatic, tls_rows, old, error)) {
+		encryption_free(&encryption);
+		error_prefix(error, "TLS setup failed");
+	}
+	return encryption;
+}
+
+void encryption_free(struct encryption **encryption)
+{
+	struct encryption *e = *encryption;
+	if (!e)
+		return;
+	map_foreach (node, &e->rows) {
+		struct row *row = container_of(node, struct row, node);
+		map_remove(&e->rows, node);
+		fini(&row->servers);
+		memory_free(&row->name);
+		memory_free(&row);
+	}
+	tls_context_free(&e->clients);
+	fini(&e->servers);
+	memory_free(encryption);
+}
+
+const struct encryption_to_server *encryption_to(const struct encryption *encryption,
+						 const struct section_database *row)
+{
+	struct map_node *node =
+		row ? map_find(&encryption->rows, row->name, strlen(row->name)) : NULL;
+	return node ? &container_of(node, struct row, node)->servers : &encryption->servers;
+}
+
+/* ---- which settings these are ---- */
+
+bool encryption_depends_on(enum setting_index index)
+{
+	const char *name = setting_row(index)->name;
+	return !strncmp(name, "client_tls", 10) || !strncmp(name, "server_tls", 10);
+}
