@@ -30,6 +30,8 @@ struct client {
 			    they are out */
 	bool stalled;	 /* linked, but its server is not ready for its requests */
 	bool is_counted; /* in limit's counts */
+	bool is_own;	 /* made by auth_query: not a guest */
+	bool is_direct;	 /* TLS began without being asked for: it must agree on the protocol */
 	bool in_transaction;
 	struct database *database; /* after login */
 	struct user *user;	   /* who it says to be, proven */

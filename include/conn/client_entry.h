@@ -11,6 +11,11 @@
 void client_entry_startup(struct client *client, const uint8_t *bytes, size_t size);
 void client_entry_answer(struct client *client, const uint8_t *bytes, size_t size);
 
+/* The end of a TLS handshake in state TLS; @failure NULL: well. */
+void client_entry_secured(struct client *client, const struct error *failure);
+/* A connection of our own that was just accepted: it is @user of @database. */
+void client_entry_admit(struct client *client, const char *database, const char *user);
+
 /* pool_ops.welcome */
 void client_entry_welcome(struct pool_client *member);
 /* server_partner_ops.cancel_ended */

@@ -9,7 +9,7 @@
 /* Fill in server_partner_ops. */
 void client_event_open(void);
 /* Take over an accepted socket. */
-void client_accept(int fd, const struct address *remote, const struct address *local);
+struct client *client_accept(int fd, const struct address *remote, const struct address *local);
 /* pool_ops.reject */
 void client_event_reject(struct pool_client *member, enum close_reason reason,
 			 const struct error *error);

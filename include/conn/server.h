@@ -23,6 +23,9 @@ enum server_state {
 /* What our own query, the PIPELINE_INTERNAL one at the front, is for. */
 enum server_errand { ERRAND_NONE, ERRAND_PARAMETERS, ERRAND_RESET, ERRAND_CHECK, ERRAND_CONNECT };
 
+/* How far TLS has come with a server, before it logs in or is sent a CancelRequest. */
+enum server_tls_step { SERVER_TLS_NONE, SERVER_TLS_ASKED, SERVER_TLS_HANDSHAKE };
+
 struct server_login;
 
 struct server {
@@ -39,6 +42,7 @@ struct server {
 	bool is_reading;    /* inside the walk of what was received */
 	bool let_go;	    /* its client left during that walk */
 	bool half_sent;	    /* its client left in the middle of a message */
+	uint8_t tls_step;   /* enum server_tls_step */
 	uint32_t cancels;   /* CancelRequests under way against this server */
 	struct pipeline pipeline;
 	struct parameter_set *parameters; /* as the server reported them */

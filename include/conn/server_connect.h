@@ -11,6 +11,10 @@ void server_launch(struct pool *pool);
 /* Carry a CancelRequest to where @target lives, for @asker. Counts as SERVER_PLACE_CANCELING. */
 void server_launch_cancel(struct server *target, struct client *asker);
 
+/* What was received while the answer to SSLRequest is awaited. */
+void server_tls_answer(struct server *server, const uint8_t *bytes, size_t size);
+/* stream_events.secured */
+void server_secured(struct stream *stream, const struct error *failure);
 /* Its socket is connected, or is not (an errno). */
 void server_connected(struct stream *stream, int error_number);
 /* Bytes before the first ReadyForQuery. */

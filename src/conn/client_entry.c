@@ -5,16 +5,22 @@
 #include <string.h>
 #include "client_priv.h"
 #include "config/snapshot.h"
+#include "conn/client_auth.h"
 #include "conn/client_login.h"
 #include "conn/client_request.h"
 #include "conn/server_connect.h"
 #include "core/log.h"
+#include "core/memory.h"
+#include "net/tls_session.h"
 #include "pool/limit.h"
 #include "pool/registry.h"
 #include "proto/authentication.h"
 #include "proto/response.h"
 
-enum { MINOR_MAX = 0 /* protocol 3.0 */ };
+enum {
+	MINOR_MAX = 0,	      /* protocol 3.0 */
+	TLS_HANDSHAKE = 0x16, /* first byte of a ClientHello */
+};
 
 static bool refuses_logins;
 
@@ -83,6 +89,34 @@ static void greet(struct client *client)
 		client_request_go_on(client);
 }
 
+/* What of the login is needed to log in to servers as this user. */
+static void learn(struct user *user, const struct client_login *login)
+{
+	if (login->method == AUTH_METHOD_PAM || login->method == AUTH_METHOD_LDAP)
+		user_learn_secret(user, login->password);
+	else if (login->was_queried)
+		user_learn_secret(user, login->secret_text);
+	if (login->began_sasl)
+		user_learn_scram_keys(user, login->scram.client_key,
+				      login->scram.secret.server_key);
+}
+
+/* May someone who is proven to be @user be served from @database now? */
+static bool is_admitted(struct client *client, const struct database *database,
+			const struct user *user, struct error *error)
+{
+	if (!client->is_own && !limit_admits_client(database, user, error))
+		return false;
+	if (database->is_disabled)
+		return error_set(error, SQLSTATE_CANNOT_CONNECT_NOW,
+				 "database \"%s\" is disabled", database->name);
+	if (refuses_logins && !database->is_console) {
+		close_reason_error(CLOSE_POOLER_SHUTDOWN, error);
+		return false;
+	}
+	return !database->is_console || client_console()->admit(client, user->name, error);
+}
+
 /* Proven who it is. Everything that depends on names being true is asked only now. */
 static void proven(struct client *client, struct buffer **out)
 {
@@ -96,25 +130,11 @@ static void proven(struct client *client, struct buffer **out)
 		return;
 	}
 	struct user *user = registry_user(login->user);
-	if (!limit_admits_client(database, user, &error)) {
+	if (!is_admitted(client, database, user, &error)) {
 		refuse(client, &error);
 		return;
 	}
-	if (database->is_disabled) {
-		error_set(&error, SQLSTATE_CANNOT_CONNECT_NOW, "database \"%s\" is disabled",
-			  database->name);
-		refuse(client, &error);
-		return;
-	}
-	if (refuses_logins && !database->is_console) {
-		close_reason_error(CLOSE_POOLER_SHUTDOWN, &error);
-		refuse(client, &error);
-		return;
-	}
-	if (database->is_console && !client_console()->admit(client, login->user, &error)) {
-		refuse(client, &error);
-		return;
-	}
+	learn(user, login);
 	struct pool *pool = registry_pool(database, user);
 	if (!database->is_console && !pool->welcome_parameters && pool_is_failing(pool, &error)) {
 		refuse(client, &error);
@@ -123,9 +143,11 @@ static void proven(struct client *client, struct buffer **out)
 	client_enter_pool(client, pool);
 	client->database = database;
 	client->user = user;
-	limit_client_added(database, user);
-	client->is_counted = true;
-	client->database->stats.now.client_login_count++;
+	if (!client->is_own) {
+		limit_client_added(database, user);
+		client->is_counted = true;
+		client->database->stats.now.client_login_count++;
+	}
 	authentication_put_ok(out, CLIENT_LOGIN_OUT_MAX);
 	if (!stream_queue(&client->endpoint.stream, buffer_bytes(*out), buffer_length(*out),
 			  ENDPOINT_QUEUE_MAX)) {
@@ -158,35 +180,42 @@ void client_entry_welcome(struct pool_client *member)
 		greet(client);
 }
 
-static void authenticate(struct client *client, enum client_login_step step, struct buffer **out,
-			 const struct error *error)
+/* How far this client's connection is from what the settings and the database's row demand. */
+static bool is_secure_enough(const struct client *client, const char *database,
+			     struct error *error)
 {
-	switch (step) {
-	case CLIENT_LOGIN_PROVEN:
-		proven(client, out);
-		break;
-	case CLIENT_LOGIN_FAILED:
-		refuse(client, error);
-		break;
-	case CLIENT_LOGIN_MORE:
-		if (buffer_length(*out))
-			client_send(client, out);
-	}
-	buffer_free(out);
+	const struct section_database *row = snapshot_row(snapshot_current(), database);
+	const struct tls_session *tls = stream_tls(&client->endpoint.stream);
+	enum sslmode mode = settings_current()->client_tls_sslmode;
+	if (row && row->client_tls_sslmode != SSLMODE_UNSET && row->client_tls_sslmode > mode)
+		mode = row->client_tls_sslmode;
+	if (client->is_own || mode < SSLMODE_REQUIRE || address_is_unix(&client->endpoint.remote))
+		return true;
+	if (!tls)
+		return error_set(error, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,
+				 "SSL required");
+	return mode < SSLMODE_VERIFY_CA || tls_session_peer_is_verified(tls) ||
+	       error_set(error, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,
+			 "connection requires a valid client certificate");
+}
+
+/* "no", or "TLSv1.3/TLS_AES_256_GCM_SHA384". */
+static const char *describe_tls(const struct client *client, char *text, size_t size)
+{
+	const struct tls_session *tls = stream_tls(&client->endpoint.stream);
+	if (!tls)
+		return "no";
+	tls_session_describe(tls, text, size);
+	return text;
 }
 
 static void start(struct client *client, const struct startup *startup)
 {
 	const struct settings *settings = settings_current();
-	struct client_login *login = client->login = client_login_new();
+	struct client_login *login = client->login = client_login_new(client);
 	struct buffer *out = NULL;
 	struct error error;
-	bool is_unix = address_is_unix(&client->endpoint.remote);
-	if (settings->client_tls_sslmode >= SSLMODE_REQUIRE && !is_unix) {
-		error_set(&error, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION, "SSL required");
-		client_close(client, CLOSE_LOGIN_REFUSED, &error);
-		return;
-	}
+	char tls[128];
 	if (!client_login_startup(login, startup, settings->ignore_startup_parameters, &error)) {
 		client_close(client, CLOSE_CLIENT_ERROR, &error);
 		return;
@@ -194,9 +223,10 @@ static void start(struct client *client, const struct startup *startup)
 	bool for_console = registry_is_console_name(login->database);
 	if (settings->log_connections)
 		log_info(client_subject(client),
-			 "login attempt: db=%s user=%s tls=no replication=none", login->database,
-			 login->user);
-	if (!for_console && !limit_admits_connection(&error)) {
+			 "login attempt: db=%s user=%s tls=%s replication=none", login->database,
+			 login->user, describe_tls(client, tls, sizeof tls));
+	if (!is_secure_enough(client, login->database, &error) ||
+	    (!for_console && !limit_admits_connection(&error))) {
 		client_close(client, CLOSE_LOGIN_REFUSED, &error);
 		return;
 	}
@@ -204,18 +234,26 @@ static void start(struct client *client, const struct startup *startup)
 		return;
 	if (startup_must_negotiate(startup, MINOR_MAX))
 		startup_put_negotiate(&out, CLIENT_LOGIN_OUT_MAX, startup, MINOR_MAX);
-	enum client_login_step step = CLIENT_LOGIN_PROVEN;
 	if (for_console && client_console()->trusts(client, login->user)) {
 		log_info(client_subject(client), "pgbouncer access from unix socket");
+		proven(client, &out);
 	} else {
-		const struct secret *secret =
-			userlist_find(snapshot_current()->userlist, login->user);
-		if (!secret && settings->auth_type != AUTH_TRUST)
-			log_debug(client_subject(client), "no such user: %s", login->user);
-		step = client_login_begin(login, settings->auth_type, secret,
-					  (unsigned)settings->scram_iterations, &out, &error);
+		client_auth_begin(client, &out);
 	}
-	authenticate(client, step, &out, &error);
+	buffer_free(&out);
+}
+
+void client_entry_admit(struct client *client, const char *database, const char *user)
+{
+	struct buffer *out = NULL;
+	client->is_own = true;
+	limit_connection_closed(); /* it is nobody's guest */
+	client->login = client_login_new(client);
+	client->login->user = memory_strdup(user);
+	client->login->database = memory_strdup(database);
+	if (client_set_state(client, CLIENT_AUTH))
+		proven(client, &out);
+	buffer_free(&out);
 }
 
 /* ---- cancel requests ---- */
@@ -287,21 +325,79 @@ void client_entry_cancel_ended(struct client *client, struct pool *pool)
 
 /* ---- what clients say before they are logged in ---- */
 
-static void say_no_encryption(struct client *client, const char *what, size_t behind)
+/* The answer to a request for encryption is one byte. Someone may have put plaintext behind it that
+ * would be taken for encrypted. */
+static bool answer_request(struct client *client, const char *answer, const char *what,
+			   size_t behind)
 {
-	if (behind) { /* someone smuggled plaintext behind the request */
+	if (behind || stream_tls(&client->endpoint.stream)) {
 		char text[128];
-		snprintf(text, sizeof text, "received unencrypted data after %s request", what);
+		snprintf(text, sizeof text,
+			 behind ? "received unencrypted data after %s request"
+				: "%s request inside of an encrypted connection",
+			 what);
 		client_fail(client, SQLSTATE_PROTOCOL_VIOLATION, text);
-	} else if (stream_write_bytes(&client->endpoint.stream, "N", 1, 1) == IO_ERROR) {
-		client_close(client, CLOSE_CLIENT_EOF, NULL);
+		return false;
 	}
+	if (stream_write_bytes(&client->endpoint.stream, answer, 1, 1) != IO_ERROR)
+		return true;
+	client_close(client, CLOSE_CLIENT_EOF, NULL);
+	return false;
+}
+
+static void start_tls(struct client *client, const uint8_t *hello, size_t size)
+{
+	if (client_set_state(client, CLIENT_TLS))
+		stream_start_tls(&client->endpoint.stream, snapshot_current()->encryption->clients,
+				 NULL, hello, size);
+}
+
+static bool can_tls(const struct client *client)
+{
+	return snapshot_current()->encryption->clients &&
+	       !address_is_unix(&client->endpoint.remote);
+}
+
+/* A ClientHello where a start-up packet would be: TLS without asking. */
+static void start_direct_tls(struct client *client, const uint8_t *bytes, size_t size)
+{
+	if (!can_tls(client) || stream_tls(&client->endpoint.stream)) {
+		client_fail(client, SQLSTATE_PROTOCOL_VIOLATION,
+			    "received a direct TLS connection where TLS is not available");
+		return;
+	}
+	client->is_direct = true;
+	start_tls(client, bytes, size);
+}
+
+void client_entry_secured(struct client *client, const struct error *failure)
+{
+	struct error error;
+	char text[128];
+	if (failure) {
+		log_warning(client_subject(client), "TLS handshake failed: %s", failure->message);
+		client_close_saying(client, CLOSE_TLS_FAILED, failure, true);
+		return;
+	}
+	if (client->is_direct && !tls_session_has_alpn(stream_tls(&client->endpoint.stream))) {
+		error_set(&error, SQLSTATE_PROTOCOL_VIOLATION,
+			  "received a direct TLS connection without ALPN protocol negotiation");
+		client_close(client, CLOSE_CLIENT_ERROR, &error);
+		return;
+	}
+	log_debug(client_subject(client), "SSL established: %s",
+		  describe_tls(client, text, sizeof text));
+	client_set_state(client, CLIENT_STARTUP);
 }
 
 void client_entry_startup(struct client *client, const uint8_t *bytes, size_t size)
 {
 	struct startup startup;
 	struct error error;
+	if (bytes[0] == TLS_HANDSHAKE) {
+		start_direct_tls(client, bytes, size);
+		return;
+	}
 	switch (startup_parse(bytes, size, &startup, &error)) {
 	case FRAME_SHORT:
 		client_hold(client, bytes, size);
@@ -318,10 +414,12 @@ void client_entry_startup(struct client *client, const uint8_t *bytes, size_t si
 	size_t behind = size - startup.length;
 	switch (startup.kind) {
 	case STARTUP_SSL_REQUEST:
-		say_no_encryption(client, "SSL", behind);
+		if (answer_request(client, can_tls(client) ? "S" : "N", "SSL", behind) &&
+		    can_tls(client))
+			start_tls(client, NULL, 0);
 		break;
 	case STARTUP_GSSENC_REQUEST:
-		say_no_encryption(client, "GSSAPI encryption", behind);
+		answer_request(client, "N", "GSSAPI encryption", behind);
 		break;
 	case STARTUP_CANCEL_REQUEST:
 		cancel(client, &startup);
@@ -329,8 +427,8 @@ void client_entry_startup(struct client *client, const uint8_t *bytes, size_t si
 	case STARTUP_MESSAGE:
 		start(client, &startup);
 		if (behind && client->state != CLIENT_CLOSING) {
-			if (client->state ==
-			    CLIENT_AUTH) /* an answer cannot come before the question */
+			if (client->state == CLIENT_AUTH &&
+			    client_auth_awaits(client)) /* no answer comes before the question */
 				client_fail(client, SQLSTATE_PROTOCOL_VIOLATION,
 					    "client password pkt before startup packet");
 			else if (client->state == CLIENT_IDLE && !client->console)
@@ -346,8 +444,10 @@ void client_entry_startup(struct client *client, const uint8_t *bytes, size_t si
 void client_entry_answer(struct client *client, const uint8_t *bytes, size_t size)
 {
 	struct message message;
-	struct buffer *out = NULL;
-	struct error error;
+	if (!client_auth_awaits(client)) { /* it has said what there is to say: more must wait */
+		client_hold_for_later(client, bytes, size);
+		return;
+	}
 	if (bytes[0] != 'p') { /* a start-up packet begins with a zero */
 		client_fail(client, SQLSTATE_PROTOCOL_VIOLATION,
 			    bytes[0] ? "unknown pkt" : "client re-sent startup pkt");
@@ -363,18 +463,15 @@ void client_entry_answer(struct client *client, const uint8_t *bytes, size_t siz
 	case FRAME_OK:
 		break;
 	}
-	enum client_login_step step = client_login_answer(client->login, &message, &out, &error);
+	/* Requests may follow the last message of the exchange: they wait for the greeting. */
 	size_t behind = size - message.size - MESSAGE_HEADER;
-	if (behind && step == CLIENT_LOGIN_MORE) {
-		buffer_free(&out);
+	if (behind)
+		client_hold(client, bytes + size - behind, behind);
+	if (client->state != CLIENT_CLOSING)
+		client_auth_answer(client, &message);
+	if (client->state == CLIENT_AUTH && client->endpoint.held && client_auth_awaits(client))
 		client_fail(client, SQLSTATE_PROTOCOL_VIOLATION,
 			    "data behind the authentication message");
-		return;
-	}
-	/* Requests may follow the last message of the exchange: they wait for the greeting. */
-	if (behind && step == CLIENT_LOGIN_PROVEN)
-		client_hold(client, bytes + size - behind, behind);
-	authenticate(client, step, &out, &error);
 	if (client->console && client->endpoint.held)
 		client_resume(client);
 }

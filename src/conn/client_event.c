@@ -2,6 +2,7 @@
 #include "config.h"
 #include "conn/client_event.h"
 #include "client_priv.h"
+#include "conn/client_auth.h"
 #include "conn/client_entry.h"
 #include "conn/client_request.h"
 #include "conn/server_event.h"
@@ -153,7 +154,13 @@ static void drained(struct stream *stream)
 		client_resume(client);
 }
 
-static const struct stream_events events = {.readable = readable, .drained = drained};
+static void secured(struct stream *stream, const struct error *failure)
+{
+	client_entry_secured(client_of_stream(stream), failure);
+}
+
+static const struct stream_events events = {
+	.readable = readable, .drained = drained, .secured = secured};
 
 static void due(struct loop_timer *timer)
 {
@@ -161,7 +168,10 @@ static void due(struct loop_timer *timer)
 	struct error error;
 	switch (client_deadline(client)) {
 	case DEADLINE_LOGIN:
-		client_close(client, CLOSE_LOGIN_TIMEOUT, NULL);
+		close_reason_error(CLOSE_LOGIN_TIMEOUT, &error);
+		if (client_auth_waits_for(client)) /* the real cause */
+			error_detail(&error, "%s", client_auth_waits_for(client));
+		client_close(client, CLOSE_LOGIN_TIMEOUT, &error);
 		break;
 	case DEADLINE_WELCOME:
 	case DEADLINE_QUERY_WAIT: {
@@ -197,9 +207,9 @@ void client_event_reject(struct pool_client *member, enum close_reason reason,
 	client_close(client_of_member(member), reason, error);
 }
 
-void client_accept(int fd, const struct address *remote, const struct address *local)
+struct client *client_accept(int fd, const struct address *remote, const struct address *local)
 {
-	client_new(fd, remote, local, &events, due);
+	return client_new(fd, remote, local, &events, due);
 }
 
 void client_event_open(void)

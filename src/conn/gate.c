@@ -2,6 +2,7 @@
 #include "config.h"
 #include "conn/gate.h"
 #include "server_priv.h"
+#include "conn/auth_query.h"
 #include "conn/client_entry.h"
 #include "conn/client_event.h"
 #include "conn/client_request.h"
@@ -43,6 +44,13 @@ static void rearm(struct pool_server *member)
 	server_arm(server_of_member(member));
 }
 
+/* auth_query_ops.connect */
+static void connect_own(int fd, const char *database, const char *user)
+{
+	const struct address here = {.family = AF_UNIX};
+	client_entry_admit(client_accept(fd, &here, &here), database, user);
+}
+
 void gate_open(void)
 {
 	static const struct pool_ops ops = {
@@ -56,7 +64,9 @@ void gate_open(void)
 		.drop_parameters = drop_parameters,
 		.rearm = rearm,
 	};
+	static const struct auth_query_ops auth_query_ops = {.connect = connect_own};
 	pool_set_ops(&ops);
+	auth_query_open(&auth_query_ops);
 	client_event_open();
 	shutdown_state = GATE_OPEN;
 }

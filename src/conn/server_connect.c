@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "core/memory.h"
 #include "net/socket.h"
+#include "net/tls_session.h"
 #include "proto/startup.h"
 
 /* The server could not be used for a first time: the pool is told why before the connection goes,
@@ -26,6 +27,8 @@ void server_fail_login(struct server *server, enum close_reason reason, bool ref
 	}
 	server_close(server, reason, NULL);
 }
+
+enum { ERROR_TEXT_ROOM = 600 };
 
 /* ---- connecting ---- */
 
@@ -108,7 +111,6 @@ static void connect_unix(struct server *server)
 
 void server_launch(struct pool *pool)
 {
-	const struct settings *settings = settings_current();
 	struct server *server = server_new(pool);
 	struct address address;
 	server->lookup.callback = resolved;
@@ -116,13 +118,6 @@ void server_launch(struct pool *pool)
 	server_arm(server);
 	if (host_is_unix(server->host)) {
 		connect_unix(server);
-	} else if (settings->server_tls_sslmode >= SSLMODE_REQUIRE) {
-		/* Never in the clear where TLS was demanded. */
-		struct error error;
-		error_set(&error, SQLSTATE_FEATURE_NOT_SUPPORTED,
-			  "server_tls_sslmode demands TLS towards servers, which is not "
-			  "implemented yet");
-		server_fail_login(server, CLOSE_SERVER_REFUSED_TLS, false, &error);
 	} else if (address_parse(server->host, (uint16_t)pool->database->port, &address)) {
 		resolved(&server->lookup, &address, 1, NULL);
 	} else {
@@ -206,6 +201,99 @@ static void send_cancel(struct server *server)
 	buffer_free(&out);
 }
 
+/* ---- TLS ---- */
+
+/* Connected, and encrypted if it is to be. */
+static void go_on(struct server *server)
+{
+	if (server->state == SERVER_CANCELING)
+		send_cancel(server);
+	else
+		begin_login(server);
+}
+
+static const struct encryption_to_server *encryption(const struct server *server)
+{
+	return snapshot_server_tls(snapshot_current(), server->member.pool->database->name);
+}
+
+/* A CancelRequest travels as the connection that it is about. */
+static bool wants_tls(const struct server *server)
+{
+	if (address_is_unix(&server->endpoint.remote) || !encryption(server)->context)
+		return false;
+	return server->state != SERVER_CANCELING ||
+	       (server->cancel_target && stream_tls(&server->cancel_target->endpoint.stream));
+}
+
+static void handshake(struct server *server)
+{
+	server->tls_step = SERVER_TLS_HANDSHAKE;
+	stream_start_tls(&server->endpoint.stream, encryption(server)->context, server->host, NULL,
+			 0);
+}
+
+static void begin_tls(struct server *server)
+{
+	struct buffer *out = NULL;
+	if (server->state != SERVER_CANCELING && !server_set_state(server, SERVER_TLS))
+		return;
+	if (encryption(server)->negotiation == NEGOTIATION_DIRECT) {
+		handshake(server);
+		return;
+	}
+	server->tls_step = SERVER_TLS_ASKED;
+	startup_put_ssl_request(&out, ENDPOINT_QUEUE_MAX);
+	stream_write_bytes(&server->endpoint.stream, buffer_bytes(out), buffer_length(out),
+			   ENDPOINT_QUEUE_MAX);
+	buffer_free(&out);
+}
+
+static void fail_tls(struct server *server, enum close_reason reason, const char *what)
+{
+	struct error error;
+	error_set(&error, SQLSTATE_CONNECTION_FAILURE, "%s", what);
+	server_fail_login(server, reason, false, &error);
+}
+
+/* The answer to SSLRequest is one byte: S or N. What comes behind it was put there by somebody in
+ * between; an ErrorResponse cannot be told from one of his either. */
+void server_tls_answer(struct server *server, const uint8_t *bytes, size_t size)
+{
+	if (size == 1 && *bytes == 'S' && encryption(server)->context)
+		handshake(server);
+	else if (size == 1 && *bytes == 'N' && encryption(server)->mode >= SSLMODE_REQUIRE)
+		fail_tls(server, CLOSE_SERVER_REFUSED_TLS, "server refused SSL");
+	else if (size == 1 && *bytes == 'N') {
+		server->tls_step = SERVER_TLS_NONE;
+		go_on(server);
+	} else
+		fail_tls(server, CLOSE_TLS_FAILED,
+			 "the server did not answer the SSLRequest as the protocol says");
+}
+
+void server_secured(struct stream *stream, const struct error *failure)
+{
+	struct server *server = server_of_stream(stream);
+	const struct tls_session *tls = stream_tls(stream);
+	char text[ERROR_TEXT_ROOM];
+	if (failure) {
+		snprintf(text, sizeof text, "TLS handshake failed: %s", failure->message);
+		fail_tls(server, CLOSE_TLS_FAILED, text);
+		return;
+	}
+	server->tls_step = SERVER_TLS_NONE;
+	if (encryption(server)->negotiation == NEGOTIATION_DIRECT && !tls_session_has_alpn(tls)) {
+		fail_tls(server, CLOSE_TLS_FAILED,
+			 "the server did not agree on the protocol in a direct TLS connection");
+		return;
+	}
+	tls_session_describe(tls, text, sizeof text);
+	if (settings_current()->log_connections)
+		log_info(server_subject(server), "SSL established: %s", text);
+	go_on(server);
+}
+
 void server_connected(struct stream *stream, int error_number)
 {
 	struct server *server = server_of_stream(stream);
@@ -221,10 +309,10 @@ void server_connected(struct stream *stream, int error_number)
 			connect_next(server, &error);
 		return;
 	}
-	if (server->state == SERVER_CANCELING)
-		send_cancel(server);
+	if (wants_tls(server))
+		begin_tls(server);
 	else
-		begin_login(server);
+		go_on(server);
 }
 
 static void logged_in(struct server *server)

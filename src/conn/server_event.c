@@ -252,7 +252,7 @@ static void lost(struct server *server)
 	struct error error;
 	if (server->state == SERVER_CANCELING) {
 		server_close(server, CLOSE_CANCEL_SENT, NULL);
-	} else if (server->state == SERVER_LOGIN) {
+	} else if (server->state == SERVER_LOGIN || server->state == SERVER_TLS) {
 		error_set(&error, SQLSTATE_CONNECTION_FAILURE,
 			  "the server closed the connection during login");
 		server_fail_login(server, CLOSE_LOGIN_FAILED, false, &error);
@@ -268,6 +268,8 @@ static void receive(struct server *server, const uint8_t *bytes, size_t size)
 		input(server, bytes, size);
 	else if (server->state == SERVER_LOGIN)
 		server_login_input(server, bytes, size);
+	else if (server->tls_step == SERVER_TLS_ASKED)
+		server_tls_answer(server, bytes, size);
 	/* a cancel's connection has nothing to say */
 }
 
@@ -306,6 +308,7 @@ static const struct stream_events events = {
 	.readable = readable,
 	.drained = drained,
 	.connected = server_connected,
+	.secured = server_secured,
 };
 
 static void due(struct loop_timer *timer)

@@ -50,6 +50,8 @@ bool database_configure(struct database *database, const struct section_database
 	changed |= take(&database->user, row->user);
 	take(&database->password, row->password);
 	changed |= take(&database->connect_query, row->connect_query);
+	changed |= take(&database->encryption,
+			snapshot_server_tls(snapshot_current(), database->name)->words);
 	changed |= database->port != port || database->balance != row->load_balance_hosts;
 	take(&database->client_encoding, row->client_encoding);
 	take(&database->datestyle, row->datestyle);
@@ -87,6 +89,7 @@ void database_free(struct database **database)
 		memory_erase(d->password, strlen(d->password));
 	memory_free(&d->password);
 	memory_free(&d->connect_query);
+	memory_free(&d->encryption);
 	memory_free(&d->client_encoding);
 	memory_free(&d->datestyle);
 	memory_free(&d->timezone);
