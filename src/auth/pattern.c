@@ -113,14 +113,17 @@ static bool rewrite_brackets(struct rewriting *rewriting, struct error *error)
 
 static bool rewrite(struct rewriting *rewriting, struct error *error)
 {
-	bool after_quantifier = false;
+	bool after_quantifier = false, at_start = true;
 	if (strncmp(rewriting->at, "***", 3) == 0)
 		return refuse(error, "\"***\" in front is not supported");
 	while (*rewriting->at) {
 		char mark = *rewriting->at;
 		if (after_quantifier && strchr("?*+{", mark))
 			return refuse(error, "a quantifier follows a quantifier");
+		if (at_start && strchr("?*+{", mark))
+			return refuse(error, "a quantifier has nothing to repeat");
 		after_quantifier = false;
+		at_start = strchr("(|^", mark);
 		if (mark == '\\') {
 			if (!rewrite_escape(rewriting, error))
 				return false;
