@@ -14,7 +14,7 @@ struct error;
 
 enum {
 	RULE_FILE_DEPTH = 10,	   /* how deep files may include files */
-	RULE_FILE_BYTES = 64 << 20 /* how long all of them may be together */
+	RULE_FILE_BYTES = 16 << 20 /* how long all of them may be together */
 };
 
 struct rule_word {

@@ -33,6 +33,7 @@ struct source {
 	ino_t inode;
 	char *text; /* with a NUL behind it */
 	size_t size;
+	size_t line_size;     /* of the line at hand */
 	char *at;	      /* behind the line at hand */
 	unsigned next_number; /* of the line at @at */
 };
@@ -231,7 +232,7 @@ static bool source_open(struct loading *loading, struct source *source, const st
 	return true;
 fail:
 	fail_read(loading, parent, number, path,
-		  errno == EFBIG ? "the files are longer than the 64 MB that are allowed"
+		  errno == EFBIG ? "the files are longer than the 16 MB that are allowed"
 				 : strerror(errno));
 	if (fd >= 0)
 		close(fd);
@@ -365,14 +366,14 @@ static bool next_line(struct loading *loading, struct source *source, unsigned *
 		return true;
 	if (memchr(*line, 0, size))
 		return fail(loading, source, *number, "a zero byte is not allowed");
+	source->line_size = size;
 	*scratch = memory_try_alloc(size + 1);
 	return *scratch || fail(loading, source, *number, "out of memory");
 }
 
-static void scratch_free(char **scratch)
+static void scratch_free(const struct source *source, char **scratch)
 {
-	if (*scratch)
-		memory_erase(*scratch, strlen(*scratch));
+	memory_erase(*scratch, source->line_size + 1);
 	memory_free(scratch);
 }
 
@@ -391,7 +392,7 @@ static bool add_words_of_file(struct loading *loading, const struct source *pare
 			is_fine = take_field(loading, &source, here, &line, scratch, words,
 					     &is_there);
 		while (is_fine && is_there);
-		scratch_free(&scratch);
+		scratch_free(&source, &scratch);
 		if (!is_fine)
 			break;
 	}
@@ -532,7 +533,7 @@ static bool load_lines(struct loading *loading, struct source *source)
 	bool is_fine;
 	while ((is_fine = next_line(loading, source, &number, &line, &scratch)) && line) {
 		is_fine = load_line(loading, source, number, line, scratch);
-		scratch_free(&scratch);
+		scratch_free(source, &scratch);
 		if (!is_fine)
 			break;
 	}
