@@ -7,23 +7,13 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "auth/method.h"
 #include "core/clock.h"
 
 struct error;
 
 enum pool_mode { POOL_MODE_SESSION, POOL_MODE_TRANSACTION, POOL_MODE_STATEMENT, POOL_MODE_UNSET };
-enum auth_type {
-	AUTH_ANY,
-	AUTH_TRUST,
-	AUTH_PLAIN,
-	AUTH_MD5,
-	AUTH_CERT,
-	AUTH_HBA,
-	AUTH_LDAP,
-	AUTH_PAM,
-	AUTH_SCRAM_SHA_256,
-	AUTH_UNSET
-};
+enum { AUTH_UNSET = AUTH_SCRAM_SHA_256 + 1 }; /* behind those that auth_type may name */
 enum sslmode {
 	SSLMODE_DISABLE,
 	SSLMODE_ALLOW,
@@ -47,7 +37,7 @@ enum balance { BALANCE_ROUND_ROBIN, BALANCE_DISABLE, BALANCE_UNSET };
 #define SETTING_C_TEXT char *
 #define SETTING_C_LIST char *
 #define SETTING_C_POOL_MODE enum pool_mode
-#define SETTING_C_AUTH_TYPE enum auth_type
+#define SETTING_C_AUTH_TYPE enum auth_method
 #define SETTING_C_SSLMODE enum sslmode
 #define SETTING_C_NEGOTIATION enum tls_negotiation
 #define SETTING_C_BALANCE enum balance

@@ -58,7 +58,7 @@ const struct section_database *snapshot_row(const struct snapshot *snapshot, con
 const struct encryption_to_server *snapshot_server_tls(const struct snapshot *snapshot,
 						       const char *name);
 /* The method for this user of this database, as far as the settings say. */
-enum auth_type snapshot_auth_type(const struct snapshot *snapshot, const char *database,
+enum auth_method snapshot_auth_type(const struct snapshot *snapshot, const char *database,
 				  const char *user);
 const struct section_user *snapshot_user(const struct snapshot *snapshot, const char *name);
 

@@ -6,4 +6,8 @@ src_auth_libauth_a_SOURCES = \
 	include/auth/md5.h src/auth/md5.c \
 	include/auth/scram.h src/auth/scram.c \
 	include/auth/userlist.h src/auth/userlist.c \
-	include/auth/ban.h src/auth/ban.c
+	include/auth/ban.h src/auth/ban.c \
+	include/auth/methods.def include/auth/method.h src/auth/method.c \
+	include/auth/pattern.h src/auth/pattern.c \
+	include/auth/rule_file.h src/auth/rule_file.c \
+	include/auth/ident.h src/auth/ident.c

@@ -15,8 +15,10 @@ enum { DISTANCE_MAX = 2, NAME_MAX_LENGTH = 64 };
 /* ---- values ---- */
 
 static const char *const pool_modes[] = {"session", "transaction", "statement", NULL};
-static const char *const auth_types[] = {"any", "trust", "plain", "md5",	   "cert",
-					 "hba", "ldap",	 "pam",	  "scram-sha-256", NULL};
+static const char *const auth_types[] = {
+#define METHOD(name, auth_type, hba, flags, doc) auth_type, /* those without one come last */
+#include "auth/methods.def"
+};
 static const char *const sslmodes[] = {"disable",   "allow",	    "prefer", "require",
 					"verify-ca", "verify-full", NULL};
 static const char *const negotiations[] = {"postgres", "direct", NULL};
@@ -42,7 +44,7 @@ static const struct {
 };
 
 /* Keywords are enums, which have the size of an int. */
-static_assert(sizeof(enum pool_mode) == sizeof(int) && sizeof(enum auth_type) == sizeof(int) &&
+static_assert(sizeof(enum pool_mode) == sizeof(int) && sizeof(enum auth_method) == sizeof(int) &&
 		      sizeof(enum sslmode) == sizeof(int) &&
 		      sizeof(enum tls_negotiation) == sizeof(int) && sizeof(enum balance) == sizeof(int),
 	      "a keyword is no int");

@@ -503,7 +503,7 @@ const struct encryption_to_server *snapshot_server_tls(const struct snapshot *sn
 	return encryption_to(snapshot->encryption, snapshot_row(snapshot, name));
 }
 
-enum auth_type snapshot_auth_type(const struct snapshot *snapshot, const char *database,
+enum auth_method snapshot_auth_type(const struct snapshot *snapshot, const char *database,
 				  const char *user)
 {
 	const struct section_user *of_user = snapshot_user(snapshot, user);

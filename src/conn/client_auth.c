@@ -188,18 +188,18 @@ static void user_known(struct client *client)
 		return;
 	}
 	switch (login->method) {
-	case AUTH_METHOD_TRUST:
+	case AUTH_TRUST:
 		if (login->is_known)
 			proven(client, &out);
 		else
 			fail_method(client, "\"trust\" authentication failed");
 		break;
-	case AUTH_METHOD_CERT:
-	case AUTH_METHOD_PEER:
+	case AUTH_CERT:
+	case AUTH_PEER:
 		if (login->is_known)
 			proven(client, &out);
 		else
-			fail_method(client, login->method == AUTH_METHOD_CERT
+			fail_method(client, login->method == AUTH_CERT
 						    ? "certificate authentication failed"
 						    : "unix socket login rejected");
 		break;
@@ -347,24 +347,24 @@ static void begin_method(struct client *client, const struct hba_rule *rule)
 	struct client_login *login = client->login;
 	struct buffer *out = NULL;
 	switch (login->method) {
-	case AUTH_METHOD_REJECT:
+	case AUTH_REJECT:
 		fail_method(client, "login rejected");
 		break;
-	case AUTH_METHOD_ANY:
+	case AUTH_ANY:
 		if (snapshot_forces_user(snapshot_current(), login->database))
 			proven(client, &out);
 		else
 			fail_with(client, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,
 				  "bouncer config error");
 		break;
-	case AUTH_METHOD_PEER:
+	case AUTH_PEER:
 		begin_peer(client, rule);
 		break;
-	case AUTH_METHOD_CERT:
+	case AUTH_CERT:
 		begin_cert(client, rule);
 		break;
-	case AUTH_METHOD_PAM:
-	case AUTH_METHOD_LDAP: /* they know users by themselves */
+	case AUTH_PAM:
+	case AUTH_LDAP: /* they know users by themselves */
 		begin_exchange(client);
 		break;
 	default:

@@ -92,7 +92,7 @@ static void greet(struct client *client)
 /* What of the login is needed to log in to servers as this user. */
 static void learn(struct user *user, const struct client_login *login)
 {
-	if (login->method == AUTH_METHOD_PAM || login->method == AUTH_METHOD_LDAP)
+	if (login->method == AUTH_PAM || login->method == AUTH_LDAP)
 		user_learn_secret(user, login->password);
 	else if (login->was_queried)
 		user_learn_secret(user, login->secret_text);

@@ -171,13 +171,13 @@ enum client_login_step client_login_begin(struct client_login *login, unsigned i
 	struct secret secret = secret_from_text(login->secret_text);
 	bool is_scram = secret.kind == SECRET_NONE ? mock_is_scram : secret.kind == SECRET_SCRAM;
 	switch (login->method) {
-	case AUTH_METHOD_MD5:
+	case AUTH_MD5:
 		if (is_scram)
 			return begin_scram(login, iterations, out, error);
 		random_bytes(login->salt, sizeof login->salt);
 		return asks(login, EXCHANGE_MD5,
 			    authentication_put_md5(out, CLIENT_LOGIN_OUT_MAX, login->salt), error);
-	case AUTH_METHOD_SCRAM_SHA_256:
+	case AUTH_SCRAM_SHA_256:
 		return begin_scram(login, iterations, out, error);
 	default: /* plain, pam, ldap */
 		return asks(login, EXCHANGE_PASSWORD,
@@ -188,8 +188,8 @@ enum client_login_step client_login_begin(struct client_login *login, unsigned i
 bool client_login_mismatch(const struct client_login *login, struct error *error)
 {
 	const char *text = login->began_sasl		      ? "SASL authentication failed"
-			   : login->method == AUTH_METHOD_PAM ? "PAM authentication failed"
-			   : login->method == AUTH_METHOD_LDAP
+			   : login->method == AUTH_PAM ? "PAM authentication failed"
+			   : login->method == AUTH_LDAP
 				   ? "LDAP authentication failed"
 				   : "password authentication failed";
 	return error_set(error, SQLSTATE_INVALID_PASSWORD, "%s", text);

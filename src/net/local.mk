@@ -1,6 +1,7 @@
 noinst_LIBRARIES += src/net/libnet.a
 src_net_libnet_a_SOURCES = \
 	include/net/address.h src/net/address.c \
+	include/net/network.h src/net/network.c \
 	include/net/socket.h src/net/socket.c \
 	include/net/listener.h src/net/listener.c \
 	include/net/resolver.h src/net/resolver.c \

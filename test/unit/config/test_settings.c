@@ -234,7 +234,7 @@ START_TEST(keywords_are_known_in_any_case)
 			 "session, transaction or statement");
 	static const struct {
 		const char *word;
-		enum auth_type type;
+		enum auth_method type;
 	} auth_types[] = {
 		{"any", AUTH_ANY},   {"trust", AUTH_TRUST}, {"plain", AUTH_PLAIN},
 		{"md5", AUTH_MD5},   {"cert", AUTH_CERT},   {"hba", AUTH_HBA},
