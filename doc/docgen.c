@@ -118,7 +118,8 @@ static const struct key_section {
 	 peer_keys, COUNT(peer_keys)},
 	{"[tls]",
 	 "Certificates by the host name that a client asks for (SNI): NAME = cert_file=a.crt "
-	 "key_file=a.key. The name *.example.org stands for any one label before it. Who asks for no "
+	 "key_file=a.key. The name *.example.org stands for any one label before it. Who asks for "
+	 "no "
 	 "name, or one that has no row, is shown client_tls_cert_file, which must be set.",
 	 tls_keys, COUNT(tls_keys)},
 };

@@ -15,4 +15,8 @@ enum { MD5_TEXT = 36 }; /* "md5", 32 hex digits, NUL */
 bool md5_answer(const struct secret *secret, const char *user, const uint8_t salt[4],
 		char answer[MD5_TEXT]);
 
+/* Is @answer the right one? Constant time in its letters. */
+bool md5_verify(const struct secret *secret, const char *user, const uint8_t salt[4],
+		const char *answer);
+
 #endif

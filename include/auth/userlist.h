@@ -25,5 +25,7 @@ const struct secret *userlist_find(const struct userlist *list, const char *user
 /* Walk all names in file order: *@cursor starts as NULL. NULL at the end. */
 const char *userlist_next(const struct userlist *list, const void **cursor);
 size_t userlist_length(const struct userlist *list);
+/* Of those, how many have a secret of this kind. */
+size_t userlist_count(const struct userlist *list, enum secret_kind kind);
 
 #endif

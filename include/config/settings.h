@@ -13,7 +13,8 @@
 struct error;
 
 enum pool_mode { POOL_MODE_SESSION, POOL_MODE_TRANSACTION, POOL_MODE_STATEMENT, POOL_MODE_UNSET };
-enum { AUTH_UNSET = AUTH_SCRAM_SHA_256 + 1 }; /* behind those that auth_type may name */
+/* Behind those that auth_type may name. */
+#define AUTH_UNSET ((enum auth_method)(AUTH_SCRAM_SHA_256 + 1))
 enum sslmode {
 	SSLMODE_DISABLE,
 	SSLMODE_ALLOW,

@@ -23,11 +23,11 @@ struct snapshot {
 	struct map databases;		    /* struct section_database by name, without "*" */
 	struct section_database *automatic; /* the row "*", or NULL */
 	struct map users, peers;
-	struct map tls; /* struct section_tls by host name */
-	struct userlist *userlist; /* never NULL; empty when auth_file is unset */
-	struct hba *hba;	   /* NULL: no auth_type is hba */
-	struct ident *ident;	   /* NULL: auth_ident_file is unset */
-	struct ldap_options *ldap; /* of auth_ldap_options; NULL: unset */
+	struct map tls;		       /* struct section_tls by host name */
+	struct userlist *userlist;     /* never NULL; empty when auth_file is unset */
+	struct hba *hba;	       /* NULL: no auth_type is hba */
+	struct ident *ident;	       /* NULL: auth_ident_file is unset */
+	struct ldap_options *ldap;     /* of auth_ldap_options; NULL: unset */
 	struct encryption *encryption; /* never NULL */
 };
 
@@ -59,7 +59,7 @@ const struct encryption_to_server *snapshot_server_tls(const struct snapshot *sn
 						       const char *name);
 /* The method for this user of this database, as far as the settings say. */
 enum auth_method snapshot_auth_type(const struct snapshot *snapshot, const char *database,
-				  const char *user);
+				    const char *user);
 const struct section_user *snapshot_user(const struct snapshot *snapshot, const char *name);
 
 #endif

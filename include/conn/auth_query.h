@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /* auth_query: asks a database about a user: for the secret (auth_query), or whether the user is a
- * member of a role. Answers are cached for auth_query_ttl, negative ones too; who asks what is being
- * asked already waits for that answer. The question goes through an ordinary pool, as from a client
- * of our own over a socket pair: it queues, is paused and fails like any other, and its parameters
- * are nobody's. Names are parameters of the query, never text. Contract section 9. */
+ * member of a role. Answers are cached for auth_query_ttl, negative ones too; who asks what is
+ * being asked already waits for that answer. The question goes through an ordinary pool, as from a
+ * client of our own over a socket pair: it queues, is paused and fails like any other, and its
+ * parameters are nobody's. Names are parameters of the query, never text. Contract section 9. */
 #ifndef PGWEIR_CONN_AUTH_QUERY_H
 #define PGWEIR_CONN_AUTH_QUERY_H
 

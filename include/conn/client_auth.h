@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /* client_auth: the way of a client in state AUTH, from what its StartupMessage says to being proven
- * or refused: which method holds for it (auth_type, or the rules of auth_hba_file), whether there is
- * such a user (auth_file, or auth_query), the exchange, and checks that block, which run in threads.
- * Every step may have to wait; whatever waits is cancelled with the login. Contract sections
- * 5, 6, 9. */
+ * or refused: which method holds for it (auth_type, or the rules of auth_hba_file), whether there
+ * is such a user (auth_file, or auth_query), the exchange, and checks that block, which run in
+ * threads. Every step may have to wait; whatever waits is cancelled with the login. Contract
+ * sections 5, 6, 9. */
 #ifndef PGWEIR_CONN_CLIENT_AUTH_H
 #define PGWEIR_CONN_CLIENT_AUTH_H
 

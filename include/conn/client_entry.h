@@ -7,6 +7,9 @@
 
 #include "conn/client.h"
 
+/* Before the first client. */
+void client_entry_open(void);
+
 /* Bytes in state STARTUP, and in state AUTH. */
 void client_entry_startup(struct client *client, const uint8_t *bytes, size_t size);
 void client_entry_answer(struct client *client, const uint8_t *bytes, size_t size);

@@ -42,7 +42,9 @@ struct client_login {
 	bool is_known;	   /* there is such a user */
 	bool was_queried;  /* ... as auth_query says */
 	bool was_cached;   /* ... and said a while ago */
-	char *password;	   /* what it typed, where a check or a server needs it; erased too */
+	char *service;	   /* PAM: of the rule; NULL: as set */
+	struct ldap_options *ldap; /* of the rule; NULL: as set */
+	char *password; /* what it typed, where a check or a server needs it; erased too */
 	enum client_login_exchange exchange;
 	uint8_t salt[4];
 	bool began_sasl;

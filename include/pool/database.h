@@ -19,9 +19,9 @@ struct database {
 	char *dbname;	 /* at the server */
 	char *host_text; /* as configured; "" when by Unix socket */
 	struct host_list hosts;
-	char *user, *password; /* forced user, or NULL */
-	char *connect_query;   /* or NULL */
-	char *encryption;      /* how its servers are talked to, as words: to see changes */
+	char *user, *password;	 /* forced user, or NULL */
+	char *connect_query;	 /* or NULL */
+	char *encryption;	 /* how its servers are talked to, as words: to see changes */
 	uint64_t login_failures; /* clients that could not prove who they are */
 	char *client_encoding, *datestyle, *timezone,
 		*application_name; /* for clients that ask for none; or NULL */

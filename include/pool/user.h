@@ -31,8 +31,7 @@ struct user *user_new(const char *name);
 void user_configure(struct user *user, const struct section_user *row);
 /* NULL: none is known any more. */
 void user_learn_secret(struct user *user, const char *secret);
-void user_learn_scram_keys(struct user *user, const uint8_t *client_key,
-			   const uint8_t *server_key);
+void user_learn_scram_keys(struct user *user, const uint8_t *client_key, const uint8_t *server_key);
 void user_free(struct user **user);
 
 #endif

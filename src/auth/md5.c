@@ -44,3 +44,12 @@ bool md5_answer(const struct secret *secret, const char *user, const uint8_t sal
 	memory_erase(inner, sizeof(inner));
 	return worked;
 }
+
+bool md5_verify(const struct secret *secret, const char *user, const uint8_t salt[4],
+		const char *answer)
+{
+	char right[MD5_TEXT];
+	bool worked = md5_answer(secret, user, salt, right);
+	return worked && strlen(answer) == MD5_TEXT - 1 &&
+	       digest_is_equal(answer, right, MD5_TEXT - 1);
+}

@@ -23,6 +23,7 @@ struct userlist {
 	struct map entries; /* in file order */
 	char *text;	    /* the file; names and secrets are unquoted in place */
 	size_t size;
+	size_t counts[SECRET_SCRAM + 1]; /* entries by kind of secret */
 };
 
 /* Where we are in a file, and what to call the place. */
@@ -75,8 +76,11 @@ static void put_entry(struct userlist *list, const char *name, size_t length, co
 		entry = memory_alloc(sizeof(*entry));
 		entry->name = name;
 		map_add(&list->entries, name, length, &entry->node);
+	} else {
+		list->counts[entry->secret.kind]--;
 	}
 	entry->secret = secret_from_text(secret);
+	list->counts[entry->secret.kind]++;
 }
 
 static bool parse_line(struct userlist *list, struct place *place, struct error *error)
@@ -227,6 +231,11 @@ const char *userlist_next(const struct userlist *list, const void **cursor)
 	const struct map_node *node = *cursor ? map_next(*cursor) : list->entries.first;
 	*cursor = node;
 	return node ? container_of(node, struct entry, node)->name : NULL;
+}
+
+size_t userlist_count(const struct userlist *list, enum secret_kind kind)
+{
+	return list->counts[kind];
 }
 
 size_t userlist_length(const struct userlist *list)

@@ -14,8 +14,8 @@ struct row {
 
 /* ---- towards clients ---- */
 
-static bool add_names(const struct tls_options *common, 
-		      const struct map *rows, struct tls_context *context, struct error *error)
+static bool add_names(const struct tls_options *common, const struct map *rows,
+		      struct tls_context *context, struct error *error)
 {
 	map_foreach (node, rows) {
 		const struct section_tls *row = container_of(node, struct section_tls, node);
@@ -35,7 +35,7 @@ static bool add_names(const struct tls_options *common,
 		if (!well)
 			return error_prefix(error, "TLS host \"%s\"", row->name);
 	}
-	
+
 	return true;
 }
 
@@ -103,10 +103,9 @@ static bool make_to_servers(const struct settings *settings, const struct sectio
 	enum sslmode mode = row && row->server_tls_sslmode != SSLMODE_UNSET
 				    ? row->server_tls_sslmode
 				    : settings->server_tls_sslmode;
-	enum tls_negotiation negotiation =
-		row && row->server_tls_negotiation != NEGOTIATION_UNSET
-			? row->server_tls_negotiation
-			: settings->server_tls_negotiation;
+	enum tls_negotiation negotiation = row && row->server_tls_negotiation != NEGOTIATION_UNSET
+						   ? row->server_tls_negotiation
+						   : settings->server_tls_negotiation;
 	struct tls_options options = {
 		.verify = mode == SSLMODE_VERIFY_FULL ? TLS_VERIFY_FULL
 			  : mode == SSLMODE_VERIFY_CA ? TLS_VERIFY_CA

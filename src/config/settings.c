@@ -19,8 +19,8 @@ static const char *const auth_types[] = {
 #define METHOD(name, auth_type, hba, flags, doc) auth_type, /* those without one come last */
 #include "auth/methods.def"
 };
-static const char *const sslmodes[] = {"disable",   "allow",	    "prefer", "require",
-					"verify-ca", "verify-full", NULL};
+static const char *const sslmodes[] = {"disable",   "allow",	   "prefer", "require",
+				       "verify-ca", "verify-full", NULL};
 static const char *const negotiations[] = {"postgres", "direct", NULL};
 static const char *const balances[] = {"round-robin", "disable", NULL};
 
@@ -46,7 +46,8 @@ static const struct {
 /* Keywords are enums, which have the size of an int. */
 static_assert(sizeof(enum pool_mode) == sizeof(int) && sizeof(enum auth_method) == sizeof(int) &&
 		      sizeof(enum sslmode) == sizeof(int) &&
-		      sizeof(enum tls_negotiation) == sizeof(int) && sizeof(enum balance) == sizeof(int),
+		      sizeof(enum tls_negotiation) == sizeof(int) &&
+		      sizeof(enum balance) == sizeof(int),
 	      "a keyword is no int");
 static_assert(sizeof(usec_t) == sizeof(int64_t), "usec_t has 64 bits");
 
@@ -265,7 +266,8 @@ static int unset_word(const struct value_field *field)
 }
 
 static_assert(POOL_MODE_UNSET == 3 && BALANCE_UNSET == 2 && SSLMODE_UNSET == 6 &&
-		      NEGOTIATION_UNSET == 2 && AUTH_UNSET == 9, "_UNSET stands behind the keywords");
+		      NEGOTIATION_UNSET == 2 && AUTH_UNSET == 9,
+	      "_UNSET stands behind the keywords");
 
 void value_unset(const struct value_field *field, void *base)
 {

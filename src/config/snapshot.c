@@ -17,7 +17,7 @@ static const struct {
 	enum section section;
 } sections[] = {
 	{"pgbouncer", SECTION_MAIN}, {"pgweir", SECTION_MAIN}, {"databases", SECTION_DATABASES},
-	{"users", SECTION_USERS},    {"peers", SECTION_PEERS},   {"tls", SECTION_TLS},
+	{"users", SECTION_USERS},    {"peers", SECTION_PEERS}, {"tls", SECTION_TLS},
 };
 
 /* A snapshot being loaded. */
@@ -504,7 +504,7 @@ const struct encryption_to_server *snapshot_server_tls(const struct snapshot *sn
 }
 
 enum auth_method snapshot_auth_type(const struct snapshot *snapshot, const char *database,
-				  const char *user)
+				    const char *user)
 {
 	const struct section_user *of_user = snapshot_user(snapshot, user);
 	const struct section_database *row = snapshot_row(snapshot, database);

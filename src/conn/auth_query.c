@@ -15,8 +15,8 @@
 #include "proto/response.h"
 
 enum {
-	ENTRIES_MAX = 10000,	 /* answers kept; names come from strangers */
-	IN_MAX = 256 * 1024,	 /* the longest message we take: a secret has up to 65,530 bytes */
+	ENTRIES_MAX = 10000, /* answers kept; names come from strangers */
+	IN_MAX = 256 * 1024, /* the longest message we take: a secret has up to 65,530 bytes */
 	OUT_MAX = 128 * 1024,
 	RECEIVE = 16 * 1024,
 	COLUMNS = 2,
@@ -260,7 +260,8 @@ static void take(struct question *question, const struct message *message)
 		check_columns(question, message);
 		break;
 	case MESSAGE_NO_DATA:
-		complain(question, "it answers no rows: it must answer two columns, name and secret");
+		complain(question,
+			 "it answers no rows: it must answer two columns, name and secret");
 		break;
 	case MESSAGE_DATA_ROW:
 		take_row(question, message);
@@ -273,9 +274,8 @@ static void take(struct question *question, const struct message *message)
 		if (question->complaint)
 			fail(question, question->complaint);
 		else
-			finish(question, question->user && question->secret
-						 ? AUTH_QUERY_FOUND
-						 : AUTH_QUERY_NOT_FOUND);
+			finish(question, question->user && question->secret ? AUTH_QUERY_FOUND
+									    : AUTH_QUERY_NOT_FOUND);
 		break;
 	default:
 		break;
@@ -303,8 +303,8 @@ static void readable(struct stream *stream)
 	buffer_commit(question->in, got);
 	struct message message;
 	while (question->in && question->entry) {
-		enum frame frame = message_parse(buffer_bytes(question->in), buffer_length(question->in),
-						 IN_MAX, &message);
+		enum frame frame = message_parse(buffer_bytes(question->in),
+						 buffer_length(question->in), IN_MAX, &message);
 		if (frame == FRAME_SHORT)
 			return;
 		if (frame == FRAME_BAD) {
@@ -382,7 +382,8 @@ static void begin(struct auth_query_entry *entry, const struct auth_query *query
 	stream_open(&question->stream, pair[0], &events);
 	ops->connect(pair[1], query->database, query->login);
 	if (put_question(&out, query))
-		stream_write_bytes(&question->stream, buffer_bytes(out), buffer_length(out), OUT_MAX);
+		stream_write_bytes(&question->stream, buffer_bytes(out), buffer_length(out),
+				   OUT_MAX);
 	else
 		fail(question, "the query is too long");
 	buffer_free(&out);
@@ -395,8 +396,8 @@ void auth_query_ask(struct auth_query_wish *wish, const struct auth_query *query
 	struct map_node *node = map_find(&entries, key, size);
 	struct auth_query_entry *entry = node ? entry_of(node) : NULL;
 	wish->entry = NULL;
-	if (entry && (entry->is_telling ||
-		      (entry->answered_at && !fresh && is_fresh_enough(entry)))) {
+	if (entry &&
+	    (entry->is_telling || (entry->answered_at && !fresh && is_fresh_enough(entry)))) {
 		memory_free(&key);
 		tell(wish, entry, !entry->is_telling);
 		return;

@@ -12,6 +12,7 @@
 #include "conn/client_login.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "net/tls_session.h"
 #include "pool/registry.h"
 
 static const struct client_auth_ops *ops;
@@ -43,7 +44,7 @@ static void fail(struct client *client, const struct error *error)
 	login->failure = *error;
 	login->exchange = EXCHANGE_NONE;
 	if (database)
-		database->stats.login_failures++;
+		database->login_failures++;
 	ban_note_failure(&client->endpoint.remote, clock_now(), settings->auth_failure_window);
 	if (settings->auth_failure_delay) {
 		loop_timer_init(&login->delay, refuse_now);
@@ -103,9 +104,9 @@ static void mismatch(struct client *client)
 		fail(client, &error);
 }
 
-static void checked(struct client_login *login, bool well, const struct error *why)
+static void checked(void *context, bool well, const struct error *why)
 {
-	struct client *client = login->client;
+	struct client *client = context;
 	struct buffer *out = NULL;
 	if (!well && *why->message)
 		log_info(client_subject(client), "%s", why->message);
@@ -120,12 +121,21 @@ static void checked(struct client_login *login, bool well, const struct error *w
 static void check(struct client *client)
 {
 	struct client_login *login = client->login;
-	struct error error;
+	struct error error = {0};
+	char host[ADDRESS_TEXT];
 	bool well;
-	switch (client_check_begin(login, &client->endpoint.remote, checked, &well, &error)) {
+	struct client_check_request request = {
+		.method = login->method,
+		.user = login->user,
+		.password = login->password,
+		.secret = login->secret_text,
+		.remote_host = address_host(&client->endpoint.remote, host),
+		.service = login->service ? login->service : settings_current()->auth_pam_service,
+		.ldap = login->ldap ? login->ldap : snapshot_current()->ldap,
+	};
+	switch (client_check_begin(&request, checked, client, &login->check, &well, &error)) {
 	case CLIENT_CHECK_NOW:
-		error.message[0] = '\0';
-		checked(login, well, &error);
+		checked(client, well, &error);
 		break;
 	case CLIENT_CHECK_LATER:
 		break;
@@ -249,8 +259,7 @@ static bool find_query(const struct client_login *login, struct auth_query *quer
 		       struct error *error)
 {
 	const struct settings *settings = settings_current();
-	const struct section_database *row =
-		snapshot_row(snapshot_current(), login->database);
+	const struct section_database *row = snapshot_row(snapshot_current(), login->database);
 	const char *own = row && row->auth_dbname ? row->auth_dbname : settings->auth_dbname;
 	query->login = row && row->auth_user ? row->auth_user : settings->auth_user;
 	query->sql = row && row->auth_query ? row->auth_query : settings->auth_query;
@@ -331,14 +340,21 @@ static void begin_peer(struct client *client, const struct hba_rule *rule)
 static void begin_cert(struct client *client, const struct hba_rule *rule)
 {
 	char name[1024];
-	const struct stream *stream = &client->endpoint.stream;
-	bool well = rule && hba_rule_wants_subject(rule)
-			    ? stream_tls_peer_subject(stream, name, sizeof name)
-			    : stream_tls_peer_name(stream, name, sizeof name);
+	const struct tls_session *tls = stream_tls(&client->endpoint.stream);
+	bool well = tls && tls_session_peer_is_verified(tls) &&
+		    (rule && hba_rule_wants_subject(rule)
+			     ? tls_session_peer_subject(tls, name, sizeof name)
+			     : tls_session_peer_name(tls, name, sizeof name));
 	if (well && maps_to(client->login, rule, name))
 		find_user(client);
 	else
 		fail_method(client, "certificate authentication failed");
+}
+
+static bool forces_user(const char *database)
+{
+	const struct section_database *row = snapshot_row(snapshot_current(), database);
+	return row && row->user;
 }
 
 /* The method is known. */
@@ -351,7 +367,7 @@ static void begin_method(struct client *client, const struct hba_rule *rule)
 		fail_method(client, "login rejected");
 		break;
 	case AUTH_ANY:
-		if (snapshot_forces_user(snapshot_current(), login->database))
+		if (forces_user(login->database))
 			proven(client, &out);
 		else
 			fail_with(client, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,
@@ -371,4 +387,45 @@ static void begin_method(struct client *client, const struct hba_rule *rule)
 		find_user(client);
 	}
 	buffer_free(&out);
+}
+
+/* ---- which method? ---- */
+
+void client_auth_begin(struct client *client, struct buffer **out)
+{
+	const struct settings *settings = settings_current();
+	struct client_login *login = client->login;
+	struct error error;
+	if (ban_holds(&client->endpoint.remote, clock_now(), settings->auth_failure_limit,
+		      settings->auth_failure_window)) {
+		error_set(&error, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,
+			  "too many failed logins from this address");
+		ops->refused(client, &error);
+		return;
+	}
+	const struct tls_session *tls = stream_tls(&client->endpoint.stream);
+	if (tls)
+		login->binding_size = tls_session_end_point(tls, login->binding);
+	client_send(client, out);
+	login->method = snapshot_auth_type(snapshot_current(), login->database, login->user);
+	begin_method(client, NULL);
+}
+
+void client_auth_answer(struct client *client, const struct message *message)
+{
+	struct buffer *out = NULL;
+	struct error error;
+	enum client_login_step next = client_login_answer(client->login, message, &out, &error);
+	step(client, next, &out, &error);
+	buffer_free(&out);
+}
+
+bool client_auth_awaits(const struct client *client)
+{
+	return client->state == CLIENT_AUTH && client->login->exchange != EXCHANGE_NONE;
+}
+
+const char *client_auth_waits_for(const struct client *client)
+{
+	return client->login ? auth_query_waits_for(&client->login->wish) : NULL;
 }

@@ -108,8 +108,8 @@ static bool is_admitted(struct client *client, const struct database *database,
 	if (!client->is_own && !limit_admits_client(database, user, error))
 		return false;
 	if (database->is_disabled)
-		return error_set(error, SQLSTATE_CANNOT_CONNECT_NOW,
-				 "database \"%s\" is disabled", database->name);
+		return error_set(error, SQLSTATE_CANNOT_CONNECT_NOW, "database \"%s\" is disabled",
+				 database->name);
 	if (refuses_logins && !database->is_console) {
 		close_reason_error(CLOSE_POOLER_SHUTDOWN, error);
 		return false;
@@ -181,8 +181,7 @@ void client_entry_welcome(struct pool_client *member)
 }
 
 /* How far this client's connection is from what the settings and the database's row demand. */
-static bool is_secure_enough(const struct client *client, const char *database,
-			     struct error *error)
+static bool is_secure_enough(const struct client *client, const char *database, struct error *error)
 {
 	const struct section_database *row = snapshot_row(snapshot_current(), database);
 	const struct tls_session *tls = stream_tls(&client->endpoint.stream);
@@ -354,18 +353,13 @@ static void start_tls(struct client *client, const uint8_t *hello, size_t size)
 
 static bool can_tls(const struct client *client)
 {
-	return snapshot_current()->encryption->clients &&
+	return snapshot_current()->encryption->clients && !stream_tls(&client->endpoint.stream) &&
 	       !address_is_unix(&client->endpoint.remote);
 }
 
 /* A ClientHello where a start-up packet would be: TLS without asking. */
 static void start_direct_tls(struct client *client, const uint8_t *bytes, size_t size)
 {
-	if (!can_tls(client) || stream_tls(&client->endpoint.stream)) {
-		client_fail(client, SQLSTATE_PROTOCOL_VIOLATION,
-			    "received a direct TLS connection where TLS is not available");
-		return;
-	}
 	client->is_direct = true;
 	start_tls(client, bytes, size);
 }
@@ -394,7 +388,7 @@ void client_entry_startup(struct client *client, const uint8_t *bytes, size_t si
 {
 	struct startup startup;
 	struct error error;
-	if (bytes[0] == TLS_HANDSHAKE) {
+	if (bytes[0] == TLS_HANDSHAKE && can_tls(client)) {
 		start_direct_tls(client, bytes, size);
 		return;
 	}
@@ -479,4 +473,11 @@ void client_entry_answer(struct client *client, const uint8_t *bytes, size_t siz
 void client_entry_refuse_logins(bool refuse)
 {
 	refuses_logins = refuse;
+}
+
+void client_entry_open(void)
+{
+	static const struct client_auth_ops ops = {.proven = proven, .refused = refuse};
+	client_auth_open(&ops);
+	refuses_logins = false;
 }

@@ -226,5 +226,5 @@ void client_event_open(void)
 	};
 	server_event_open(&partner);
 	client_open();
-	client_entry_refuse_logins(false);
+	client_entry_open();
 }

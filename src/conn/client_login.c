@@ -42,6 +42,8 @@ void client_login_free(struct client_login **login)
 	parameter_release(&l->parameters);
 	erase(&l->secret_text);
 	erase(&l->password);
+	memory_free(&l->service);
+	ldap_options_free(&l->ldap);
 	memory_free(&l->user);
 	memory_free(&l->database);
 	memory_free(login);
@@ -155,8 +157,7 @@ static enum client_login_step begin_scram(struct client_login *login, unsigned i
 	static const char *const plain[] = {"SCRAM-SHA-256", NULL};
 	static const char *const bound[] = {"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", NULL};
 	struct secret secret = secret_from_text(login->secret_text);
-	scram_server_init(&login->scram, &secret, login->user, iterations, login->binding,
-			  login->binding_size);
+	scram_server_init(&login->scram, &secret, login->user, iterations);
 	login->began_sasl = true;
 	return asks(login, EXCHANGE_SASL_FIRST,
 		    authentication_put_sasl(out, CLIENT_LOGIN_OUT_MAX,
@@ -187,11 +188,10 @@ enum client_login_step client_login_begin(struct client_login *login, unsigned i
 
 bool client_login_mismatch(const struct client_login *login, struct error *error)
 {
-	const char *text = login->began_sasl		      ? "SASL authentication failed"
-			   : login->method == AUTH_PAM ? "PAM authentication failed"
-			   : login->method == AUTH_LDAP
-				   ? "LDAP authentication failed"
-				   : "password authentication failed";
+	const char *text = login->began_sasl		? "SASL authentication failed"
+			   : login->method == AUTH_PAM	? "PAM authentication failed"
+			   : login->method == AUTH_LDAP ? "LDAP authentication failed"
+							: "password authentication failed";
 	return error_set(error, SQLSTATE_INVALID_PASSWORD, "%s", text);
 }
 
@@ -212,7 +212,8 @@ static enum client_login_step answer_password(struct client_login *login,
 	if (!authentication_parse_password(message->body, message->size, &password))
 		return failed(error, SQLSTATE_PROTOCOL_VIOLATION, "malformed password message");
 	if (!*password)
-		return failed(error, SQLSTATE_INVALID_PASSWORD, "empty password returned by client");
+		return failed(error, SQLSTATE_INVALID_PASSWORD,
+			      "empty password returned by client");
 	if (login->exchange == EXCHANGE_MD5)
 		return answer_md5(login, password, error);
 	if (strlen(password) > SECRET_LENGTH_MAX) {
@@ -239,12 +240,12 @@ static enum client_login_step answer_sasl_first(struct client_login *login,
 	if (is_plus ? !login->binding_size : strcmp(mechanism, "SCRAM-SHA-256") != 0)
 		return failed(error, SQLSTATE_PROTOCOL_VIOLATION,
 			      "client selected an invalid SASL authentication mechanism");
-	if (!scram_server_first(&login->scram, is_plus, data, size, reply, error))
+	if (!scram_server_first(&login->scram, data, size, reply, error))
 		return CLIENT_LOGIN_FAILED;
-	return asks(login, EXCHANGE_SASL_FINAL,
-		    authentication_put_sasl_continue(out, CLIENT_LOGIN_OUT_MAX, reply,
-						     strlen(reply)),
-		    error);
+	return asks(
+		login, EXCHANGE_SASL_FINAL,
+		authentication_put_sasl_continue(out, CLIENT_LOGIN_OUT_MAX, reply, strlen(reply)),
+		error);
 }
 
 static enum client_login_step answer_sasl_final(struct client_login *login,

@@ -3,6 +3,7 @@
 #include "conn/gate.h"
 #include "server_priv.h"
 #include "conn/auth_query.h"
+#include "conn/client_auth.h"
 #include "conn/client_entry.h"
 #include "conn/client_event.h"
 #include "conn/client_request.h"
@@ -159,6 +160,8 @@ void gate_close(void)
 	on_end = NULL;
 	pool_stop_launching();
 	client_close_all(CLOSE_POOLER_SHUTDOWN);
+	client_auth_close();
+	auth_query_close();
 	list_foreach (member, pool_all()) {
 		struct pool *pool = container_of(member, struct pool, node);
 		pool_kill(pool, CLOSE_SERVER_SHUTDOWN);

@@ -9,5 +9,5 @@ test_unit_config_test_config_SOURCES = \
 	test/unit/config/test_snapshot.c \
 	test/unit/suite.h test/unit/main.c
 test_unit_config_test_config_CPPFLAGS = $(AM_CPPFLAGS) -DSUITES=test_config_suites
-test_unit_config_test_config_LDADD = src/config/libconfig.a src/auth/libauth.a src/core/libcore.a \
+test_unit_config_test_config_LDADD = src/config/libconfig.a src/auth/libauth.a src/net/libnet.a src/core/libcore.a \
 	$(CHECK_LIBS) $(OPENSSL_LIBS) $(IDN_LIBS) $(EV_LIBS)
