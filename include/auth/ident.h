@@ -19,7 +19,8 @@ struct ident *ident_load(const char *path, struct error *error);
 void ident_free(struct ident **ident);
 
 /* May @system_user be @user by this map? Without a map (NULL, or ""), and then also without maps
- * (@ident NULL), when the names are equal. A map without lines lets nobody in. */
+ * (@ident NULL), when the names are equal. A map without lines lets nobody in, and an
+ * empty @system_user is nobody. */
 bool ident_permits(const struct ident *ident, const char *map, const char *system_user,
 		   const char *user);
 /* Has the map any line? */

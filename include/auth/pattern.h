@@ -29,7 +29,8 @@ void pattern_free(struct pattern **pattern);
 /* Number of parenthesised groups. */
 size_t pattern_groups(const struct pattern *pattern);
 enum pattern_result pattern_match(const struct pattern *pattern, const char *text);
-/* Also where the first group's match lies in @text; *@length 0 when it took no part. */
+/* Also where the first group's match lies in @text; *@start SIZE_MAX when it took no
+ * part. */
 enum pattern_result pattern_match_group(const struct pattern *pattern, const char *text,
 					size_t *start, size_t *length);
 

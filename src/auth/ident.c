@@ -5,6 +5,7 @@
 #include "auth/rule_file.h"
 #include "core/error.h"
 #include "core/memory.h"
+#include <stdint.h>
 #include <string.h>
 
 struct entry {
@@ -132,14 +133,16 @@ static bool entry_permits(const struct entry *entry, const char *system_user, co
 		return true;
 	if (entry->user_pattern)
 		return pattern_match(entry->user_pattern, user) == PATTERN_YES;
-	if (entry->group)
-		return is_expanded(entry, system_user + start, length, user);
+	if (entry->group) /* which may have taken no part in the match */
+		return start != SIZE_MAX && is_expanded(entry, system_user + start, length, user);
 	return strcmp(entry->user, user) == 0;
 }
 
 bool ident_permits(const struct ident *ident, const char *map, const char *system_user,
 		   const char *user)
 {
+	if (!system_user[0])
+		return false;
 	if (!map || !map[0])
 		return strcmp(system_user, user) == 0;
 	for (size_t i = 0; ident && i < ident->count; i++) {

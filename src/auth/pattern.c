@@ -5,6 +5,7 @@
 #include "core/memory.h"
 #include <ctype.h>
 #include <regex.h>
+#include <stdint.h>
 #include <string.h>
 
 struct pattern {
@@ -193,7 +194,8 @@ enum pattern_result pattern_match_group(const struct pattern *pattern, const cha
 {
 	regmatch_t matches[2] = {{.rm_so = -1}, {.rm_so = -1}};
 	enum pattern_result result = result_of(regexec(&pattern->regex, text, 2, matches, 0));
-	*start = *length = 0;
+	*start = SIZE_MAX;
+	*length = 0;
 	if (result == PATTERN_YES && matches[1].rm_so >= 0) {
 		*start = (size_t)matches[1].rm_so;
 		*length = (size_t)(matches[1].rm_eo - matches[1].rm_so);
