@@ -38,11 +38,13 @@ struct client_login {
 	bool is_own;			  /* of auth_query: proven without being asked */
 	/* proving who it is */
 	enum auth_method method;
-	char *secret_text; /* of the user, as stored; NULL: none is known. Erased when freed */
-	bool is_known;	   /* there is such a user */
-	bool was_queried;  /* ... as auth_query says */
-	bool was_cached;   /* ... and said a while ago */
-	char *service;	   /* PAM: of the rule; NULL: as set */
+	char *map;	    /* of the HBA rule: for names of cert and peer; NULL: none */
+	bool wants_subject; /* ... cert: the whole subject is the name */
+	char *secret_text;  /* of the user, as stored; NULL: none is known. Erased when freed */
+	bool is_known;	    /* there is such a user */
+	bool was_queried;   /* ... as auth_query says */
+	bool was_cached;    /* ... and said a while ago */
+	char *service;	    /* PAM: of the rule; NULL: as set */
 	struct ldap_options *ldap; /* of the rule; NULL: as set */
 	char *password; /* what it typed, where a check or a server needs it; erased too */
 	enum client_login_exchange exchange;
@@ -52,7 +54,7 @@ struct client_login {
 	uint8_t binding[CLIENT_LOGIN_BINDING_MAX]; /* channel binding data of its TLS connection */
 	size_t binding_size;			   /* 0: none */
 	/* what is under way for it */
-	struct hba_search *search;
+	struct hba_search search;
 	struct auth_query_wish wish;
 	struct resolver_query lookup;
 	struct client_check *check; /* in a thread */

@@ -10,4 +10,5 @@ src_auth_libauth_a_SOURCES = \
 	include/auth/methods.def include/auth/method.h src/auth/method.c \
 	include/auth/pattern.h src/auth/pattern.c \
 	include/auth/rule_file.h src/auth/rule_file.c \
-	include/auth/ident.h src/auth/ident.c
+	include/auth/ident.h src/auth/ident.c \
+	include/auth/hba.h src/auth/hba.c

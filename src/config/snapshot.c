@@ -4,6 +4,7 @@
 #include "section_priv.h"
 #include "settings_priv.h"
 #include "config/ini.h"
+#include "core/buffer.h"
 #include "core/error.h"
 #include "core/list.h"
 #include "core/log.h"
@@ -28,6 +29,8 @@ struct loading {
 	bool has_main;
 	struct ini_place places[SETTING_COUNT]; /* file NULL: not set */
 };
+
+enum { LDAP_TEXT_MAX = 16384 };
 
 static struct snapshot *current;
 
@@ -255,6 +258,53 @@ static bool uses_hba(const struct snapshot *snapshot)
 	return false;
 }
 
+/* "value" as ldap_options_parse() reads it, and a blank. */
+static bool append_quoted(struct buffer **text, const char *value)
+{
+	bool well = buffer_append(text, "\"", 1, LDAP_TEXT_MAX);
+	for (; *value && well; value++)
+		well = buffer_append(text, *value == '"' ? "\"\"" : value, *value == '"' ? 2 : 1,
+				     LDAP_TEXT_MAX);
+	return well && buffer_append(text, "\" ", 2, LDAP_TEXT_MAX);
+}
+
+struct ldap_options *snapshot_rule_ldap(const struct hba_rule *rule, struct error *error)
+{
+	struct buffer *text = NULL;
+	bool well = true;
+	for (size_t i = 0; i < rule->option_count; i++) {
+		const struct hba_option *option = &rule->options[i];
+		if (strncmp(option->name, "ldap", 4) != 0)
+			continue;
+		char *word = memory_printf("%s=", option->name);
+		well = well && buffer_append(&text, word, strlen(word), LDAP_TEXT_MAX) &&
+		       append_quoted(&text, option->value);
+		memory_free(&word);
+	}
+	well = well && buffer_append(&text, "", 1, LDAP_TEXT_MAX);
+	struct ldap_options *options =
+		well ? ldap_options_parse((const char *)buffer_bytes(text), error) : NULL;
+	if (!well)
+		error_set(error, SQLSTATE_CONFIG_FILE_ERROR, "the LDAP options are too long");
+	buffer_erase(&text);
+	return options;
+}
+
+/* What a rule may ask for depends on more than its line. */
+static bool check_rules(const struct hba *hba, struct error *error)
+{
+	for (size_t i = 0; i < hba_rule_count(hba); i++) {
+		const struct hba_rule *rule = hba_rule(hba, i);
+		if (rule->method != AUTH_LDAP)
+			continue;
+		struct ldap_options *options = snapshot_rule_ldap(rule, error);
+		if (!options)
+			return error_prefix(error, "%s:%u", rule->file_name, rule->line_number);
+		ldap_options_free(&options);
+	}
+	return true;
+}
+
 static bool load_rules(const struct loading *loading, struct error *error)
 {
 	struct snapshot *snapshot = loading->snapshot;
@@ -282,7 +332,9 @@ static bool load_rules(const struct loading *loading, struct error *error)
 		return fail_setting(loading, SETTING_auth_type, error);
 	}
 	snapshot->hba = hba_load(settings->auth_hba_file, &reason);
-	return snapshot->hba || fail_file(loading, SETTING_auth_hba_file, &reason, error);
+	if (!snapshot->hba)
+		return fail_file(loading, SETTING_auth_hba_file, &reason, error);
+	return check_rules(snapshot->hba, error);
 }
 
 /* ---- TLS ---- */

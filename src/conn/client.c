@@ -220,7 +220,8 @@ static void leave(struct client *client)
 		list_remove(&entering, &client->member.node);
 	client->member.pool = NULL;
 	list_push_last(&leaving, &client->member.node);
-	limit_connection_closed(); /* who was refused, and lingers, takes nobody's place */
+	if (!client->is_own)
+		limit_connection_closed(); /* who was refused, and lingers, takes nobody's place */
 	cancel_key_remove(&client->key);
 	if (client->is_counted)
 		limit_client_removed(client->database, client->user);
@@ -243,7 +244,7 @@ void client_close_saying(struct client *client, enum close_reason reason, const 
 		told = *error;
 	if (tells && settings_current()->log_pooler_errors)
 		log_warning(client_subject(client), "pooler error: %s", told.message);
-	if (settings_current()->log_disconnections)
+	if (settings_current()->log_disconnections && !client->is_own)
 		log_info(client_subject(client), "closing because: %s (age=%llds)",
 			 tells ? told.message : close_reason_text(reason),
 			 (long long)((clock_now() - endpoint->connected_at) / USEC_PER_SECOND));

@@ -319,36 +319,32 @@ static void find_user(struct client *client)
 
 /* ---- methods that look at the connection ---- */
 
-static bool maps_to(const struct client_login *login, const struct hba_rule *rule,
-		    const char *system_user)
+static bool is_mapped(const struct client_login *login, const char *system_user)
 {
-	const char *map = rule ? hba_rule_map(rule) : "";
-	return ident_permits(snapshot_current()->ident, map, system_user, login->user);
+	return ident_permits(snapshot_current()->ident, login->map, system_user, login->user);
 }
 
-static void begin_peer(struct client *client, const struct hba_rule *rule)
+static void begin_peer(struct client *client)
 {
 	const struct passwd *entry = address_is_unix(&client->endpoint.remote)
 					     ? getpwuid(client->endpoint.remote.unix_peer.uid)
 					     : NULL;
-	if (entry && maps_to(client->login, rule, entry->pw_name))
+	if (entry && is_mapped(client->login, entry->pw_name))
 		find_user(client);
 	else
 		fail_method(client, "unix socket login rejected");
 }
 
-static void begin_cert(struct client *client, const struct hba_rule *rule)
+/* Has it shown a valid certificate whose name is the user's, or mapped to it? */
+static bool has_certificate(const struct client *client)
 {
 	char name[1024];
+	const struct client_login *login = client->login;
 	const struct tls_session *tls = stream_tls(&client->endpoint.stream);
-	bool well = tls && tls_session_peer_is_verified(tls) &&
-		    (rule && hba_rule_wants_subject(rule)
-			     ? tls_session_peer_subject(tls, name, sizeof name)
-			     : tls_session_peer_name(tls, name, sizeof name));
-	if (well && maps_to(client->login, rule, name))
-		find_user(client);
-	else
-		fail_method(client, "certificate authentication failed");
+	return tls && tls_session_peer_is_verified(tls) &&
+	       (login->wants_subject ? tls_session_peer_subject(tls, name, sizeof name)
+				     : tls_session_peer_name(tls, name, sizeof name)) &&
+	       is_mapped(login, name);
 }
 
 static bool forces_user(const char *database)
@@ -358,7 +354,7 @@ static bool forces_user(const char *database)
 }
 
 /* The method is known. */
-static void begin_method(struct client *client, const struct hba_rule *rule)
+static void begin_method(struct client *client)
 {
 	struct client_login *login = client->login;
 	struct buffer *out = NULL;
@@ -370,14 +366,16 @@ static void begin_method(struct client *client, const struct hba_rule *rule)
 		if (forces_user(login->database))
 			proven(client, &out);
 		else
-			fail_with(client, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,
-				  "bouncer config error");
+			fail_method(client, "bouncer config error");
 		break;
 	case AUTH_PEER:
-		begin_peer(client, rule);
+		begin_peer(client);
 		break;
 	case AUTH_CERT:
-		begin_cert(client, rule);
+		if (has_certificate(client))
+			find_user(client);
+		else
+			fail_method(client, "certificate authentication failed");
 		break;
 	case AUTH_PAM:
 	case AUTH_LDAP: /* they know users by themselves */
@@ -390,6 +388,120 @@ static void begin_method(struct client *client, const struct hba_rule *rule)
 }
 
 /* ---- which method? ---- */
+
+static char *copy(const char *text)
+{
+	return text ? memory_strdup(text) : NULL;
+}
+
+/* A rule of auth_hba_file holds for the client. It may be gone by the next message. */
+static void take_rule(struct client *client, const struct hba_rule *rule)
+{
+	struct client_login *login = client->login;
+	const struct tls_session *tls = stream_tls(&client->endpoint.stream);
+	struct error error;
+	login->method = rule->method;
+	login->map = copy(rule->map);
+	login->wants_subject = rule->uses_distinguished_name;
+	login->service = copy(rule->pam_service);
+	if (rule->method == AUTH_LDAP) {
+		login->ldap = snapshot_rule_ldap(rule, &error);
+		if (!login->ldap) {
+			cannot(client, &error);
+			return;
+		}
+	}
+	bool has_valid = tls && tls_session_peer_is_verified(tls);
+	bool well =
+		rule->client_certificate == HBA_CERTIFICATE_OPTIONAL ||
+		(rule->client_certificate == HBA_CERTIFICATE_VERIFY_CA ? has_valid
+								       : has_certificate(client));
+	if (well || rule->method == AUTH_REJECT)
+		begin_method(client);
+	else
+		fail_method(client, has_valid ? "certificate authentication failed"
+					      : "connection requires a valid client certificate");
+}
+
+static void search(struct client *client);
+
+static void name_answered(struct resolver_query *query, const struct address *addresses,
+			  unsigned count, const struct error *error)
+{
+	struct client_login *login = container_of(query, struct client_login, lookup);
+	struct client *client = login->client;
+	const struct hba *hba = snapshot_current()->hba;
+	bool is_so = false;
+	for (unsigned i = 0; i < count && !is_so; i++)
+		is_so = address_is_equal(&addresses[i], &client->endpoint.remote);
+	if (count == 0) {
+		log_warning(client_subject(client), "host name \"%s\" of a rule: %s",
+			    login->search.text, error->message);
+		/* Who may be meant by a reject is not let in by a later rule. */
+		is_so = hba && login->search.next < hba_rule_count(hba) &&
+			hba_rule(hba, login->search.next)->method == AUTH_REJECT;
+	}
+	hba_answer(&login->search, is_so);
+	search(client);
+}
+
+static void role_answered(struct auth_query_wish *wish, const struct auth_query_answer *answer)
+{
+	struct client_login *login = container_of(wish, struct client_login, wish);
+	struct client *client = login->client;
+	if (answer->result == AUTH_QUERY_FAILED) {
+		cannot(client, answer->error);
+		return;
+	}
+	hba_answer(&login->search, answer->result == AUTH_QUERY_FOUND);
+	search(client);
+}
+
+static void ask_role(struct client *client)
+{
+	struct client_login *login = client->login;
+	struct auth_query query;
+	struct error error;
+	if (find_query(login, &query, &error)) {
+		query.sql = settings_current()->auth_group_query;
+		query.role = login->search.text;
+		login->wish.answered = role_answered;
+		auth_query_ask(&login->wish, &query, false);
+		return;
+	}
+	if (!*error.message)
+		error_set(&error, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,
+			  "a rule asks for members of a role, which needs auth_user");
+	cannot(client, &error);
+}
+
+/* Find the rule of auth_hba_file that holds. */
+static void search(struct client *client)
+{
+	struct client_login *login = client->login;
+	const struct hba_rule *rule;
+	const struct hba_subject subject = {
+		.database = login->database,
+		.user = login->user,
+		.remote = &client->endpoint.remote,
+		.is_tls = stream_tls(&client->endpoint.stream) != NULL,
+	};
+	const struct hba *hba = snapshot_current()->hba;
+	switch (hba ? hba_next(hba, &login->search, &subject, &rule) : HBA_NO_MATCH) {
+	case HBA_MATCH:
+		take_rule(client, rule);
+		break;
+	case HBA_NO_MATCH:
+		fail_method(client, "no authentication method is found");
+		break;
+	case HBA_ASKS_NAME:
+		login->lookup.callback = name_answered;
+		resolver_lookup(&login->lookup, login->search.text);
+		break;
+	case HBA_ASKS_GROUP:
+		ask_role(client);
+	}
+}
 
 void client_auth_begin(struct client *client, struct buffer **out)
 {
@@ -408,7 +520,10 @@ void client_auth_begin(struct client *client, struct buffer **out)
 		login->binding_size = tls_session_end_point(tls, login->binding);
 	client_send(client, out);
 	login->method = snapshot_auth_type(snapshot_current(), login->database, login->user);
-	begin_method(client, NULL);
+	if (login->method == AUTH_HBA)
+		search(client);
+	else
+		begin_method(client);
 }
 
 void client_auth_answer(struct client *client, const struct message *message)

@@ -16,6 +16,7 @@ struct client_login *client_login_new(struct client *client)
 {
 	struct client_login *login = memory_alloc(sizeof *login);
 	login->client = client;
+	hba_search_init(&login->search);
 	login->parameters = parameter_empty();
 	return login;
 }
@@ -36,7 +37,8 @@ void client_login_free(struct client_login **login)
 	resolver_cancel(&l->lookup);
 	loop_timer_fini(&l->delay);
 	client_check_abandon(&l->check);
-	hba_search_free(&l->search);
+	hba_search_fini(&l->search);
+	memory_free(&l->map);
 	if (l->began_sasl)
 		scram_server_fini(&l->scram);
 	parameter_release(&l->parameters);
