@@ -49,7 +49,7 @@ static bool is_one_of(const char *text, const char *words)
 /* What the error queue says; empties it. */
 static const char *openssl_reason(char *text, size_t size)
 {
-	unsigned long code = ERR_peek_last_error();
+	unsigned long code = ERR_peek_error(); /* the first is nearest to the cause */
 	const char *reason = code ? ERR_reason_error_string(code) : NULL;
 	if (!reason && ERR_SYSTEM_ERROR(code))
 		reason = strerror(ERR_GET_REASON(code));

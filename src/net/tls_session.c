@@ -402,6 +402,11 @@ void tls_session_end(struct tls_session *session)
 
 /* --- facts --- */
 
+struct ssl_st *tls_session_ssl(const struct tls_session *session)
+{
+	return session->ssl;
+}
+
 void tls_session_describe(const struct tls_session *session, char *text, size_t size)
 {
 	snprintf(text, size, "%s/%s", SSL_get_version(session->ssl),
