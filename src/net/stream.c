@@ -137,6 +137,17 @@ static enum io write_plain(struct stream *stream, const struct iovec *pieces, in
 	return keep(stream, pieces, count, sent - of_queue, cap);
 }
 
+/* The usual write: nothing waits, and there is one piece. */
+static inline enum io write_one(struct stream *stream, const struct iovec *piece, size_t cap)
+{
+	ssize_t sent = send_bytes(stream->fd, piece->iov_base, piece->iov_len);
+	if (sent == (ssize_t)piece->iov_len)
+		return IO_DONE;
+	if (sent < 0 && errno != EAGAIN)
+		return end_writing(stream);
+	return keep(stream, piece, 1, sent < 0 ? 0 : (size_t)sent, cap);
+}
+
 /* --- writing through TLS --- */
 
 /* Records add a few bytes each to what the owner's cap is meant for. */
@@ -151,7 +162,8 @@ static enum io send_output(struct stream *stream, size_t cap)
 	size_t size;
 	const uint8_t *bytes = tls_output(&size);
 	struct iovec piece = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = size};
-	enum io io = write_plain(stream, &piece, 1, cap);
+	enum io io = size == 0 || stream->out ? write_plain(stream, &piece, 1, cap)
+					      : write_one(stream, &piece, cap);
 	tls_output_clear();
 	return io;
 }
@@ -239,12 +251,7 @@ enum io stream_write(struct stream *stream, const struct iovec *pieces, int coun
 {
 	if (count != 1 || stream->out || stream->connecting || stream->tls)
 		return write_pieces(stream, pieces, count, cap);
-	ssize_t sent = send_bytes(stream->fd, pieces->iov_base, pieces->iov_len);
-	if (sent == (ssize_t)pieces->iov_len)
-		return IO_DONE;
-	if (sent < 0 && errno != EAGAIN)
-		return end_writing(stream);
-	return keep(stream, pieces, 1, sent < 0 ? 0 : (size_t)sent, cap);
+	return write_one(stream, pieces, cap);
 }
 
 bool stream_queue(struct stream *stream, const void *bytes, size_t size, size_t cap)

@@ -356,8 +356,8 @@ static bool hash_file(EVP_MD_CTX *hash, const char *file)
 	return fclose(stream) == 0;
 }
 
-/* Sessions are resumed without looking at the client's certificate again: so only those that began
- * under the same rules. */
+/* Sessions are resumed without looking at certificates again: so only those that began under the
+ * same rules, and with the certificate that channel binding will speak of. */
 static bool set_session_id(SSL_CTX *ssl, const struct tls_options *options, struct error *error)
 {
 	EVP_MD_CTX *hash = EVP_MD_CTX_new();
@@ -365,7 +365,7 @@ static bool set_session_id(SSL_CTX *ssl, const struct tls_options *options, stru
 	unsigned size = 0;
 	bool well = hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1 &&
 		    EVP_DigestUpdate(hash, "pgweir", 6) == 1 &&
-		    EVP_DigestUpdate(hash, &rules, 1) == 1 &&
+		    EVP_DigestUpdate(hash, &rules, 1) == 1 && hash_file(hash, options->cert_file) &&
 		    (!*word(options->ca_file) || hash_file(hash, options->ca_file)) &&
 		    (!*word(options->crl_file) || hash_file(hash, options->crl_file)) &&
 		    EVP_DigestFinal_ex(hash, id, &size) == 1 &&
@@ -460,20 +460,39 @@ static const struct tls_name *find_name(const struct tls_context *context, const
 	return found;
 }
 
+/* The name in a server_name extension (RFC 6066, section 3): size of the list, then type, size and
+ * bytes of its only member. False: none that can be one. */
+static bool asked_name(SSL *ssl, char name[256])
+{
+	const unsigned char *data;
+	size_t size;
+	if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &data, &size) != 1 || size < 5)
+		return false;
+	size_t length = (size_t)data[3] << 8 | data[4];
+	if (data[2] != TLSEXT_NAMETYPE_host_name || length > size - 5 || length > 255 ||
+	    memchr(data + 5, '\0', length))
+		return false;
+	memcpy(name, data + 5, length);
+	name[length] = '\0';
+	return true;
+}
+
+/* This comes before a ticket is looked at, unlike the callback for names: so a session that began
+ * under one context is not resumed under another, which may want a certificate. */
 static int select_context(SSL *ssl, int *alert, void *data)
 {
-	const char *host = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-	const struct tls_name *name = host ? find_name(data, host) : NULL;
+	char host[256];
+	const struct tls_name *name = asked_name(ssl, host) ? find_name(data, host) : NULL;
 	(void)alert;
 	if (!name)
-		return SSL_TLSEXT_ERR_OK; /* the usual certificate: the client judges */
+		return SSL_CLIENT_HELLO_SUCCESS; /* the usual certificate: the client judges */
 	SSL_CTX *other = name->context->ssl;
 	SSL_set_SSL_CTX(ssl, other);
-	/* SSL_set_SSL_CTX changes the certificate only. */
+	/* That changes the certificate and the session id; these are the rest of the rules. */
 	SSL_set_verify(ssl, SSL_CTX_get_verify_mode(other), NULL);
 	SSL_clear_options(ssl, SSL_get_options(ssl) & ~SSL_CTX_get_options(other));
 	SSL_set_options(ssl, SSL_CTX_get_options(other));
-	return SSL_TLSEXT_ERR_OK;
+	return SSL_CLIENT_HELLO_SUCCESS;
 }
 
 bool tls_context_add_name(struct tls_context *context, const char *name, struct tls_context *other,
@@ -490,8 +509,7 @@ bool tls_context_add_name(struct tls_context *context, const char *name, struct 
 	added->context = other == context ? other : tls_context_ref(other);
 	added->next = context->names;
 	context->names = added;
-	SSL_CTX_set_tlsext_servername_callback(context->ssl, select_context);
-	SSL_CTX_set_tlsext_servername_arg(context->ssl, context);
+	SSL_CTX_set_client_hello_cb(context->ssl, select_context, context);
 	return true;
 }
 

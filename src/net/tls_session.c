@@ -343,6 +343,13 @@ enum tls_result tls_session_handshake(struct tls_session *session, struct error 
 
 /* --- data --- */
 
+/* Another room may have left something in the queue, which would be taken for ours. */
+static void clear_errors(void)
+{
+	if (ERR_peek_error() != 0)
+		ERR_clear_error();
+}
+
 static enum tls_result read_ended(struct tls_session *session, int result)
 {
 	int reason = SSL_get_error(session->ssl, result);
@@ -363,7 +370,7 @@ enum tls_result tls_session_read(struct tls_session *session, void *bytes, size_
 	*got = 0;
 	if (session->ended || session->broken)
 		return session->ended ? TLS_ENDED : TLS_BROKEN;
-	ERR_clear_error();
+	clear_errors();
 	while (*got < size && (room.start < room.ready || SSL_pending(session->ssl) > 0)) {
 		size_t some = 0;
 		int result = SSL_read_ex(session->ssl, (uint8_t *)bytes + *got, size - *got, &some);
@@ -380,7 +387,7 @@ bool tls_session_write(struct tls_session *session, const void *bytes, size_t si
 	const uint8_t *next = bytes;
 	if (session->broken || session->closing)
 		return false;
-	ERR_clear_error();
+	clear_errors();
 	while (size > 0) {
 		size_t written = 0;
 		if (SSL_write_ex(session->ssl, next, size, &written) != 1) {

@@ -673,6 +673,30 @@ START_TEST(other_authorities_end_resumption_of_verified_clients)
 }
 END_TEST
 
+START_TEST(a_session_of_one_name_is_not_resumed_under_another)
+{
+	struct side other = {0};
+	struct tls_options options = certificates_server();
+	make_both();
+	options.verify = TLS_VERIFY_CA;
+	options.ca_file = certificates_path("ca.crt");
+	make(&other, &options);
+	ck_assert(tls_context_add_name(server.context, "db.example.com", other.context, &error));
+	end_side(&other);
+	connect_with_ticket();
+	connect_with_ticket();
+	ck_assert(tls_session_is_resumed(server.session));
+	begin(&server, NULL);
+	begin(&client, "db.example.com");
+	show_ticket();
+	shake(sizeof client.inbox);
+	ck_assert_int_eq(server.result, TLS_BROKEN);
+	ck_assert_str_eq(server.error.message, "peer did not return a certificate");
+	SSL_SESSION_free(ticket);
+	ticket = NULL;
+}
+END_TEST
+
 /* --- channel binding --- */
 
 static size_t hash_file(const char *name, const char *digest, uint8_t *data)
@@ -818,6 +842,7 @@ Suite *suite_tls(void)
 	tcase_add_test(tests, both_sides_agree_on_postgresql);
 	tcase_add_test(tests, sessions_are_resumed_also_after_a_reload);
 	tcase_add_test(tests, other_authorities_end_resumption_of_verified_clients);
+	tcase_add_test(tests, a_session_of_one_name_is_not_resumed_under_another);
 	tcase_add_test(tests, both_sides_bind_to_the_servers_certificate);
 	tcase_add_test(tests, one_byte_at_a_time_is_enough);
 	tcase_add_test(tests, what_is_no_tls_breaks_the_session);
