@@ -247,6 +247,8 @@ static bool run_command(const char *format, char *line, size_t size, struct erro
 {
 	char *command = passphrase_command(format);
 	FILE *pipe = popen(command, "re");
+	if (pipe)
+		setvbuf(pipe, NULL, _IONBF, 0); /* no copy of the secret in a buffer */
 	bool got = pipe && fgets(line, (int)size, pipe);
 	int reason = errno;
 	int status = pipe ? pclose(pipe) : 0;

@@ -9,6 +9,7 @@
 #include "suites.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -23,6 +24,7 @@ struct end {
 	int secured, failed, readable, drained;
 	struct error failure;
 	enum io last_read;
+	bool closes;	  /* when something happens */
 	bool pauses;	  /* after each read */
 	size_t read_size; /* how much room a read has; 0: it does not read */
 	uint8_t *got;
@@ -50,6 +52,8 @@ static void readable(struct stream *stream)
 				     end->read_size < room ? end->read_size : room, &got);
 	end->got_size += got;
 	ck_assert_int_eq(end->last_read == IO_DONE, got > 0);
+	if (end->closes)
+		stream_close(stream);
 	if (end->pauses || end->last_read == IO_EOF || end->last_read == IO_ERROR)
 		stream_pause(stream);
 }
@@ -80,6 +84,8 @@ static void secured(struct stream *stream, const struct error *failure)
 		end->failed++;
 		end->failure = *failure;
 	}
+	if (end->closes)
+		stream_close(stream);
 }
 
 static const struct stream_events events = {
@@ -515,6 +521,47 @@ START_TEST(unencrypted_bytes_are_an_error)
 }
 END_TEST
 
+START_TEST(a_request_for_new_keys_is_answered)
+{
+	SSL *ssl;
+	secure();
+	ssl = tls_session_ssl(stream_tls(&client.stream));
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(SSL_key_update(ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+		write_text(&client, "question ");
+		helpers_settle();
+		write_text(&server, "answer ");
+		helpers_settle();
+	}
+	expect_text(&server, "question question question ");
+	expect_text(&client, "answer answer answer ");
+}
+END_TEST
+
+START_TEST(an_owner_may_close_when_readable_or_secured)
+{
+	secure();
+	server.closes = true;
+	server.read_size = 3;
+	write_text(&client, "hello world");
+	helpers_settle();
+	ck_assert_int_eq(server.stream.fd, -1);
+	ck_assert_int_eq(server.readable, 1);
+	ck_assert_ptr_null(stream_tls(&server.stream));
+	stream_close(&client.stream);
+	int pair[2];
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+	stream_open(&server.stream, pair[0], &events);
+	stream_open(&client.stream, pair[1], &events);
+	server.secured = client.secured = 0;
+	stream_start_tls(&server.stream, server.context, NULL, NULL, 0);
+	stream_start_tls(&client.stream, client.context, "localhost", NULL, 0);
+	helpers_settle();
+	ck_assert_int_eq(server.secured, 1);
+	ck_assert_int_eq(server.stream.fd, -1);
+}
+END_TEST
+
 START_TEST(an_idle_stream_owns_no_buffer)
 {
 	secure();
@@ -554,6 +601,8 @@ Suite *suite_stream_tls(void)
 	tcase_add_test(tests, shutdown_says_so_and_reading_goes_on);
 	tcase_add_test(tests, a_cut_connection_is_an_end_too);
 	tcase_add_test(tests, unencrypted_bytes_are_an_error);
+	tcase_add_test(tests, a_request_for_new_keys_is_answered);
+	tcase_add_test(tests, an_owner_may_close_when_readable_or_secured);
 	tcase_add_test(tests, an_idle_stream_owns_no_buffer);
 	suite_add_tcase(suite, tests);
 	return suite;

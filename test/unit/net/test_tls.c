@@ -782,6 +782,50 @@ START_TEST(what_is_no_tls_breaks_the_session)
 }
 END_TEST
 
+START_TEST(no_alteration_of_a_hello_does_harm)
+{
+	static uint8_t hello[4096];
+	make_both();
+	begin(&client, "localhost");
+	step(&client, &server, 0);
+	size_t size = server.waiting;
+	ck_assert_uint_le(size, sizeof hello);
+	memcpy(hello, server.inbox, size);
+	for (size_t i = 0; i < size * 2; i++) {
+		begin(&server, NULL);
+		memcpy(server.inbox, hello, size);
+		server.waiting = i < size ? size : i - size;
+		if (i < size)
+			server.inbox[i] ^= (uint8_t)(1 + i % 255);
+		client.waiting = 0;
+		step(&server, &client, sizeof server.inbox);
+		ck_assert_int_ne(server.result, TLS_DONE);
+		ck_assert(i < size || server.result == TLS_MORE);
+	}
+}
+END_TEST
+
+START_TEST(a_server_does_not_negotiate_again)
+{
+	char text[10];
+	struct tls_options options = certificates_server();
+	options.protocols = "tlsv1.2";
+	make_both();
+	make(&server, &options);
+	works("localhost");
+	SSL_CTX_clear_options(tls_context_ssl(client.context), SSL_OP_NO_RENEGOTIATION);
+	SSL_clear_options(tls_session_ssl(client.session), SSL_OP_NO_RENEGOTIATION);
+	ck_assert_int_eq(SSL_renegotiate(tls_session_ssl(client.session)), 1);
+	client.result = TLS_MORE;
+	step(&client, &server, 0);
+	ck_assert_uint_gt(server.waiting, 0);
+	ck_assert_uint_eq(read_side(&server, text, sizeof text), 0);
+	collect(&client);
+	ck_assert_uint_le(client.waiting, 64); /* an alert, no handshake */
+	ck_assert_int_ne(server.result, TLS_DONE);
+}
+END_TEST
+
 START_TEST(altered_bytes_break_the_session)
 {
 	char text[10];
@@ -846,6 +890,8 @@ Suite *suite_tls(void)
 	tcase_add_test(tests, both_sides_bind_to_the_servers_certificate);
 	tcase_add_test(tests, one_byte_at_a_time_is_enough);
 	tcase_add_test(tests, what_is_no_tls_breaks_the_session);
+	tcase_add_test(tests, no_alteration_of_a_hello_does_harm);
+	tcase_add_test(tests, a_server_does_not_negotiate_again);
 	tcase_add_test(tests, altered_bytes_break_the_session);
 	tcase_add_test(tests, the_end_is_said_and_heard_after_the_data);
 	suite_add_tcase(suite, tests);
