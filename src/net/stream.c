@@ -439,6 +439,7 @@ void stream_start_tls(struct stream *stream, struct tls_context *context, const 
 	struct stream_tls *tls = memory_alloc(sizeof *tls);
 	struct error error;
 	assert(!stream->tls && stream->fd >= 0 && !stream->connecting);
+	(void)stream_flush(stream); /* the peer waits for it before it begins */
 	tls->stream = stream;
 	loop_timer_init(&tls->again, again);
 	stream->tls = tls;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "config.h"
 #include "net/tls.h"
+#include "core/clock.h"
 #include "core/error.h"
 #include "core/memory.h"
 #include "core/text.h"
@@ -18,6 +19,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* Who learns these keys can read what was recorded with TLS 1.2 since they were made. */
+#define TICKET_KEYS_LIFE (24 * 3600 * USEC_PER_SECOND)
+
 struct tls_name {
 	struct tls_name *next;
 	struct tls_context *context;
@@ -30,6 +34,7 @@ struct tls_context {
 	bool accepts;
 	enum tls_verify verify;
 	struct tls_name *names;
+	usec_t ticket_keys_since;
 };
 
 static const char *word(const char *text)
@@ -554,7 +559,8 @@ struct tls_context *tls_context_new(const struct tls_options *options, struct er
 	*context = (struct tls_context){.ssl = ssl,
 					.references = 1,
 					.accepts = options->accepts,
-					.verify = options->verify};
+					.verify = options->verify,
+					.ticket_keys_since = clock_now()};
 	ERR_clear_error();
 	return context;
 }
@@ -585,10 +591,13 @@ void tls_context_free(struct tls_context **context)
 void tls_context_take_tickets(struct tls_context *context, const struct tls_context *old)
 {
 	uint8_t keys[256];
+	if (clock_now() - old->ticket_keys_since > TICKET_KEYS_LIFE)
+		return;
 	long size = SSL_CTX_get_tlsext_ticket_keys(context->ssl, NULL, 0);
 	assert(size > 0 && size <= (long)sizeof keys);
 	if (SSL_CTX_get_tlsext_ticket_keys(old->ssl, keys, size) == 1)
 		SSL_CTX_set_tlsext_ticket_keys(context->ssl, keys, size);
+	context->ticket_keys_since = old->ticket_keys_since;
 	memory_erase(keys, sizeof keys);
 	ERR_clear_error();
 }
@@ -606,9 +615,4 @@ enum tls_verify tls_context_verify(const struct tls_context *context)
 struct ssl_ctx_st *tls_context_ssl(const struct tls_context *context)
 {
 	return context->ssl;
-}
-
-const char *tls_describe(void)
-{
-	return OpenSSL_version(OPENSSL_VERSION);
 }

@@ -197,7 +197,6 @@ START_TEST(what_was_queued_before_leaves_unencrypted_and_first)
 	char byte;
 	ck_assert(stream_queue(&server.stream, "S", 1, CAP));
 	stream_start_tls(&server.stream, server.context, NULL, NULL, 0);
-	stream_flush(&server.stream);
 	ck_assert_int_eq(recv(client.stream.fd, &byte, 1, 0), 1);
 	ck_assert_int_eq(byte, 'S');
 	stream_start_tls(&client.stream, client.context, "localhost", NULL, 0);

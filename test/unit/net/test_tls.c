@@ -2,6 +2,7 @@
 #include "config.h"
 #include "net/tls.h"
 #include "certificates.h"
+#include "core/clock.h"
 #include "core/error.h"
 #include "helpers.h"
 #include "net/tls_session.h"
@@ -631,7 +632,9 @@ static void resumption(const char *protocol)
 	tls_context_take_tickets(server.context, old.context);
 	connect_with_ticket();
 	ck_assert(tls_session_is_resumed(server.session));
+	clock_advance(25 * 3600 * USEC_PER_SECOND);
 	make(&server, &options);
+	tls_context_take_tickets(server.context, old.context);
 	connect_with_ticket();
 	ck_assert(!tls_session_is_resumed(server.session));
 	end_side(&old);
