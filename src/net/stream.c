@@ -392,14 +392,15 @@ static bool is_over(ssize_t received, int reason, bool kept, struct error *error
 	return true;
 }
 
-static void handshake(struct stream *stream)
+/* One step, with what the socket has or (at the beginning) without asking it. */
+static void handshake(struct stream *stream, bool receives)
 {
 	struct tls_session *session = stream->tls->session;
 	struct error error;
 	size_t room;
 	uint8_t *place = tls_session_room(session, 0, &room);
-	ssize_t received = receive_bytes(stream->fd, place, room);
-	int reason = errno;
+	ssize_t received = receives ? receive_bytes(stream->fd, place, room) : -1;
+	int reason = receives ? errno : EAGAIN;
 	tls_session_received(session, received > 0 ? (size_t)received : 0);
 	enum tls_result result = tls_session_handshake(session, &error);
 	bool kept = tls_session_keep(session);
@@ -422,7 +423,7 @@ static void again(struct loop_timer *timer)
 		return;
 	}
 	if (stream->securing) {
-		handshake(stream);
+		handshake(stream, false);
 		return;
 	}
 	if (stream->paused || !tls_session_is_pending(tls->session))
@@ -454,7 +455,8 @@ void stream_start_tls(struct stream *stream, struct tls_context *context, const 
 	watch(stream, loop_io_events(&stream->watcher) & LOOP_WRITE);
 	if (tls->failure)
 		loop_io_set(&stream->watcher, stream->fd, 0);
-	go_on(stream);
+	if (tls->failure || already_size > 0 || !tls_context_accepts(context))
+		go_on(stream); /* else the peer begins */
 }
 
 const struct tls_session *stream_tls(const struct stream *stream)
@@ -503,7 +505,7 @@ static void ready(struct loop_io *watcher, int events)
 		else if (events & LOOP_WRITE)
 			watch(stream, 0);
 		if (events & LOOP_READ)
-			handshake(stream);
+			handshake(stream, true);
 		return;
 	}
 	if (stream->connecting) {
