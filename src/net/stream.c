@@ -18,6 +18,7 @@ struct stream_tls {
 	struct tls_session *session;
 	struct stream *stream;
 	struct loop_timer again; /* the next turn goes on without an event of the socket */
+	uint32_t control;	 /* bytes of TLS itself in the out-queue, at most */
 	struct error *failure;	 /* why there is no session; told in the next turn */
 };
 
@@ -232,11 +233,14 @@ static bool queue_tls(struct stream *stream, const void *bytes, size_t size, siz
 {
 	size_t made;
 	if (stream->securing || !stream->tls->session ||
+	    buffer_length(stream->out) + size > encrypted_cap(cap) - KEPT_ALLOWANCE ||
 	    !tls_session_write(stream->tls->session, bytes, size))
 		return false;
 	const uint8_t *output = tls_output(&made);
 	bool well = buffer_append(&stream->out, output, made, encrypted_cap(cap));
 	tls_output_clear();
+	if (!well) /* a record is missing now */
+		(void)end_writing(stream);
 	return well;
 }
 
@@ -306,8 +310,18 @@ static void send_control(struct stream *stream)
 {
 	size_t size;
 	tls_output(&size);
-	if (size > 0)
+	if (size == 0)
+		return;
+	if (!stream->out)
+		stream->tls->control = 0;
+	stream->tls->control += (uint32_t)size;
+	if (stream->tls->control <= CONTROL_CAP) {
 		(void)send_output(stream, buffer_length(stream->out) + CONTROL_CAP);
+		return;
+	}
+	tls_output_clear();
+	errno = ENOBUFS;
+	(void)end_writing(stream);
 }
 
 static enum io read_tls(struct stream *stream, void *bytes, size_t size, size_t *got)

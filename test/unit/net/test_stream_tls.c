@@ -475,6 +475,36 @@ START_TEST(the_cap_bounds_what_is_queued)
 }
 END_TEST
 
+START_TEST(a_refused_queue_does_not_harm_the_stream)
+{
+	secure();
+	ck_assert(!stream_queue(&client.stream, pattern, 100000, 1000));
+	ck_assert(stream_queue(&client.stream, "fits", 4, 1000));
+	ck_assert_int_eq(stream_flush(&client.stream), IO_DONE);
+	helpers_settle();
+	expect_text(&server, "fits");
+}
+END_TEST
+
+START_TEST(a_peer_that_wants_to_negotiate_again_fills_nothing)
+{
+	struct tls_options options = certificates_client();
+	options.protocols = "tlsv1.2";
+	tls_context_free(&client.context);
+	client.context = tls_context_new(&options, &client.failure);
+	secure();
+	SSL *ssl = tls_session_ssl(stream_tls(&client.stream));
+	SSL_clear_options(ssl, SSL_OP_NO_RENEGOTIATION);
+	stream_pause(&client.stream);
+	for (int i = 0; i < 3; i++) {
+		SSL_renegotiate(ssl);
+		stream_write_bytes(&client.stream, "x", 1, CAP);
+		helpers_settle();
+	}
+	ck_assert_uint_lt(buffer_length(server.stream.out), CAP);
+}
+END_TEST
+
 START_TEST(closing_says_so_behind_the_data)
 {
 	secure();
@@ -596,6 +626,8 @@ Suite *suite_stream_tls(void)
 	tcase_add_test(tests, data_right_behind_the_handshake_is_not_lost);
 	tcase_add_test(tests, queued_bytes_are_encrypted_and_leave_first);
 	tcase_add_test(tests, the_cap_bounds_what_is_queued);
+	tcase_add_test(tests, a_refused_queue_does_not_harm_the_stream);
+	tcase_add_test(tests, a_peer_that_wants_to_negotiate_again_fills_nothing);
 	tcase_add_test(tests, closing_says_so_behind_the_data);
 	tcase_add_test(tests, shutdown_says_so_and_reading_goes_on);
 	tcase_add_test(tests, a_cut_connection_is_an_end_too);
