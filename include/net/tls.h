@@ -46,8 +46,9 @@ struct tls_context *tls_context_ref(struct tls_context *context);
 /* Drop the holder's reference, and leave NULL. */
 void tls_context_free(struct tls_context **context);
 
-/* Let sessions that began under @old be resumed under @context: after a reload. Sessions with
- * client certificates are resumed only while CA and CRL files say the same as before. */
+/* Let sessions that began under @old be resumed under @context: after a reload. That ends when the
+ * keys of the tickets are a day old, or when the certificate, CA or CRL file says something else.
+ */
 void tls_context_take_tickets(struct tls_context *context, const struct tls_context *old);
 
 /* Accepting: who asks for the host @name (or "*.name": any one label before it), regardless of
@@ -66,8 +67,5 @@ bool tls_protocols_are_known(const char *protocols, struct error *error);
 
 /* Fill in @error with what OpenSSL's queue says, "subject: reason", and empty the queue. False. */
 bool tls_error(struct error *error, const char *subject);
-
-/* "OpenSSL 3.0.13 30 Jan 2024" */
-const char *tls_describe(void);
 
 #endif

@@ -18,6 +18,7 @@
 
 struct error;
 struct tls_session;
+struct ssl_st; /* OpenSSL's SSL */
 
 enum tls_result {
 	TLS_DONE,
@@ -62,6 +63,9 @@ void tls_session_end(struct tls_session *session);
 /* What waits to be sent; tls_output_clear() forgets it. */
 const uint8_t *tls_output(size_t *size);
 void tls_output_clear(void);
+/* OpenSSL's side of it, for tests. */
+struct ssl_st *tls_session_ssl(const struct tls_session *session);
+
 /* Free the process-wide buffers (at exit, for leak checkers). */
 void tls_session_release(void);
 

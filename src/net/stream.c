@@ -18,6 +18,7 @@ struct stream_tls {
 	struct tls_session *session;
 	struct stream *stream;
 	struct loop_timer again; /* the next turn goes on without an event of the socket */
+	uint32_t control;	 /* bytes of TLS itself in the out-queue, at most */
 	struct error *failure;	 /* why there is no session; told in the next turn */
 };
 
@@ -137,6 +138,17 @@ static enum io write_plain(struct stream *stream, const struct iovec *pieces, in
 	return keep(stream, pieces, count, sent - of_queue, cap);
 }
 
+/* The usual write: nothing waits, and there is one piece. */
+static inline enum io write_one(struct stream *stream, const struct iovec *piece, size_t cap)
+{
+	ssize_t sent = send_bytes(stream->fd, piece->iov_base, piece->iov_len);
+	if (sent == (ssize_t)piece->iov_len)
+		return IO_DONE;
+	if (sent < 0 && errno != EAGAIN)
+		return end_writing(stream);
+	return keep(stream, piece, 1, sent < 0 ? 0 : (size_t)sent, cap);
+}
+
 /* --- writing through TLS --- */
 
 /* Records add a few bytes each to what the owner's cap is meant for. */
@@ -151,7 +163,8 @@ static enum io send_output(struct stream *stream, size_t cap)
 	size_t size;
 	const uint8_t *bytes = tls_output(&size);
 	struct iovec piece = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = size};
-	enum io io = write_plain(stream, &piece, 1, cap);
+	enum io io = size == 0 || stream->out ? write_plain(stream, &piece, 1, cap)
+					      : write_one(stream, &piece, cap);
 	tls_output_clear();
 	return io;
 }
@@ -220,11 +233,14 @@ static bool queue_tls(struct stream *stream, const void *bytes, size_t size, siz
 {
 	size_t made;
 	if (stream->securing || !stream->tls->session ||
+	    buffer_length(stream->out) + size > encrypted_cap(cap) - KEPT_ALLOWANCE ||
 	    !tls_session_write(stream->tls->session, bytes, size))
 		return false;
 	const uint8_t *output = tls_output(&made);
 	bool well = buffer_append(&stream->out, output, made, encrypted_cap(cap));
 	tls_output_clear();
+	if (!well) /* a record is missing now */
+		(void)end_writing(stream);
 	return well;
 }
 
@@ -239,12 +255,7 @@ enum io stream_write(struct stream *stream, const struct iovec *pieces, int coun
 {
 	if (count != 1 || stream->out || stream->connecting || stream->tls)
 		return write_pieces(stream, pieces, count, cap);
-	ssize_t sent = send_bytes(stream->fd, pieces->iov_base, pieces->iov_len);
-	if (sent == (ssize_t)pieces->iov_len)
-		return IO_DONE;
-	if (sent < 0 && errno != EAGAIN)
-		return end_writing(stream);
-	return keep(stream, pieces, 1, sent < 0 ? 0 : (size_t)sent, cap);
+	return write_one(stream, pieces, cap);
 }
 
 bool stream_queue(struct stream *stream, const void *bytes, size_t size, size_t cap)
@@ -299,8 +310,18 @@ static void send_control(struct stream *stream)
 {
 	size_t size;
 	tls_output(&size);
-	if (size > 0)
+	if (size == 0)
+		return;
+	if (!stream->out)
+		stream->tls->control = 0;
+	stream->tls->control += (uint32_t)size;
+	if (stream->tls->control <= CONTROL_CAP) {
 		(void)send_output(stream, buffer_length(stream->out) + CONTROL_CAP);
+		return;
+	}
+	tls_output_clear();
+	errno = ENOBUFS;
+	(void)end_writing(stream);
 }
 
 static enum io read_tls(struct stream *stream, void *bytes, size_t size, size_t *got)
@@ -385,14 +406,15 @@ static bool is_over(ssize_t received, int reason, bool kept, struct error *error
 	return true;
 }
 
-static void handshake(struct stream *stream)
+/* One step, with what the socket has or (at the beginning) without asking it. */
+static void handshake(struct stream *stream, bool receives)
 {
 	struct tls_session *session = stream->tls->session;
 	struct error error;
 	size_t room;
 	uint8_t *place = tls_session_room(session, 0, &room);
-	ssize_t received = receive_bytes(stream->fd, place, room);
-	int reason = errno;
+	ssize_t received = receives ? receive_bytes(stream->fd, place, room) : -1;
+	int reason = receives ? errno : EAGAIN;
 	tls_session_received(session, received > 0 ? (size_t)received : 0);
 	enum tls_result result = tls_session_handshake(session, &error);
 	bool kept = tls_session_keep(session);
@@ -415,7 +437,7 @@ static void again(struct loop_timer *timer)
 		return;
 	}
 	if (stream->securing) {
-		handshake(stream);
+		handshake(stream, false);
 		return;
 	}
 	if (stream->paused || !tls_session_is_pending(tls->session))
@@ -432,6 +454,7 @@ void stream_start_tls(struct stream *stream, struct tls_context *context, const 
 	struct stream_tls *tls = memory_alloc(sizeof *tls);
 	struct error error;
 	assert(!stream->tls && stream->fd >= 0 && !stream->connecting);
+	(void)stream_flush(stream); /* the peer waits for it before it begins */
 	tls->stream = stream;
 	loop_timer_init(&tls->again, again);
 	stream->tls = tls;
@@ -446,7 +469,8 @@ void stream_start_tls(struct stream *stream, struct tls_context *context, const 
 	watch(stream, loop_io_events(&stream->watcher) & LOOP_WRITE);
 	if (tls->failure)
 		loop_io_set(&stream->watcher, stream->fd, 0);
-	go_on(stream);
+	if (tls->failure || already_size > 0 || !tls_context_accepts(context))
+		go_on(stream); /* else the peer begins */
 }
 
 const struct tls_session *stream_tls(const struct stream *stream)
@@ -495,7 +519,7 @@ static void ready(struct loop_io *watcher, int events)
 		else if (events & LOOP_WRITE)
 			watch(stream, 0);
 		if (events & LOOP_READ)
-			handshake(stream);
+			handshake(stream, true);
 		return;
 	}
 	if (stream->connecting) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "config.h"
 #include "net/tls.h"
+#include "core/clock.h"
 #include "core/error.h"
 #include "core/memory.h"
 #include "core/text.h"
@@ -18,6 +19,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* Who learns these keys can read what was recorded with TLS 1.2 since they were made. */
+#define TICKET_KEYS_LIFE (24 * 3600 * USEC_PER_SECOND)
+
 struct tls_name {
 	struct tls_name *next;
 	struct tls_context *context;
@@ -30,6 +34,7 @@ struct tls_context {
 	bool accepts;
 	enum tls_verify verify;
 	struct tls_name *names;
+	usec_t ticket_keys_since;
 };
 
 static const char *word(const char *text)
@@ -49,7 +54,7 @@ static bool is_one_of(const char *text, const char *words)
 /* What the error queue says; empties it. */
 static const char *openssl_reason(char *text, size_t size)
 {
-	unsigned long code = ERR_peek_last_error();
+	unsigned long code = ERR_peek_error(); /* the first is nearest to the cause */
 	const char *reason = code ? ERR_reason_error_string(code) : NULL;
 	if (!reason && ERR_SYSTEM_ERROR(code))
 		reason = strerror(ERR_GET_REASON(code));
@@ -247,6 +252,8 @@ static bool run_command(const char *format, char *line, size_t size, struct erro
 {
 	char *command = passphrase_command(format);
 	FILE *pipe = popen(command, "re");
+	if (pipe)
+		setvbuf(pipe, NULL, _IONBF, 0); /* no copy of the secret in a buffer */
 	bool got = pipe && fgets(line, (int)size, pipe);
 	int reason = errno;
 	int status = pipe ? pclose(pipe) : 0;
@@ -356,8 +363,8 @@ static bool hash_file(EVP_MD_CTX *hash, const char *file)
 	return fclose(stream) == 0;
 }
 
-/* Sessions are resumed without looking at the client's certificate again: so only those that began
- * under the same rules. */
+/* Sessions are resumed without looking at certificates again: so only those that began under the
+ * same rules, and with the certificate that channel binding will speak of. */
 static bool set_session_id(SSL_CTX *ssl, const struct tls_options *options, struct error *error)
 {
 	EVP_MD_CTX *hash = EVP_MD_CTX_new();
@@ -365,7 +372,7 @@ static bool set_session_id(SSL_CTX *ssl, const struct tls_options *options, stru
 	unsigned size = 0;
 	bool well = hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1 &&
 		    EVP_DigestUpdate(hash, "pgweir", 6) == 1 &&
-		    EVP_DigestUpdate(hash, &rules, 1) == 1 &&
+		    EVP_DigestUpdate(hash, &rules, 1) == 1 && hash_file(hash, options->cert_file) &&
 		    (!*word(options->ca_file) || hash_file(hash, options->ca_file)) &&
 		    (!*word(options->crl_file) || hash_file(hash, options->crl_file)) &&
 		    EVP_DigestFinal_ex(hash, id, &size) == 1 &&
@@ -460,20 +467,39 @@ static const struct tls_name *find_name(const struct tls_context *context, const
 	return found;
 }
 
+/* The name in a server_name extension (RFC 6066, section 3): size of the list, then type, size and
+ * bytes of its only member. False: none that can be one. */
+static bool asked_name(SSL *ssl, char name[256])
+{
+	const unsigned char *data;
+	size_t size;
+	if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &data, &size) != 1 || size < 5)
+		return false;
+	size_t length = (size_t)data[3] << 8 | data[4];
+	if (data[2] != TLSEXT_NAMETYPE_host_name || length > size - 5 || length > 255 ||
+	    memchr(data + 5, '\0', length))
+		return false;
+	memcpy(name, data + 5, length);
+	name[length] = '\0';
+	return true;
+}
+
+/* This comes before a ticket is looked at, unlike the callback for names: so a session that began
+ * under one context is not resumed under another, which may want a certificate. */
 static int select_context(SSL *ssl, int *alert, void *data)
 {
-	const char *host = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-	const struct tls_name *name = host ? find_name(data, host) : NULL;
+	char host[256];
+	const struct tls_name *name = asked_name(ssl, host) ? find_name(data, host) : NULL;
 	(void)alert;
 	if (!name)
-		return SSL_TLSEXT_ERR_OK; /* the usual certificate: the client judges */
+		return SSL_CLIENT_HELLO_SUCCESS; /* the usual certificate: the client judges */
 	SSL_CTX *other = name->context->ssl;
 	SSL_set_SSL_CTX(ssl, other);
-	/* SSL_set_SSL_CTX changes the certificate only. */
+	/* That changes the certificate and the session id; these are the rest of the rules. */
 	SSL_set_verify(ssl, SSL_CTX_get_verify_mode(other), NULL);
 	SSL_clear_options(ssl, SSL_get_options(ssl) & ~SSL_CTX_get_options(other));
 	SSL_set_options(ssl, SSL_CTX_get_options(other));
-	return SSL_TLSEXT_ERR_OK;
+	return SSL_CLIENT_HELLO_SUCCESS;
 }
 
 bool tls_context_add_name(struct tls_context *context, const char *name, struct tls_context *other,
@@ -490,8 +516,7 @@ bool tls_context_add_name(struct tls_context *context, const char *name, struct 
 	added->context = other == context ? other : tls_context_ref(other);
 	added->next = context->names;
 	context->names = added;
-	SSL_CTX_set_tlsext_servername_callback(context->ssl, select_context);
-	SSL_CTX_set_tlsext_servername_arg(context->ssl, context);
+	SSL_CTX_set_client_hello_cb(context->ssl, select_context, context);
 	return true;
 }
 
@@ -534,7 +559,8 @@ struct tls_context *tls_context_new(const struct tls_options *options, struct er
 	*context = (struct tls_context){.ssl = ssl,
 					.references = 1,
 					.accepts = options->accepts,
-					.verify = options->verify};
+					.verify = options->verify,
+					.ticket_keys_since = clock_now()};
 	ERR_clear_error();
 	return context;
 }
@@ -565,10 +591,13 @@ void tls_context_free(struct tls_context **context)
 void tls_context_take_tickets(struct tls_context *context, const struct tls_context *old)
 {
 	uint8_t keys[256];
+	if (clock_now() - old->ticket_keys_since > TICKET_KEYS_LIFE)
+		return;
 	long size = SSL_CTX_get_tlsext_ticket_keys(context->ssl, NULL, 0);
 	assert(size > 0 && size <= (long)sizeof keys);
 	if (SSL_CTX_get_tlsext_ticket_keys(old->ssl, keys, size) == 1)
 		SSL_CTX_set_tlsext_ticket_keys(context->ssl, keys, size);
+	context->ticket_keys_since = old->ticket_keys_since;
 	memory_erase(keys, sizeof keys);
 	ERR_clear_error();
 }
@@ -586,9 +615,4 @@ enum tls_verify tls_context_verify(const struct tls_context *context)
 struct ssl_ctx_st *tls_context_ssl(const struct tls_context *context)
 {
 	return context->ssl;
-}
-
-const char *tls_describe(void)
-{
-	return OpenSSL_version(OPENSSL_VERSION);
 }

@@ -33,6 +33,7 @@ struct tls_session {
 
 static struct {
 	BIO_METHOD *method;
+	BIO *bio; /* of all sessions: it has no state between two calls */
 	/* Received bytes of the session that works now. */
 	uint8_t *input;
 	size_t start, end;
@@ -102,14 +103,19 @@ static long bio_ctrl(BIO *bio, int command, long number, void *pointer)
 
 static bool prepare(void)
 {
-	if (room.method)
+	if (room.bio)
 		return true;
-	room.method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "pgweir");
+	if (!room.method)
+		room.method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "pgweir");
 	if (!room.method)
 		return false;
 	BIO_meth_set_write_ex(room.method, bio_write);
 	BIO_meth_set_read_ex(room.method, bio_read);
 	BIO_meth_set_ctrl(room.method, bio_ctrl);
+	room.bio = BIO_new(room.method);
+	if (!room.bio)
+		return false;
+	BIO_set_init(room.bio, 1);
 	room.input = memory_alloc(INPUT_SIZE);
 	room.output = memory_alloc(OUTPUT_SIZE);
 	room.output_size = OUTPUT_SIZE;
@@ -118,6 +124,7 @@ static bool prepare(void)
 
 void tls_session_release(void)
 {
+	BIO_free(room.bio);
 	BIO_meth_free(room.method);
 	memory_free(&room.input);
 	memory_free(&room.output);
@@ -172,11 +179,8 @@ static bool demand_host(SSL *ssl, const char *host)
 
 static bool set_up(struct tls_session *session, const char *host, struct error *error)
 {
-	BIO *bio = BIO_new(room.method);
-	if (!bio)
-		return tls_error(error, "TLS");
-	BIO_set_init(bio, 1);
-	SSL_set_bio(session->ssl, bio, bio);
+	BIO_up_ref(room.bio);
+	SSL_set_bio(session->ssl, room.bio, room.bio);
 	if (tls_context_accepts(session->context)) {
 		SSL_set_accept_state(session->ssl);
 		return true;
@@ -339,6 +343,13 @@ enum tls_result tls_session_handshake(struct tls_session *session, struct error 
 
 /* --- data --- */
 
+/* Another room may have left something in the queue, which would be taken for ours. */
+static void clear_errors(void)
+{
+	if (ERR_peek_error() != 0)
+		ERR_clear_error();
+}
+
 static enum tls_result read_ended(struct tls_session *session, int result)
 {
 	int reason = SSL_get_error(session->ssl, result);
@@ -359,7 +370,7 @@ enum tls_result tls_session_read(struct tls_session *session, void *bytes, size_
 	*got = 0;
 	if (session->ended || session->broken)
 		return session->ended ? TLS_ENDED : TLS_BROKEN;
-	ERR_clear_error();
+	clear_errors();
 	while (*got < size && (room.start < room.ready || SSL_pending(session->ssl) > 0)) {
 		size_t some = 0;
 		int result = SSL_read_ex(session->ssl, (uint8_t *)bytes + *got, size - *got, &some);
@@ -376,7 +387,7 @@ bool tls_session_write(struct tls_session *session, const void *bytes, size_t si
 	const uint8_t *next = bytes;
 	if (session->broken || session->closing)
 		return false;
-	ERR_clear_error();
+	clear_errors();
 	while (size > 0) {
 		size_t written = 0;
 		if (SSL_write_ex(session->ssl, next, size, &written) != 1) {
@@ -401,6 +412,11 @@ void tls_session_end(struct tls_session *session)
 }
 
 /* --- facts --- */
+
+struct ssl_st *tls_session_ssl(const struct tls_session *session)
+{
+	return session->ssl;
+}
 
 void tls_session_describe(const struct tls_session *session, char *text, size_t size)
 {

@@ -5,6 +5,7 @@
 
 #include "../suite.h"
 
-suite_fn suite_address, suite_socket, suite_listener, suite_resolver, suite_stream;
+suite_fn suite_address, suite_socket, suite_listener, suite_resolver, suite_stream, suite_tls,
+	suite_stream_tls;
 
 #endif
