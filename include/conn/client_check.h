@@ -25,7 +25,7 @@ struct client_check_request {
 enum client_check_result {
 	CLIENT_CHECK_NOW,   /* *@well says whether it is right */
 	CLIENT_CHECK_LATER, /* @done follows, unless *@check is abandoned */
-	CLIENT_CHECK_BUSY,  /* too many are waiting already: @error is for the client */
+	CLIENT_CHECK_BUSY,  /* too many are waiting already */
 };
 
 /* @why is for the log alone, and empty when there is nothing to say. */
@@ -33,8 +33,7 @@ typedef void client_check_fn(void *context, bool well, const struct error *why);
 
 enum client_check_result client_check_begin(const struct client_check_request *request,
 					    client_check_fn *done, void *context,
-					    struct client_check **check, bool *well,
-					    struct error *error);
+					    struct client_check **check, bool *well);
 /* Nobody waits for it any more. */
 void client_check_abandon(struct client_check **check);
 

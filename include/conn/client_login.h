@@ -10,6 +10,7 @@
 #include "auth/method.h"
 #include "auth/scram.h"
 #include "conn/auth_query.h"
+#include "conn/derive.h"
 #include "conn/parameter.h"
 #include "core/buffer.h"
 #include "core/error.h"
@@ -17,7 +18,7 @@
 #include "net/resolver.h"
 #include "proto/startup.h"
 
-enum { CLIENT_LOGIN_OUT_MAX = 16384, CLIENT_LOGIN_BINDING_MAX = 64 };
+enum { CLIENT_LOGIN_OUT_MAX = 16384 };
 
 /* What is awaited of the client. */
 enum client_login_exchange {
@@ -51,13 +52,14 @@ struct client_login {
 	uint8_t salt[4];
 	bool began_sasl;
 	struct scram_server scram;
-	uint8_t binding[CLIENT_LOGIN_BINDING_MAX]; /* channel binding data of its TLS connection */
-	size_t binding_size;			   /* 0: none */
+	uint8_t binding[SCRAM_BINDING_MAX]; /* channel binding data of its TLS connection */
+	size_t binding_size;		    /* 0: none */
 	/* what is under way for it */
 	struct hba_search search;
 	struct auth_query_wish wish;
 	struct resolver_query lookup;
 	struct client_check *check; /* in a thread */
+	struct derive *derive;	    /* likewise */
 	struct loop_timer delay;
 	struct error failure; /* told when the delay is over */
 };

@@ -13,6 +13,9 @@ void gate_open(void);
 /* Close all connections. */
 void gate_close(void);
 
+/* Another configuration is in force: what was learned under the old one is forgotten. */
+void gate_reconfigured(void);
+
 /* The listener's callback. */
 void gate_accept(int fd, const struct address *remote, const struct address *local);
 

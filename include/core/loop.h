@@ -90,6 +90,12 @@ void loop_post(struct loop_work *work);
 /* Call @callback in the loop when the process gets @signal_number. */
 void loop_on_signal(int signal_number, void (*callback)(int signal_number));
 
+/* Call @callback in the loop soon after loop_wake(), however often that was called. NULL: no more.
+ */
+void loop_on_wake(void (*callback)(void));
+/* May be called by any thread, while loop_on_wake() is in force. */
+void loop_wake(void);
+
 /* "libev 4.33 (epoll)" */
 const char *loop_describe(void);
 

@@ -31,6 +31,7 @@ bool control_reload(struct error *error)
 		return false;
 	snapshot_install(snapshot);
 	registry_apply();
+	gate_reconfigured();
 	if (ops)
 		ops->applied();
 	return true;
@@ -301,6 +302,7 @@ enum control_end control_command_set(const struct command_words *words, struct e
 	}
 	log_info("", "SET %s=%s", words->word[1], words->word[2]);
 	registry_apply();
+	gate_reconfigured();
 	if (ops)
 		ops->applied();
 	return CONTROL_DONE;

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: ISC */
+/* The SHA256_ functions are deprecated for want of providers, not of quality; a fetch of an
+ * algorithm for each of the dozen hashes of a login would cost more than they do. */
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include "config.h"
 #include "auth/digest.h"
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/sha.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* A digest that silently came out as rubbish could let someone in. SHA-256 fails only without
  * memory, or with a library that is broken; both are like memory_alloc() failing. */
@@ -20,14 +24,36 @@ static void must(bool worked)
 
 void digest_sha256(const void *bytes, size_t size, uint8_t result[DIGEST_SHA256])
 {
-	must(EVP_Digest(bytes, size, result, NULL, EVP_sha256(), NULL) == 1);
+	SHA256_CTX context;
+	must(SHA256_Init(&context) && SHA256_Update(&context, bytes, size) &&
+	     SHA256_Final(result, &context));
+}
+
+/* One of the two hashes of HMAC: of the key xor @pad, then @bytes. */
+static void hash_padded(const uint8_t key[SHA256_CBLOCK], uint8_t pad, const void *bytes,
+			size_t size, uint8_t result[DIGEST_SHA256])
+{
+	uint8_t block[SHA256_CBLOCK];
+	SHA256_CTX context;
+	for (size_t i = 0; i < sizeof block; i++)
+		block[i] = key[i] ^ pad;
+	must(SHA256_Init(&context) && SHA256_Update(&context, block, sizeof block) &&
+	     SHA256_Update(&context, bytes, size) && SHA256_Final(result, &context));
+	OPENSSL_cleanse(block, sizeof block);
+	OPENSSL_cleanse(&context, sizeof context);
 }
 
 void digest_hmac_sha256(const void *key, size_t key_size, const void *bytes, size_t size,
 			uint8_t result[DIGEST_SHA256])
 {
-	must(key_size <= INT_MAX &&
-	     HMAC(EVP_sha256(), key, (int)key_size, bytes, size, result, NULL) != NULL);
+	uint8_t padded[SHA256_CBLOCK] = {0}, inner[DIGEST_SHA256];
+	if (key_size > sizeof padded)
+		digest_sha256(key, key_size, padded);
+	else if (key_size)
+		memcpy(padded, key, key_size);
+	hash_padded(padded, 0x36, bytes, size, inner);
+	hash_padded(padded, 0x5c, inner, sizeof inner, result);
+	OPENSSL_cleanse(padded, sizeof padded);
 }
 
 bool digest_pbkdf2_sha256(const char *password, size_t length, const uint8_t *salt,

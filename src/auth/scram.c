@@ -10,11 +10,15 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PHASE_FIRST, PHASE_FINAL, PHASE_VERIFY, PHASE_DONE };
+enum { PHASE_FIRST, PHASE_CHALLENGE, PHASE_FINAL, PHASE_VERIFY, PHASE_DONE };
+
+/* The gs2 header of SCRAM-SHA-256-PLUS. */
+#define BOUND_HEADER "p=tls-server-end-point,,"
 
 enum {
 	KEY_TEXT = (DIGEST_SHA256 + 2) / 3 * 4 + 1,
 	SALT_TEXT = (SECRET_SALT_MAX + 2) / 3 * 4 + 1,
+	BINDING_TEXT = (sizeof BOUND_HEADER + SCRAM_BINDING_MAX + 2) / 3 * 4 + 1,
 	MADE_SALT = 16, /* salts that we make, as long as PostgreSQL's */
 };
 
@@ -100,15 +104,107 @@ static void sign(const uint8_t key[DIGEST_SHA256], const char *auth_message,
 	digest_hmac_sha256(key, DIGEST_SHA256, auth_message, strlen(auth_message), signature);
 }
 
-/* Our side when a client logs in. */
+/* c= of the final message: what was said of channel binding in the first one, so that nobody on the
+ * way can have changed it, and with 'p' the data. */
+static void encode_binding(char flag, const uint8_t *data, size_t size, char text[BINDING_TEXT])
+{
+	uint8_t bytes[sizeof BOUND_HEADER + SCRAM_BINDING_MAX];
+	size_t length = flag == 'p' ? sizeof BOUND_HEADER - 1 : 3;
+	memcpy(bytes, flag == 'p' ? BOUND_HEADER : flag == 'y' ? "y,," : "n,,", length);
+	if (flag == 'p') {
+		memcpy(bytes + length, data, size);
+		length += size;
+	}
+	digest_base64_encode(bytes, length, text);
+}
+
+/* ---- the expensive part ---- */
+
+static struct key_source source_of(const struct scram_derivation *derivation)
+{
+	return (struct key_source){derivation->password, derivation->salt, derivation->salt_size,
+				   derivation->iterations};
+}
+
+void scram_derivation_init(struct scram_derivation *derivation, const char *password,
+			   const uint8_t *salt, size_t salt_size, uint32_t iterations)
+{
+	assert(salt_size <= SCRAM_SALT_MAX);
+	*derivation = (struct scram_derivation){.salt_size = salt_size, .iterations = iterations};
+	derivation->password = memory_strdup(password);
+	derivation->normal = saslprep(password);
+	memcpy(derivation->salt, salt, salt_size);
+}
+
+void scram_derive(struct scram_derivation *derivation)
+{
+	struct scram_keys *keys = &derivation->keys;
+	uint8_t salted[DIGEST_SHA256];
+	/* A library that refuses (FIPS asks for a minimum of iterations and salt) leaves keys that
+	 * nobody has. */
+	derivation->failed = !digest_pbkdf2_sha256(derivation->normal, strlen(derivation->normal),
+						   derivation->salt, derivation->salt_size,
+						   derivation->iterations, salted);
+	if (derivation->failed)
+		random_bytes(salted, sizeof salted);
+	digest_hmac_sha256(salted, sizeof salted, "Client Key", 10, keys->client_key);
+	digest_hmac_sha256(salted, sizeof salted, "Server Key", 10, keys->server_key);
+	memory_erase(salted, sizeof salted);
+}
+
+void scram_derivation_keep(const struct scram_derivation *derivation)
+{
+	struct key_source source = source_of(derivation);
+	if (!derivation->failed)
+		key_cache_add(&source, &derivation->keys);
+}
+
+void scram_derivation_fini(struct scram_derivation *derivation)
+{
+	char **texts[] = {&derivation->password, &derivation->normal};
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		if (*texts[i])
+			memory_erase(*texts[i], strlen(*texts[i]));
+		memory_free(texts[i]);
+	}
+	memory_erase(derivation, sizeof *derivation);
+}
+
+/* ---- our side when a client logs in ---- */
+
+bool scram_server_derivation(const char *password, const char *user, uint32_t iterations,
+			     struct scram_derivation *derivation)
+{
+	uint8_t salt[MADE_SALT];
+	struct scram_keys keys;
+	make_salt(user, salt);
+	struct key_source source = {password, salt, MADE_SALT, iterations};
+	if (key_cache_find(&source, &keys)) {
+		memory_erase(&keys, sizeof keys);
+		return false;
+	}
+	scram_derivation_init(derivation, password, salt, MADE_SALT, iterations);
+	return true;
+}
 
 static void init_plain(struct scram_server *state, const char *password,
 		       const uint8_t salt[MADE_SALT], uint32_t iterations)
 {
-	char *normal = saslprep(password);
-	secret_build_scram(normal, salt, MADE_SALT, iterations, &state->secret);
-	memory_erase(normal, strlen(normal));
-	memory_free(&normal);
+	struct key_source source = {password, salt, MADE_SALT, iterations};
+	struct scram_derivation derivation;
+	struct scram_keys keys;
+	if (!key_cache_find(&source, &keys)) {
+		scram_derivation_init(&derivation, password, salt, MADE_SALT, iterations);
+		scram_derive(&derivation);
+		scram_derivation_keep(&derivation);
+		keys = derivation.keys;
+		scram_derivation_fini(&derivation);
+	}
+	state->secret = (struct scram_secret){.iterations = iterations, .salt_size = MADE_SALT};
+	memcpy(state->secret.salt, salt, MADE_SALT);
+	digest_sha256(keys.client_key, DIGEST_SHA256, state->secret.stored_key);
+	memcpy(state->secret.server_key, keys.server_key, DIGEST_SHA256);
+	memory_erase(&keys, sizeof keys);
 }
 
 static void init_mock(struct scram_server *state, const uint8_t salt[MADE_SALT],
@@ -122,9 +218,12 @@ static void init_mock(struct scram_server *state, const uint8_t salt[MADE_SALT],
 }
 
 void scram_server_init(struct scram_server *state, const struct secret *secret, const char *user,
-		       uint32_t iterations)
+		       uint32_t iterations, const uint8_t *binding, size_t binding_size)
 {
-	*state = (struct scram_server){.phase = PHASE_FIRST};
+	assert(binding_size <= SCRAM_BINDING_MAX);
+	*state = (struct scram_server){.phase = PHASE_FIRST, .binding_size = binding_size};
+	if (binding_size)
+		memcpy(state->binding, binding, binding_size);
 	uint8_t salt[MADE_SALT];
 	make_salt(user, salt);
 	make_nonce(state->nonce);
@@ -141,22 +240,47 @@ static bool malformed(struct error *error, const char *detail)
 	return error_detail(error, "%s", detail);
 }
 
-/* gs2-header: "n,," or "y,,". Leaves *@at at client-first-message-bare. */
-static bool take_gs2_header(struct scram_server *state, char **at, struct error *error)
+static bool refused_binding(struct error *error, const char *detail)
 {
+	error_set(error, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,
+		  "SCRAM channel binding negotiation error");
+	return error_detail(error, "%s", detail);
+}
+
+/* gs2-header: "n,,", "y,," or "p=tls-server-end-point,,". Leaves *@at at client-first-message-bare.
+ */
+static bool take_gs2_header(struct scram_server *state, bool is_plus, char **at,
+			    struct error *error)
+{
+	static const char bound[] = "p=tls-server-end-point,";
 	char *text = *at;
-	if (text[0] == 'p')
-		return malformed(error,
-				 "The client requires channel binding, which is not in use.");
-	if ((text[0] != 'n' && text[0] != 'y') || text[1] != ',')
+	if (text[0] == 'p' && !is_plus)
+		return malformed(error, "The client requires channel binding, but chose a "
+					"mechanism without it.");
+	if (text[0] == 'p') {
+		if (strncmp(text, bound, sizeof bound - 1) != 0)
+			return malformed(error, "Unsupported channel-binding type.");
+		text += sizeof bound - 1;
+	} else if ((text[0] != 'n' && text[0] != 'y') || text[1] != ',') {
 		return malformed(error, "Unexpected channel-binding flag.");
-	if (text[2] == 'a')
+	} else if (is_plus) {
+		return malformed(error, "The client chose a mechanism with channel binding, but "
+					"does not use it.");
+	} else if (text[0] == 'y' && state->binding_size) {
+		/* Somebody took our offer out of the list. */
+		return refused_binding(error, "The client supports channel binding but thinks "
+					      "that the server does not.");
+	} else {
+		text += 2;
+	}
+	if (text[0] == 'a')
 		return error_set(error, SQLSTATE_FEATURE_NOT_SUPPORTED,
 				 "client uses authorization identity, but it is not supported");
-	if (text[2] != ',')
+	if (text[0] != ',')
 		return malformed(error, "Unexpected attribute in client-first-message.");
-	state->gs2_flag = text[0];
-	*at = text + 3;
+	state->gs2_flag = **at;
+	state->is_bound = is_plus;
+	*at = text + 1;
 	return true;
 }
 
@@ -181,8 +305,8 @@ static bool parse_client_first_bare(char *at, const char **nonce, struct error *
 	return true;
 }
 
-bool scram_server_first(struct scram_server *state, const uint8_t *message, size_t size,
-			char *reply, struct error *error)
+bool scram_server_first(struct scram_server *state, bool is_plus, const uint8_t *message,
+			size_t size, char *reply, struct error *error)
 {
 	char text[SCRAM_MESSAGE_MAX + 1];
 	char *at = text;
@@ -191,7 +315,9 @@ bool scram_server_first(struct scram_server *state, const uint8_t *message, size
 	*reply = '\0';
 	if (!in_order || !message_text(message, size, text))
 		return malformed(error, "The message is empty, too long, or has a zero byte.");
-	if (!take_gs2_header(state, &at, error))
+	if (is_plus && !state->binding_size)
+		return malformed(error, "Channel binding was not offered.");
+	if (!take_gs2_header(state, is_plus, &at, error))
 		return false;
 	char *bare = memory_strdup(at);
 	state->client_first_bare = bare;
@@ -220,11 +346,18 @@ static bool parse_client_final(const struct scram_server *state, char *text,
 			       struct error *error)
 {
 	char *at = text;
-	/* The gs2 header again, "n,," or "y,,", so that nobody on the way can have changed it. */
+	char expected[BINDING_TEXT];
+	encode_binding(state->gs2_flag, state->binding, state->binding_size, expected);
 	const char *binding = take_attribute(&at, 'c');
-	if (!binding || strcmp(binding, state->gs2_flag == 'n' ? "biws" : "eSws") != 0)
+	if (!binding || (strcmp(binding, expected) != 0 && !state->is_bound))
 		return malformed(error,
 				 "Unexpected channel-binding attribute in client-final-message.");
+	/* It sees another certificate than ours: somebody is in between. */
+	if (strcmp(binding, expected) != 0) {
+		error_set(error, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,
+			  "SCRAM channel binding check failed");
+		return false;
+	}
 	const char *nonce = take_attribute(&at, 'r');
 	if (!nonce || strcmp(nonce, state->nonce) != 0)
 		return malformed(error, "Nonce does not match.");
@@ -295,20 +428,28 @@ void scram_server_fini(struct scram_server *state)
 	state->phase = PHASE_DONE;
 }
 
-/* Our side when we log in to a server. */
+/* ---- our side when we log in to a server ---- */
 
-void scram_client_init(struct scram_client *state, const char *password, const uint8_t *client_key,
-		       const uint8_t *server_key)
+void scram_client_init(struct scram_client *state, const char *password,
+		       const struct scram_keys *keys, const uint8_t *binding, size_t binding_size,
+		       bool offers_plus)
 {
+	assert(binding_size <= SCRAM_BINDING_MAX && (password || keys));
 	*state = (struct scram_client){.phase = PHASE_FIRST, .has_keys = !password};
 	make_nonce(state->nonce);
-	if (password) {
-		state->password = saslprep(password);
-		return;
-	}
-	assert(client_key && server_key);
-	memcpy(state->client_key, client_key, DIGEST_SHA256);
-	memcpy(state->server_key, server_key, DIGEST_SHA256);
+	if (password)
+		state->password = memory_strdup(password);
+	else
+		state->keys = *keys;
+	state->gs2_flag = !binding_size ? 'n' : offers_plus ? 'p' : 'y';
+	state->binding_size = binding_size;
+	if (binding_size)
+		memcpy(state->binding, binding, binding_size);
+}
+
+const char *scram_client_mechanism(const struct scram_client *state)
+{
+	return state->gs2_flag == 'p' ? SCRAM_PLUS_NAME : SCRAM_NAME;
 }
 
 bool scram_client_first(struct scram_client *state, char *reply)
@@ -317,9 +458,13 @@ bool scram_client_first(struct scram_client *state, char *reply)
 	if (state->phase != PHASE_FIRST)
 		return false;
 	/* PostgreSQL takes the name from the start-up packet. */
-	state->auth_message = memory_printf("n=,r=%s", state->nonce);
-	snprintf(reply, SCRAM_MESSAGE_MAX, "n,,%s", state->auth_message);
-	state->phase = PHASE_FINAL;
+	state->client_first_bare = memory_printf("n=,r=%s", state->nonce);
+	snprintf(reply, SCRAM_MESSAGE_MAX, "%s%s",
+		 state->gs2_flag == 'p'	  ? BOUND_HEADER
+		 : state->gs2_flag == 'y' ? "y,,"
+					  : "n,,",
+		 state->client_first_bare);
+	state->phase = PHASE_CHALLENGE;
 	return true;
 }
 
@@ -329,89 +474,120 @@ static bool malformed_server(struct error *error, const char *detail)
 	return error_detail(error, "%s", detail);
 }
 
-/* A server-first-message: the whole nonce, and the salt and iterations. */
-struct server_first {
-	const char *nonce;
-	uint8_t salt[SCRAM_MESSAGE_MAX];
-	size_t salt_size;
-	int64_t iterations;
-};
-
-static bool parse_server_first(const struct scram_client *state, char *text,
-			       struct server_first *first, struct error *error)
+/* server-first-message: the whole nonce, the salt and the iterations. */
+static bool parse_server_first(struct scram_client *state, char *text, struct error *error)
 {
-	enum { REPLY_REST = 64 }; /* what our reply has besides the nonce, at least */
+	enum { REPLY_REST = 256 }; /* what our reply has besides the nonce, at most */
 	char *at = text;
 	size_t own = strlen(state->nonce);
-	first->nonce = take_attribute(&at, 'r');
-	if (!first->nonce || !nonce_is_good(first->nonce))
+	int64_t count;
+	const char *nonce = take_attribute(&at, 'r');
+	if (!nonce || !nonce_is_good(nonce))
 		return malformed_server(error,
 					"The nonce is missing or has non-printable characters.");
 	/* The server must have added to it, else an old exchange could be played again to us. */
-	if (strncmp(first->nonce, state->nonce, own) != 0 || !first->nonce[own])
+	if (strncmp(nonce, state->nonce, own) != 0 || !nonce[own])
 		return malformed_server(error, "Nonce does not match.");
-	if (strlen(first->nonce) > SCRAM_MESSAGE_MAX - REPLY_REST)
+	if (strlen(nonce) > SCRAM_MESSAGE_MAX - REPLY_REST)
 		return malformed_server(error, "The nonce is too long.");
 	const char *salt = take_attribute(&at, 's');
 	if (!salt || !*salt ||
-	    !digest_base64_decode(salt, strlen(salt), first->salt, sizeof(first->salt),
-				  &first->salt_size))
+	    !digest_base64_decode(salt, strlen(salt), state->salt, sizeof(state->salt),
+				  &state->salt_size))
 		return malformed_server(error, "The salt is missing or not base64.");
 	const char *iterations = take_attribute(&at, 'i');
 	if (!iterations || *iterations < '1' || *iterations > '9' ||
-	    !text_to_int(iterations, &first->iterations))
+	    !text_to_int(iterations, &count))
 		return malformed_server(error, "The iteration count is missing or not a number.");
 	if (*at)
 		return malformed_server(error, "Garbage found at the end of server-first-message.");
-	if (first->iterations > SCRAM_ITERATIONS_MAX)
+	if (count > SCRAM_ITERATIONS_MAX)
 		return error_set(error, SQLSTATE_PROGRAM_LIMIT_EXCEEDED,
 				 "server demands %lld SCRAM iterations, at most %d are allowed",
-				 (long long)first->iterations, SCRAM_ITERATIONS_MAX);
+				 (long long)count, SCRAM_ITERATIONS_MAX);
+	state->iterations = (uint32_t)count;
+	state->whole_nonce = memory_strdup(nonce);
 	return true;
 }
 
-static bool make_keys(struct scram_client *state, const struct server_first *first,
-		      struct error *error)
+bool scram_client_challenge(struct scram_client *state, const uint8_t *message, size_t size,
+			    struct error *error)
 {
-	uint8_t salted[DIGEST_SHA256];
-	if (state->has_keys)
-		return true;
-	if (!digest_pbkdf2_sha256(state->password, strlen(state->password), first->salt,
-				  first->salt_size, (unsigned)first->iterations, salted))
-		return error_set(
-			error, SQLSTATE_SYSTEM_ERROR,
-			"the cryptographic library refuses the server's SCRAM salt or iterations");
-	digest_hmac_sha256(salted, sizeof(salted), "Client Key", 10, state->client_key);
-	digest_hmac_sha256(salted, sizeof(salted), "Server Key", 10, state->server_key);
-	memory_erase(salted, sizeof(salted));
-	return true;
-}
-
-bool scram_client_final(struct scram_client *state, const uint8_t *message, size_t size,
-			char *reply, struct error *error)
-{
-	char text[SCRAM_MESSAGE_MAX + 1], encoded[KEY_TEXT];
-	uint8_t stored_key[DIGEST_SHA256], proof[DIGEST_SHA256];
-	struct server_first first;
-	bool in_order = state->phase == PHASE_FINAL;
+	char text[SCRAM_MESSAGE_MAX + 1];
+	bool in_order = state->phase == PHASE_CHALLENGE;
 	state->phase = PHASE_DONE;
-	*reply = '\0';
 	if (!in_order || !message_text(message, size, text))
 		return malformed_server(
 			error, "The message is unexpected, empty, too long, or has a zero byte.");
-	if (!parse_server_first(state, text, &first, error) || !make_keys(state, &first, error))
+	state->server_first = memory_strdup(text);
+	if (!parse_server_first(state, text, error))
 		return false;
-	char *auth_message = memory_printf("%s,%.*s,c=biws,r=%s", state->auth_message, (int)size,
-					   (const char *)message, first.nonce);
-	memory_free(&state->auth_message);
-	state->auth_message = auth_message;
+	state->phase = PHASE_FINAL;
+	return true;
+}
 
-	digest_sha256(state->client_key, DIGEST_SHA256, stored_key);
+static struct key_source client_source(const struct scram_client *state)
+{
+	return (struct key_source){state->password, state->salt, state->salt_size,
+				   state->iterations};
+}
+
+bool scram_client_derivation(const struct scram_client *state, struct scram_derivation *derivation)
+{
+	struct scram_keys keys;
+	struct key_source source = client_source(state);
+	if (state->has_keys)
+		return false;
+	if (key_cache_find(&source, &keys)) {
+		memory_erase(&keys, sizeof keys);
+		return false;
+	}
+	if (derivation)
+		scram_derivation_init(derivation, state->password, state->salt, state->salt_size,
+				      state->iterations);
+	return true;
+}
+
+/* The keys are given, derived or cached. */
+static bool find_keys(struct scram_client *state, const struct scram_derivation *derived,
+		      struct error *error)
+{
+	struct key_source source = client_source(state);
+	if (state->has_keys)
+		return true;
+	if (derived && derived->failed)
+		return error_set(
+			error, SQLSTATE_SYSTEM_ERROR,
+			"the cryptographic library refuses the server's SCRAM salt or iterations");
+	if (derived)
+		state->keys = derived->keys;
+	else if (!key_cache_find(&source, &state->keys))
+		return error_set(error, SQLSTATE_INTERNAL_ERROR, "the SCRAM keys were forgotten");
+	return true;
+}
+
+bool scram_client_final(struct scram_client *state, const struct scram_derivation *derived,
+			char *reply, struct error *error)
+{
+	char encoded[KEY_TEXT], binding[BINDING_TEXT];
+	uint8_t stored_key[DIGEST_SHA256], proof[DIGEST_SHA256];
+	bool in_order = state->phase == PHASE_FINAL;
+	state->phase = PHASE_DONE;
+	*reply = '\0';
+	if (!in_order)
+		return malformed_server(error, "The message is unexpected.");
+	if (!find_keys(state, derived, error))
+		return false;
+	encode_binding(state->gs2_flag, state->binding, state->binding_size, binding);
+	char *auth_message = memory_printf("%s,%s,c=%s,r=%s", state->client_first_bare,
+					   state->server_first, binding, state->whole_nonce);
+	digest_sha256(state->keys.client_key, DIGEST_SHA256, stored_key);
 	sign(stored_key, auth_message, proof);
-	key_xor(proof, state->client_key, proof);
-	sign(state->server_key, auth_message, state->server_signature);
+	key_xor(proof, state->keys.client_key, proof);
+	sign(state->keys.server_key, auth_message, state->server_signature);
+	memory_free(&auth_message);
 	digest_base64_encode(proof, sizeof(proof), encoded);
-	snprintf(reply, SCRAM_MESSAGE_MAX, "c=biws,r=%s,p=%s", first.nonce, encoded);
+	snprintf(reply, SCRAM_MESSAGE_MAX, "c=%s,r=%s,p=%s", binding, state->whole_nonce, encoded);
 	memory_erase(stored_key, sizeof(stored_key));
 	memory_erase(proof, sizeof(proof));
 	memory_erase(encoded, sizeof(encoded));
@@ -452,7 +628,9 @@ void scram_client_fini(struct scram_client *state)
 	if (state->password)
 		memory_erase(state->password, strlen(state->password));
 	memory_free(&state->password);
-	memory_free(&state->auth_message);
+	memory_free(&state->client_first_bare);
+	memory_free(&state->server_first);
+	memory_free(&state->whole_nonce);
 	memory_erase(state, sizeof(*state));
 	state->phase = PHASE_DONE;
 }

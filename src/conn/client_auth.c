@@ -72,6 +72,13 @@ static void cannot(struct client *client, const struct error *error)
 	ops->refused(client, error);
 }
 
+static void refuse_busy(struct client *client)
+{
+	struct error error;
+	error_set(&error, SQLSTATE_TOO_MANY_CONNECTIONS, "too many logins are waiting");
+	cannot(client, &error);
+}
+
 static void proven(struct client *client, struct buffer **out)
 {
 	struct client_login *login = client->login;
@@ -108,6 +115,7 @@ static void checked(void *context, bool well, const struct error *why)
 {
 	struct client *client = context;
 	struct buffer *out = NULL;
+	client->login->check = NULL;
 	if (!well && *why->message)
 		log_info(client_subject(client), "%s", why->message);
 	if (well)
@@ -121,7 +129,7 @@ static void checked(void *context, bool well, const struct error *why)
 static void check(struct client *client)
 {
 	struct client_login *login = client->login;
-	struct error error = {0};
+	const struct error nothing = {0};
 	char host[ADDRESS_TEXT];
 	bool well;
 	struct client_check_request request = {
@@ -133,14 +141,14 @@ static void check(struct client *client)
 		.service = login->service ? login->service : settings_current()->auth_pam_service,
 		.ldap = login->ldap ? login->ldap : snapshot_current()->ldap,
 	};
-	switch (client_check_begin(&request, checked, client, &login->check, &well, &error)) {
+	switch (client_check_begin(&request, checked, client, &login->check, &well)) {
 	case CLIENT_CHECK_NOW:
-		checked(client, well, &error);
+		checked(client, well, &nothing);
 		break;
 	case CLIENT_CHECK_LATER:
 		break;
 	case CLIENT_CHECK_BUSY:
-		cannot(client, &error);
+		refuse_busy(client);
 	}
 }
 
@@ -175,8 +183,34 @@ static bool mock_is_scram(void)
 	return userlist_count(list, SECRET_SCRAM) * 2 >= userlist_length(list);
 }
 
+static void begin_exchange(struct client *client);
+
+static void derived(void *context, const struct scram_derivation *derivation)
+{
+	struct client *client = context;
+	(void)derivation; /* it is in the cache */
+	client->login->derive = NULL;
+	begin_exchange(client);
+}
+
+/* The keys of a password in plain text, if they are not there from the last login. */
+static bool must_derive(const struct client_login *login, struct scram_derivation *derivation)
+{
+	struct secret secret = secret_from_text(login->secret_text);
+	return login->method == AUTH_SCRAM_SHA_256 && secret.kind == SECRET_PLAIN &&
+	       scram_server_derivation(secret.text, login->user,
+				       (uint32_t)settings_current()->scram_iterations, derivation);
+}
+
 static void begin_exchange(struct client *client)
 {
+	struct scram_derivation derivation;
+	if (must_derive(client->login, &derivation)) {
+		client->login->derive = derive_begin(&derivation, derived, client);
+		if (!client->login->derive)
+			refuse_busy(client);
+		return;
+	}
 	struct buffer *out = NULL;
 	struct error error;
 	enum client_login_step first =

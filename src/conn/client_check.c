@@ -2,25 +2,164 @@
 #include "config.h"
 #include "conn/client_check.h"
 #include <string.h>
-#include "auth/secret.h"
+#include "auth/ldap.h"
+#include "auth/md5.h"
+#include "auth/pam.h"
+#include "auth/scram.h"
 #include "core/memory.h"
+#include "core/offload.h"
+
+/* Slow directories hold up each other only so far, and nobody else. */
+enum { THREADS = 8, WAITING_MAX = 1000 };
+
+struct client_check {
+	struct offload_job job;
+	enum auth_method method;
+	char *user, *password, *host, *service;
+	struct ldap_options *ldap;
+	struct scram_secret scram;
+	struct scram_derivation derivation;
+	bool well;
+	struct error why;
+	client_check_fn *done;
+	void *context;
+};
+
+static struct offload_queue pam_queue = OFFLOAD_QUEUE(THREADS, WAITING_MAX);
+static struct offload_queue ldap_queue = OFFLOAD_QUEUE(THREADS, WAITING_MAX);
+static struct offload_queue hash_queue = OFFLOAD_QUEUE(2, WAITING_MAX);
+
+static struct client_check *check_of(struct offload_job *job)
+{
+	return container_of(job, struct client_check, job);
+}
+
+/* ---- in a thread ---- */
+
+static void work(struct offload_job *job)
+{
+	struct client_check *check = check_of(job);
+	switch (check->method) {
+	case AUTH_PAM:
+		check->well = pam_check(check->service, check->user, check->password, check->host,
+					&check->why);
+		break;
+	case AUTH_LDAP:
+		check->well = ldap_check(check->ldap, check->user, check->password, &check->why);
+		break;
+	default:
+		scram_derive(&check->derivation);
+		check->well = !check->derivation.failed &&
+			      digest_is_equal(check->derivation.keys.server_key,
+					      check->scram.server_key, DIGEST_SHA256);
+	}
+}
+
+/* ---- in the loop ---- */
+
+static void done(struct offload_job *job)
+{
+	struct client_check *check = check_of(job);
+	check->done(check->context, check->well, &check->why);
+}
+
+static void erase(char **text)
+{
+	if (*text)
+		memory_erase(*text, strlen(*text));
+	memory_free(text);
+}
+
+static void discard(struct offload_job *job)
+{
+	struct client_check *check = check_of(job);
+	erase(&check->password);
+	memory_free(&check->user);
+	memory_free(&check->host);
+	memory_free(&check->service);
+	ldap_options_free(&check->ldap);
+	scram_derivation_fini(&check->derivation);
+	memory_erase(&check->scram, sizeof check->scram);
+	memory_free(&check);
+}
+
+static enum client_check_result submit(struct offload_queue *queue,
+				       const struct client_check_request *request,
+				       const struct scram_secret *scram, client_check_fn *callback,
+				       void *context, struct client_check **result)
+{
+	struct client_check *check = memory_alloc(sizeof *check);
+	check->job = (struct offload_job){.work = work, .done = done, .discard = discard};
+	check->method = request->method;
+	check->user = memory_strdup(request->user);
+	check->password = memory_strdup(request->password);
+	check->host = memory_strdup(request->remote_host);
+	check->service = memory_strdup(request->service);
+	check->ldap = ldap_options_ref(request->ldap);
+	if (scram) {
+		check->scram = *scram;
+		scram_derivation_init(&check->derivation, request->password, scram->salt,
+				      scram->salt_size, scram->iterations);
+	}
+	check->done = callback;
+	check->context = context;
+	if (!offload_submit(queue, &check->job)) {
+		discard(&check->job);
+		return CLIENT_CHECK_BUSY;
+	}
+	*result = check;
+	return CLIENT_CHECK_LATER;
+}
+
+static bool equals_plain(const char *secret, const char *password)
+{
+	uint8_t a[DIGEST_SHA256], b[DIGEST_SHA256];
+	digest_sha256(secret, strlen(secret), a);
+	digest_sha256(password, strlen(password), b);
+	return digest_is_equal(a, b, DIGEST_SHA256);
+}
+
+/* The stored hash is md5(password user): asked and answered as a challenge to ourselves. */
+static bool equals_md5(const struct secret *secret, const struct client_check_request *request)
+{
+	static const uint8_t salt[4];
+	const struct secret typed = {.kind = SECRET_PLAIN, .text = request->password};
+	char answer[MD5_TEXT];
+	return md5_answer(&typed, request->user, salt, answer) &&
+	       md5_verify(secret, request->user, salt, answer);
+}
 
 enum client_check_result client_check_begin(const struct client_check_request *request,
-					    client_check_fn *done, void *context,
-					    struct client_check **check, bool *well,
-					    struct error *error)
+					    client_check_fn *callback, void *context,
+					    struct client_check **check, bool *well)
 {
 	struct secret secret = secret_from_text(request->secret);
-	(void)done;
-	(void)context;
-	(void)check;
-	(void)error;
-	*well = secret.kind == SECRET_PLAIN && strlen(secret.text) == strlen(request->password) &&
-		digest_is_equal(secret.text, request->password, strlen(secret.text));
+	struct scram_secret scram;
+	*well = false;
+	if (request->method == AUTH_PAM)
+		return submit(&pam_queue, request, NULL, callback, context, check);
+	if (request->method == AUTH_LDAP)
+		return submit(&ldap_queue, request, NULL, callback, context, check);
+	switch (secret.kind) {
+	case SECRET_SCRAM:
+		secret_parse_scram(secret.text, &scram);
+		return submit(&hash_queue, request, &scram, callback, context, check);
+	case SECRET_PLAIN:
+		*well = equals_plain(secret.text, request->password);
+		break;
+	case SECRET_MD5:
+		*well = equals_md5(&secret, request);
+		break;
+	case SECRET_NONE: /* takes as long as a comparison */
+		equals_plain("", request->password);
+		break;
+	}
 	return CLIENT_CHECK_NOW;
 }
 
 void client_check_abandon(struct client_check **check)
 {
-	(void)check;
+	if (*check)
+		offload_abandon(&(*check)->job);
+	*check = NULL;
 }

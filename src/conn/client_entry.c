@@ -92,11 +92,11 @@ static void greet(struct client *client)
 /* What of the login is needed to log in to servers as this user. */
 static void learn(struct user *user, const struct client_login *login)
 {
-	if (login->method == AUTH_PAM || login->method == AUTH_LDAP)
+	if (login->password) /* PAM, LDAP, or one that fits a SCRAM secret */
 		user_learn_secret(user, login->password);
 	else if (login->was_queried)
 		user_learn_secret(user, login->secret_text);
-	if (login->began_sasl)
+	if (login->began_sasl && secret_from_text(login->secret_text).kind == SECRET_SCRAM)
 		user_learn_scram_keys(user, login->scram.client_key,
 				      login->scram.secret.server_key);
 }

@@ -37,6 +37,7 @@ void client_login_free(struct client_login **login)
 	resolver_cancel(&l->lookup);
 	loop_timer_fini(&l->delay);
 	client_check_abandon(&l->check);
+	derive_abandon(&l->derive);
 	hba_search_fini(&l->search);
 	memory_free(&l->map);
 	if (l->began_sasl)
@@ -156,10 +157,11 @@ static enum client_login_step asks(struct client_login *login, enum client_login
 static enum client_login_step begin_scram(struct client_login *login, unsigned iterations,
 					  struct buffer **out, struct error *error)
 {
-	static const char *const plain[] = {"SCRAM-SHA-256", NULL};
-	static const char *const bound[] = {"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", NULL};
+	static const char *const plain[] = {SCRAM_NAME, NULL};
+	static const char *const bound[] = {SCRAM_PLUS_NAME, SCRAM_NAME, NULL};
 	struct secret secret = secret_from_text(login->secret_text);
-	scram_server_init(&login->scram, &secret, login->user, iterations);
+	scram_server_init(&login->scram, &secret, login->user, iterations, login->binding,
+			  login->binding_size);
 	login->began_sasl = true;
 	return asks(login, EXCHANGE_SASL_FIRST,
 		    authentication_put_sasl(out, CLIENT_LOGIN_OUT_MAX,
@@ -238,11 +240,11 @@ static enum client_login_step answer_sasl_first(struct client_login *login,
 					       &size) ||
 	    !data)
 		return failed(error, SQLSTATE_PROTOCOL_VIOLATION, "malformed SASL message");
-	bool is_plus = !strcmp(mechanism, "SCRAM-SHA-256-PLUS");
-	if (is_plus ? !login->binding_size : strcmp(mechanism, "SCRAM-SHA-256") != 0)
+	bool is_plus = !strcmp(mechanism, SCRAM_PLUS_NAME);
+	if (is_plus ? !login->binding_size : strcmp(mechanism, SCRAM_NAME) != 0)
 		return failed(error, SQLSTATE_PROTOCOL_VIOLATION,
 			      "client selected an invalid SASL authentication mechanism");
-	if (!scram_server_first(&login->scram, data, size, reply, error))
+	if (!scram_server_first(&login->scram, is_plus, data, size, reply, error))
 		return CLIENT_LOGIN_FAILED;
 	return asks(
 		login, EXCHANGE_SASL_FINAL,

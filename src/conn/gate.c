@@ -8,8 +8,10 @@
 #include "conn/client_event.h"
 #include "conn/client_request.h"
 #include "conn/server_connect.h"
+#include "conn/derive.h"
 #include "core/log.h"
 #include "core/loop.h"
+#include "core/offload.h"
 #include "net/listener.h"
 #include "pool/registry.h"
 
@@ -68,8 +70,15 @@ void gate_open(void)
 	static const struct auth_query_ops auth_query_ops = {.connect = connect_own};
 	pool_set_ops(&ops);
 	auth_query_open(&auth_query_ops);
+	offload_open();
 	client_event_open();
 	shutdown_state = GATE_OPEN;
+}
+
+void gate_reconfigured(void)
+{
+	auth_query_forget();
+	derive_known();
 }
 
 void gate_accept(int fd, const struct address *remote, const struct address *local)
@@ -162,6 +171,8 @@ void gate_close(void)
 	client_close_all(CLOSE_POOLER_SHUTDOWN);
 	client_auth_close();
 	auth_query_close();
+	offload_close();
+	key_cache_release();
 	list_foreach (member, pool_all()) {
 		struct pool *pool = container_of(member, struct pool, node);
 		pool_kill(pool, CLOSE_SERVER_SHUTDOWN);

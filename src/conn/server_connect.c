@@ -145,6 +145,26 @@ void server_launch_cancel(struct server *target, struct client *asker)
 
 /* ---- logging in ---- */
 
+/* Of the forced user's row, of auth_file, or what a client's login taught. A SCRAM secret says
+ * nothing to a server. */
+static const char *find_secret(const struct server *server)
+{
+	const struct database *database = server->member.pool->database;
+	const struct user *user = server->member.pool->user;
+	const struct secret *listed = userlist_find(snapshot_current()->userlist, user->name);
+	if (database->user && database->password)
+		return database->password;
+	if (listed && (listed->kind == SECRET_PLAIN || listed->kind == SECRET_MD5))
+		return listed->text;
+	return user->secret ? user->secret : listed ? listed->text : NULL;
+}
+
+static const struct scram_keys *find_keys(const struct server *server)
+{
+	_Static_assert(sizeof(struct scram_keys) == 2 * USER_SCRAM_KEY, "two keys");
+	return (const void *)server->member.pool->user->scram_keys;
+}
+
 static void begin_login(struct server *server)
 {
 	const struct database *database = server->member.pool->database;
@@ -157,10 +177,9 @@ static void begin_login(struct server *server)
 	const char *pairs[2 * (2 + sizeof wishes / sizeof *wishes) + 1];
 	const char *user = server->member.pool->user->name;
 	int n = 0;
-	const struct secret *secret = userlist_find(snapshot_current()->userlist, user);
-	const char *password = database->user && database->password ? database->password
-			       : secret				    ? secret->text
-								    : NULL;
+	uint8_t binding[TLS_END_POINT_MAX];
+	const struct tls_session *tls = stream_tls(&server->endpoint.stream);
+	size_t binding_size = tls ? tls_session_end_point(tls, binding) : 0;
 	struct buffer *out = NULL;
 	pairs[n++] = "user";
 	pairs[n++] = user;
@@ -172,7 +191,8 @@ static void begin_login(struct server *server)
 			pairs[n++] = wishes[i][1];
 		}
 	pairs[n] = NULL;
-	server->login = server_login_new(user, password);
+	server->login = server_login_new(user, find_secret(server), find_keys(server), binding,
+					 binding_size);
 	if (!server_set_state(server, SERVER_LOGIN))
 		return;
 	if (settings_current()->log_connections)
@@ -343,6 +363,33 @@ static void logged_in(struct server *server)
 	server_rest(server);
 }
 
+/* The keys of our answer are there. */
+static void derived(void *context, const struct scram_derivation *derivation)
+{
+	struct server *server = context;
+	struct buffer *out = NULL;
+	struct error error;
+	server->login->derive = NULL;
+	if (server_login_derived(server->login, derivation, &out, &error))
+		stream_write_bytes(&server->endpoint.stream, buffer_bytes(out), buffer_length(out),
+				   ENDPOINT_QUEUE_MAX);
+	else
+		server_fail_login(server, CLOSE_LOGIN_FAILED, false, &error);
+	buffer_free(&out);
+}
+
+static void derive(struct server *server)
+{
+	struct scram_derivation derivation;
+	struct error error;
+	server_login_derivation(server->login, &derivation);
+	server->login->derive = derive_begin(&derivation, derived, server);
+	if (server->login->derive)
+		return;
+	error_set(&error, SQLSTATE_TOO_MANY_CONNECTIONS, "too many logins are waiting");
+	server_fail_login(server, CLOSE_LOGIN_FAILED, false, &error);
+}
+
 /* What arrives before the first ReadyForQuery: few messages, each seen whole. */
 void server_login_input(struct server *server, const uint8_t *bytes, size_t size)
 {
@@ -368,6 +415,10 @@ void server_login_input(struct server *server, const uint8_t *bytes, size_t size
 			stream_write_bytes(&server->endpoint.stream, buffer_bytes(out),
 					   buffer_length(out), ENDPOINT_QUEUE_MAX);
 		buffer_free(&out);
+		if (step == SERVER_LOGIN_DERIVE) {
+			derive(server);
+			return; /* a server has nothing to say before it has our answer */
+		}
 		if (step == SERVER_LOGIN_REFUSED || step == SERVER_LOGIN_BROKEN) {
 			/* Starting up, shutting down, too many clients just now: as if it could not
 			 * be reached. */

@@ -10,9 +10,16 @@
 
 enum { OUT_MAX = 128 * 1024, WELCOME_MAX = 64 * 1024 };
 
-struct server_login *server_login_new(const char *user, const char *secret)
+struct server_login *server_login_new(const char *user, const char *secret,
+				      const struct scram_keys *keys, const uint8_t *binding,
+				      size_t binding_size)
 {
 	struct server_login *login = memory_alloc(sizeof *login);
+	login->has_keys = keys != NULL;
+	if (keys)
+		login->keys = *keys;
+	login->binding_size = binding_size;
+	memcpy(login->binding, binding, binding_size);
 	login->user = memory_strdup(user);
 	login->secret = secret ? memory_strdup(secret) : NULL;
 	login->parameters = parameter_empty();
@@ -24,8 +31,10 @@ void server_login_free(struct server_login **login)
 	struct server_login *l = *login;
 	if (!l)
 		return;
+	derive_abandon(&l->derive);
 	if (l->scram_begun)
 		scram_client_fini(&l->scram);
+	memory_erase(&l->keys, sizeof l->keys);
 	if (l->secret)
 		memory_erase(l->secret, strlen(l->secret));
 	memory_free(&l->secret);
@@ -79,27 +88,44 @@ static bool begin_scram(struct server_login *login, const struct authentication 
 {
 	struct secret secret = secret_from_text(login->secret);
 	char reply[SCRAM_MESSAGE_MAX];
-	if (!asked->has_scram_sha_256)
+	if (!asked->has_scram_sha_256 && !(asked->has_scram_sha_256_plus && login->binding_size))
 		return error_set(error, SQLSTATE_FEATURE_NOT_SUPPORTED,
 				 "the server offers no SASL mechanism that pgweir knows");
 	if (login->scram_begun)
 		return error_set(error, SQLSTATE_PROTOCOL_VIOLATION,
 				 "the server began a second SASL exchange");
-	if (secret.kind != SECRET_PLAIN)
+	bool is_plain = secret.kind == SECRET_PLAIN;
+	if (!is_plain && !login->has_keys)
 		return no_password(login, "SCRAM-SHA-256", error);
-	scram_client_init(&login->scram, secret.text, NULL, NULL);
+	scram_client_init(&login->scram, is_plain ? secret.text : NULL, &login->keys,
+			  login->binding, login->binding_size, asked->has_scram_sha_256_plus);
 	login->scram_begun = true;
 	if (!scram_client_first(&login->scram, reply) ||
-	    !authentication_put_sasl_initial(out, OUT_MAX, "SCRAM-SHA-256", reply, strlen(reply)))
+	    !authentication_put_sasl_initial(out, OUT_MAX, scram_client_mechanism(&login->scram),
+					     reply, strlen(reply)))
 		return error_set(error, SQLSTATE_INTERNAL_ERROR, "SCRAM could not begin");
 	return true;
+}
+
+void server_login_derivation(const struct server_login *login, struct scram_derivation *derivation)
+{
+	scram_client_derivation(&login->scram, derivation);
+}
+
+bool server_login_derived(struct server_login *login, const struct scram_derivation *derivation,
+			  struct buffer **out, struct error *error)
+{
+	char reply[SCRAM_MESSAGE_MAX];
+	login->must_derive = false;
+	return scram_client_final(&login->scram, derivation, reply, error) &&
+	       (authentication_put_sasl_response(out, OUT_MAX, reply, strlen(reply)) ||
+		error_set(error, SQLSTATE_OUT_OF_MEMORY, "out of memory"));
 }
 
 static bool authenticate(struct server_login *login, const struct message *message,
 			 struct buffer **out, struct error *error)
 {
 	struct authentication asked;
-	char reply[SCRAM_MESSAGE_MAX];
 	if (!authentication_parse(message->body, message->size, &asked) || login->authenticated)
 		return error_set(error, SQLSTATE_PROTOCOL_VIOLATION,
 				 "malformed authentication message from the server");
@@ -120,9 +146,10 @@ static bool authenticate(struct server_login *login, const struct message *messa
 	case AUTHENTICATION_SASL_CONTINUE:
 		if (!login->scram_begun)
 			break;
-		return scram_client_final(&login->scram, asked.data, asked.data_size, reply,
-					  error) &&
-		       authentication_put_sasl_response(out, OUT_MAX, reply, strlen(reply));
+		if (!scram_client_challenge(&login->scram, asked.data, asked.data_size, error))
+			return false;
+		login->must_derive = scram_client_derivation(&login->scram, NULL);
+		return login->must_derive || server_login_derived(login, NULL, out, error);
 	case AUTHENTICATION_SASL_FINAL:
 		if (!login->scram_begun)
 			break;
@@ -211,5 +238,7 @@ enum server_login_step server_login_message(struct server_login *login,
 				 "unexpected message '%c' from the server during login",
 				 message->type >= ' ' && message->type < 127 ? message->type : '?');
 	}
-	return well ? SERVER_LOGIN_MORE : SERVER_LOGIN_BROKEN;
+	return !well		    ? SERVER_LOGIN_BROKEN
+	       : login->must_derive ? SERVER_LOGIN_DERIVE
+				    : SERVER_LOGIN_MORE;
 }

@@ -43,6 +43,9 @@ static struct {
 
 	struct loop_work *first_work, *last_work;
 	struct signal_watch *signals;
+
+	ev_async wake;
+	void (*on_wake)(void);
 } loop;
 
 /* --- timers --- */
@@ -290,9 +293,37 @@ void loop_close(void)
 		free(watch);
 	}
 	loop.signals = NULL;
+	loop_on_wake(NULL);
 	ev_timer_stop(loop.ev, &loop.alarm);
 	ev_loop_destroy(loop.ev);
 	loop.ev = NULL;
+}
+
+/* --- other threads --- */
+
+static void woken(struct ev_loop *ev, ev_async *wake, int events)
+{
+	(void)ev;
+	(void)wake;
+	(void)events;
+	loop.ran = true;
+	loop.on_wake();
+}
+
+void loop_on_wake(void (*callback)(void))
+{
+	if (loop.on_wake)
+		ev_async_stop(loop.ev, &loop.wake);
+	loop.on_wake = callback;
+	if (!callback)
+		return;
+	ev_async_init(&loop.wake, woken);
+	ev_async_start(loop.ev, &loop.wake);
+}
+
+void loop_wake(void)
+{
+	ev_async_send(loop.ev, &loop.wake);
 }
 
 void loop_run(void)

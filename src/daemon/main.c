@@ -227,6 +227,7 @@ static bool open_pools(struct error *error)
 	snapshot_install(taken);
 	registry_open();
 	registry_apply();
+	gate_reconfigured();
 	maintenance_on_stats(systemd_status);
 	maintenance_open();
 	return true;

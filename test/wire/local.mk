@@ -8,4 +8,4 @@ test_wire_test_wire_SOURCES = \
 	test/wire/wire.h test/unit/suite.h test/unit/main.c
 test_wire_test_wire_CPPFLAGS = $(AM_CPPFLAGS) -iquote $(srcdir)/test/unit -iquote $(srcdir)/test/wire
 test_wire_test_wire_LDADD = src/conn/libconn.a src/pool/libpool.a src/config/libconfig.a src/auth/libauth.a \
-	src/net/libnet.a src/proto/libproto.a src/core/libcore.a $(CHECK_LIBS) $(EV_LIBS) $(OPENSSL_LIBS) $(CARES_LIBS) $(IDN_LIBS)
+	src/net/libnet.a src/proto/libproto.a src/core/libcore.a $(CHECK_LIBS) $(EV_LIBS) $(OPENSSL_LIBS) $(CARES_LIBS) $(AUTH_LIBS)

@@ -10,4 +10,4 @@ test_unit_auth_test_auth_SOURCES = \
 	test/unit/auth/test_userlist.c \
 	test/unit/suite.h test/unit/main.c
 test_unit_auth_test_auth_CPPFLAGS = $(AM_CPPFLAGS) -DSUITES=test_auth_suites
-test_unit_auth_test_auth_LDADD = src/auth/libauth.a src/core/libcore.a $(CHECK_LIBS) $(OPENSSL_LIBS) $(IDN_LIBS) $(EV_LIBS)
+test_unit_auth_test_auth_LDADD = src/auth/libauth.a src/net/libnet.a src/core/libcore.a $(CHECK_LIBS) $(OPENSSL_LIBS) $(AUTH_LIBS) $(EV_LIBS)

@@ -10,4 +10,4 @@ test_unit_config_test_config_SOURCES = \
 	test/unit/suite.h test/unit/main.c
 test_unit_config_test_config_CPPFLAGS = $(AM_CPPFLAGS) -DSUITES=test_config_suites
 test_unit_config_test_config_LDADD = src/config/libconfig.a src/auth/libauth.a src/net/libnet.a src/core/libcore.a \
-	$(CHECK_LIBS) $(OPENSSL_LIBS) $(IDN_LIBS) $(EV_LIBS)
+	$(CHECK_LIBS) $(OPENSSL_LIBS) $(AUTH_LIBS) $(EV_LIBS)

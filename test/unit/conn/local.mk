@@ -6,5 +6,5 @@ test_unit_conn_test_conn_SOURCES = \
 	test/unit/conn/suites.c test/unit/conn/suites.h test/unit/suite.h test/unit/main.c
 test_unit_conn_test_conn_LDADD = src/conn/libconn.a src/pool/libpool.a src/config/libconfig.a \
 	src/auth/libauth.a src/net/libnet.a src/proto/libproto.a src/core/libcore.a \
-	$(CHECK_LIBS) $(EV_LIBS) $(OPENSSL_LIBS) $(CARES_LIBS) $(IDN_LIBS)
+	$(CHECK_LIBS) $(EV_LIBS) $(OPENSSL_LIBS) $(CARES_LIBS) $(AUTH_LIBS)
 test_unit_conn_test_conn_CPPFLAGS = $(AM_CPPFLAGS) -DSUITES=test_conn_suites

@@ -11,4 +11,4 @@ test_unit_pool_test_pool_SOURCES = test/unit/pool/test_pool.c test/unit/pool/tes
 	test/unit/suite.h test/unit/main.c
 test_unit_pool_test_pool_CPPFLAGS = $(AM_CPPFLAGS) -iquote $(srcdir)/test/unit
 test_unit_pool_test_pool_LDADD = src/pool/libpool.a src/config/libconfig.a src/auth/libauth.a src/net/libnet.a \
-	src/core/libcore.a $(CHECK_LIBS) $(EV_LIBS) $(OPENSSL_LIBS) $(CARES_LIBS) $(IDN_LIBS)
+	src/core/libcore.a $(CHECK_LIBS) $(EV_LIBS) $(OPENSSL_LIBS) $(CARES_LIBS) $(AUTH_LIBS)
