@@ -43,6 +43,8 @@ void offload_close(void);
 
 /* Run it: done, then discard follow. False: too many are waiting already; nothing follows. */
 bool offload_submit(struct offload_queue *queue, struct offload_job *job);
+/* Jobs whose discard is still to come. For tests. */
+unsigned offload_pending(void);
 /* Nobody wants the result: done is not called, discard as soon as no thread has the job. */
 void offload_abandon(struct offload_job *job);
 

@@ -512,6 +512,38 @@ static bool set_encryption(const struct settings *settings, struct error *error)
 	return true;
 }
 
+static bool names_a_file(enum setting_index index)
+{
+	return index == SETTING_auth_type || index == SETTING_auth_file ||
+	       index == SETTING_auth_hba_file || index == SETTING_auth_ident_file ||
+	       index == SETTING_auth_ldap_options;
+}
+
+/* What the settings of authentication name is read anew: all of it, or nothing changes. */
+static bool set_files(const struct settings *settings, struct error *error)
+{
+	struct snapshot fresh = *current;
+	struct loading loading = {.snapshot = &fresh};
+	fresh.settings = *settings;
+	fresh.userlist = NULL;
+	fresh.hba = NULL;
+	fresh.ident = NULL;
+	fresh.ldap = NULL;
+	bool well = load_userlist(&loading, error) && load_rules(&loading, error);
+	struct snapshot *keeps = well ? current : &fresh;
+	userlist_free(&keeps->userlist);
+	hba_free(&keeps->hba);
+	ident_free(&keeps->ident);
+	ldap_options_free(&keeps->ldap);
+	if (well) {
+		current->userlist = fresh.userlist;
+		current->hba = fresh.hba;
+		current->ident = fresh.ident;
+		current->ldap = fresh.ldap;
+	}
+	return well;
+}
+
 bool snapshot_set(enum setting_index index, const char *text, struct error *error)
 {
 	const struct setting *row = setting_row(index);
@@ -526,7 +558,8 @@ bool snapshot_set(enum setting_index index, const char *text, struct error *erro
 		settings_fini(&changed);
 		return false;
 	}
-	if (encryption_depends_on(index) && !set_encryption(&changed, error)) {
+	if ((encryption_depends_on(index) && !set_encryption(&changed, error)) ||
+	    (names_a_file(index) && !set_files(&changed, error))) {
 		settings_fini(&changed);
 		return false;
 	}

@@ -218,6 +218,9 @@ static void begin_exchange(struct client *client)
 				   mock_is_scram(), &out, &error);
 	step(client, first, &out, &error);
 	buffer_free(&out);
+	if (client->endpoint.held && client_auth_awaits(client))
+		client_fail(client, SQLSTATE_PROTOCOL_VIOLATION,
+			    "client password pkt before startup packet");
 }
 
 /* ---- is there such a user? ---- */

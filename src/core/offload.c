@@ -16,6 +16,7 @@ static struct offload_queue *queues;
 static struct list finished;
 static bool closing;
 static unsigned threads;
+static unsigned pending; /* the loop's alone */
 
 static struct offload_job *job_of(struct list_node *node)
 {
@@ -76,6 +77,17 @@ static bool start_thread(struct offload_queue *queue)
 
 /* ---- in the loop ---- */
 
+static void discard(struct offload_job *job)
+{
+	pending--;
+	job->discard(job);
+}
+
+unsigned offload_pending(void)
+{
+	return pending;
+}
+
 static void take_finished(void)
 {
 	struct list_node *node;
@@ -88,7 +100,7 @@ static void take_finished(void)
 		struct offload_job *job = job_of(node);
 		if (!job->is_abandoned)
 			job->done(job);
-		job->discard(job);
+		discard(job);
 	}
 }
 
@@ -123,6 +135,7 @@ bool offload_submit(struct offload_queue *queue, struct offload_job *job)
 		job->queue = queue;
 		job->is_waiting = true;
 		job->is_abandoned = false;
+		pending++;
 		list_push_last(&queue->waiting, &job->node);
 		pthread_cond_broadcast(&work_came);
 	}
@@ -139,7 +152,7 @@ void offload_abandon(struct offload_job *job)
 	pthread_mutex_unlock(&lock);
 	job->is_abandoned = true;
 	if (was_waiting)
-		job->discard(job);
+		discard(job);
 }
 
 /* Those that are in a call get a little time to come back. */
@@ -163,9 +176,9 @@ void offload_close(void)
 	await_threads();
 	for (struct offload_queue *queue = queues; queue; queue = queue->next)
 		while ((node = list_pop_first(&queue->waiting)))
-			job_of(node)->discard(job_of(node));
+			discard(job_of(node));
 	while (finished.head.next && (node = list_pop_first(&finished)))
-		job_of(node)->discard(job_of(node));
+		discard(job_of(node));
 	pthread_mutex_unlock(&lock);
 	loop_on_wake(NULL);
 }

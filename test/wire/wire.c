@@ -19,6 +19,7 @@
 #include "core/log.h"
 #include "core/loop.h"
 #include "core/memory.h"
+#include "core/offload.h"
 #include "net/resolver.h"
 #include "pool/limit.h"
 #include "pool/registry.h"
@@ -163,7 +164,8 @@ void wire_settle(void)
 	int quiet = 0;
 	for (int i = 0; quiet < 3; i++) {
 		ck_assert_msg(i < 100000, "the loop does not come to rest");
-		quiet = loop_turn(0) ? 0 : quiet + 1;
+		/* what a thread does is waited for */
+		quiet = loop_turn(offload_pending() ? 1000 : 0) ? 0 : quiet + 1;
 	}
 }
 

@@ -181,36 +181,76 @@ END_TEST
 
 START_TEST(what_is_not_implemented_yet_is_said_once_a_setting)
 {
-	assert_loads("[databases]\na = auth_query=x\nb = auth_query=y\n* = auth_user=z\n"
-		     "[users]\nu = query_timeout=1\n[peers]\n1 = host=a\n"
-		     "[pgbouncer]\nquery_timeout = 5\nquery_timeout = 6\nauth_hba_file =\n"
-		     "max_prepared_statements = 200\nauth_type = hba\n");
+	assert_loads(
+		"[databases]\na = auth_query=x\n[users]\nu = query_timeout=1\n[peers]\n1 = host=a\n"
+		"[pgbouncer]\nquery_timeout = 5\nquery_timeout = 6\n"
+		"max_prepared_statements = 200\n");
 	const char *logged = files_logged();
 	files_assert_has(logged, "WARNING setting \"query_timeout\" is not implemented yet\n");
 	files_assert_has(logged, "setting \"query_timeout\" in [users] is not implemented yet\n");
-	files_assert_has(logged, "setting \"auth_query\" in [databases] is not implemented yet\n");
-	files_assert_has(logged, "setting \"auth_user\" in [databases] is not implemented yet\n");
 	files_assert_has(logged, "section [peers] is not implemented yet\n");
-	files_assert_has(logged, "auth_type \"hba\" is not implemented yet: logins are refused\n");
 	int lines = 0;
 	for (; *logged; logged++)
 		lines += *logged == '\n';
-	ck_assert_int_eq(lines, 6);
+	ck_assert_int_eq(lines, 3);
 }
 END_TEST
 
-START_TEST(md5_is_missed_only_by_md5_secrets)
+START_TEST(rules_and_maps_are_loaded_with_the_rest_or_nothing_is)
 {
-	files_write("users.txt", "\"bob\" \"secret\"\n");
-	assert_loads("[pgbouncer]\nauth_type = md5\nauth_file = users.txt\n");
-	ck_assert_str_eq(files_logged(), "");
-	files_write("users.txt", "\"bob\" \"md50123456789abcdef0123456789abcdef\"\n");
-	assert_loads("[pgbouncer]\nauth_file = users.txt\n");
-	files_assert_has(files_logged(), "auth_type \"md5\" is not implemented yet: 1 users");
-	assert_loads("[pgbouncer]\nauth_type = scram-sha-256\nauth_file = users.txt\n");
-	ck_assert_str_eq(files_logged(), "");
-	assert_loads("[pgbouncer]\nauth_type = pam\n");
-	files_assert_has(files_logged(), "auth_type \"pam\" is not implemented yet");
+	files_write("hba", "local all all trust\n");
+	files_write("maps", "m /^(.*)@x$ \\1\n");
+	assert_fails("[pgbouncer]\nauth_type = hba\n",
+		     "a.ini:2: auth_type \"hba\" needs auth_hba_file");
+	assert_fails("[pgbouncer]\nauth_type = hba\nauth_hba_file = nowhere\n", "a.ini:3: ");
+	assert_fails("[databases]\na = auth_type=hba\n[pgbouncer]\n", "needs auth_hba_file");
+	assert_loads("[pgbouncer]\nauth_type = hba\nauth_hba_file = hba\nauth_ident_file = maps\n");
+	ck_assert_uint_eq(hba_rule_count(loaded->hba), 1);
+	ck_assert(ident_permits(loaded->ident, "m", "ann@x", "ann"));
+	assert_loads("[pgbouncer]\nauth_hba_file = nowhere\n"); /* not asked for */
+	files_write("hba", "local all all trust\nhost all all 1.2.3.4 trust\n");
+	assert_fails("[pgbouncer]\nauth_type = hba\nauth_hba_file = hba\n", "hba:2: ");
+	files_write("hba", "host all all 1.2.3.4/32 ldap ldapserver=x\n");
+	assert_fails("[pgbouncer]\nauth_type = hba\nauth_hba_file = hba\n", "hba:1: ");
+	assert_fails("[pgbouncer]\nauth_ldap_options = ldapserver=x ldapbindpasswd=geheim y=1\n",
+		     "a.ini:2: auth_ldap_options: unknown LDAP option \"y\"");
+	ck_assert_ptr_null(strstr(error.message, "geheim"));
+}
+END_TEST
+
+START_TEST(the_method_is_of_the_user_or_the_database_or_the_setting)
+{
+	assert_loads("[databases]\na = auth_type=trust\nb =\n* = auth_type=plain\n"
+		     "[users]\nu = auth_type=md5\nv =\n[pgbouncer]\nauth_type = scram-sha-256\n");
+	ck_assert_int_eq(snapshot_auth_type(loaded, "a", "u"), AUTH_MD5);
+	ck_assert_int_eq(snapshot_auth_type(loaded, "a", "v"), AUTH_TRUST);
+	ck_assert_int_eq(snapshot_auth_type(loaded, "b", "v"), AUTH_SCRAM_SHA_256);
+	ck_assert_int_eq(snapshot_auth_type(loaded, "c", "w"), AUTH_PLAIN);
+}
+END_TEST
+
+START_TEST(tls_needs_its_files)
+{
+	assert_fails("[pgbouncer]\nclient_tls_sslmode = require\n",
+		     "a.ini: TLS setup failed: client_tls_sslmode \"require\" needs "
+		     "client_tls_key_file and client_tls_cert_file");
+	assert_fails("[pgbouncer]\nclient_tls_sslmode = prefer\nclient_tls_key_file = nokey\n"
+		     "client_tls_cert_file = nocert\n",
+		     "nocert");
+	assert_fails("[databases]\na = server_tls_sslmode=verify-ca "
+		     "server_tls_ca_file=noca\n[pgbouncer]\n",
+		     "a.ini: TLS setup failed: database \"a\": ");
+	assert_fails("[pgbouncer]\nserver_tls_negotiation = direct\n",
+		     "server_tls_negotiation \"direct\" needs server_tls_sslmode");
+	assert_fails("[tls]\nx.example = key_file=a\n[pgbouncer]\n",
+		     "a.ini:2: TLS host \"x.example\": it needs cert_file and key_file");
+	assert_loads("[databases]\na = server_tls_sslmode=disable\n[pgbouncer]\n");
+	ck_assert_int_eq(snapshot_server_tls(loaded, "a")->mode, SSLMODE_DISABLE);
+	ck_assert_ptr_null(snapshot_server_tls(loaded, "a")->context);
+	ck_assert_int_eq(snapshot_server_tls(loaded, "b")->mode, SSLMODE_PREFER);
+	ck_assert_ptr_nonnull(snapshot_server_tls(loaded, "b")->context);
+	ck_assert_str_ne(snapshot_server_tls(loaded, "a")->words,
+			 snapshot_server_tls(loaded, "b")->words);
 }
 END_TEST
 
@@ -275,8 +315,18 @@ START_TEST(the_console_sets_reloadable_settings)
 	ck_assert_str_eq(files_logged(), "");
 	ck_assert(snapshot_set(SETTING_query_timeout, "5", &error));
 	files_assert_has(files_logged(), "setting \"query_timeout\" is not implemented yet");
-	ck_assert(snapshot_set(SETTING_auth_type, "ldap", &error));
-	files_assert_has(files_logged(), "auth_type \"ldap\" is not implemented yet");
+	ck_assert(!snapshot_set(SETTING_auth_type, "hba", &error));
+	files_assert_has(error.message, "needs auth_hba_file");
+	ck_assert_int_eq(settings_current()->auth_type, AUTH_MD5);
+	files_write("users2.txt", "\"eve\" \"x\"\n");
+	ck_assert(snapshot_set(SETTING_auth_file, "users2.txt", &error));
+	ck_assert_ptr_nonnull(userlist_find(snapshot_current()->userlist, "eve"));
+	ck_assert(!snapshot_set(SETTING_auth_file, "nowhere.txt", &error));
+	ck_assert_ptr_nonnull(userlist_find(snapshot_current()->userlist, "eve"));
+	ck_assert(!snapshot_set(SETTING_client_tls_sslmode, "require", &error));
+	files_assert_has(error.message,
+			 "TLS settings could not be applied, still using old configuration: ");
+	ck_assert_int_eq(settings_current()->client_tls_sslmode, SSLMODE_DISABLE);
 }
 END_TEST
 
@@ -384,7 +434,9 @@ Suite *suite_snapshot(void)
 	tcase_add_test(tests, an_auth_file_that_is_missing_or_wrong_fails_the_load);
 	tcase_add_test(tests, a_missing_file_is_an_error);
 	tcase_add_test(tests, what_is_not_implemented_yet_is_said_once_a_setting);
-	tcase_add_test(tests, md5_is_missed_only_by_md5_secrets);
+	tcase_add_test(tests, rules_and_maps_are_loaded_with_the_rest_or_nothing_is);
+	tcase_add_test(tests, the_method_is_of_the_user_or_the_database_or_the_setting);
+	tcase_add_test(tests, tls_needs_its_files);
 	tcase_add_test(tests, a_removed_setting_returns_to_its_default);
 	tcase_add_test(tests, a_setting_that_needs_a_restart_keeps_its_value);
 	tcase_add_test(tests, a_broken_file_leaves_the_snapshot_in_force_alone);
