@@ -82,6 +82,8 @@ bool settings_set(struct settings *settings, enum setting_index index, const cha
 		  struct error *error);
 /* The value as SHOW CONFIG has it (contract section 16); valid until the next call. */
 const char *settings_text(const struct settings *settings, enum setting_index index);
+/* The same for people, secrets masked. */
+const char *settings_shown(const struct settings *settings, enum setting_index index);
 bool settings_is_default(const struct settings *settings, enum setting_index index);
 bool settings_is_equal(const struct settings *a, const struct settings *b,
 		       enum setting_index index);

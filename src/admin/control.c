@@ -300,7 +300,7 @@ enum control_end control_command_set(const struct command_words *words, struct e
 		memcpy(error->sqlstate, why.sqlstate, sizeof error->sqlstate);
 		return end(error_detail(error, "%s", why.message));
 	}
-	log_info("", "SET %s=%s", words->word[1], words->word[2]);
+	log_info("", "SET %s=%s", words->word[1], settings_shown(settings_current(), index));
 	registry_apply();
 	gate_reconfigured();
 	if (ops)

@@ -22,7 +22,7 @@ static void rows(struct result *result)
 		const struct setting *row = setting_row((enum setting_index)i);
 		struct config_info info = {
 			.key = row->name,
-			.value = settings_text(settings_current(), (enum setting_index)i),
+			.value = settings_shown(settings_current(), (enum setting_index)i),
 			.default_text = row->default_text,
 			.changeable = row->change == CHANGE_RELOAD ? "yes" : "no",
 		};
@@ -30,7 +30,51 @@ static void rows(struct result *result)
 	}
 }
 
+/* ---- HBA ---- */
+
+struct rule_info {
+	int64_t number, line;
+	const char *file, *type, *database, *user, *address, *netmask, *method, *options;
+};
+
+#define R(type, field, name, doc) SHOW_COLUMN(type, rule_info, field, name, doc)
+static const struct result_column rule_columns[] = {
+	R(INT4, number, "rule_number", "Place in the order in which the rules are tried."),
+	R(TEXT, file, "file_name", "File of the rule."),
+	R(INT4, line, "line_number", "Line in it."),
+	R(TEXT, type, "type", "local, host, hostssl, hostnossl, hostgssenc or hostnogssenc."),
+	R(TEXT, database, "database", "Databases."),
+	R(TEXT, user, "user_name", "Users and roles."),
+	R(TEXT, address, "address", "Addresses or host name; NULL for local."),
+	R(TEXT, netmask, "netmask", "Mask of the address."),
+	R(TEXT, method, "auth_method", "Method."),
+	R(TEXT, options, "options", "Options of the method, passwords masked."),
+};
+#undef R
+
+static void rule_rows(struct result *result)
+{
+	const struct hba *hba = snapshot_current()->hba;
+	for (size_t i = 0; hba && i < hba_rule_count(hba); i++) {
+		const struct hba_rule *rule = hba_rule(hba, i);
+		struct rule_info info = {
+			.number = (int64_t)i + 1,
+			.line = rule->line_number,
+			.file = rule->file_name,
+			.type = rule->type_name,
+			.database = rule->databases,
+			.user = rule->users,
+			.address = rule->address,
+			.netmask = rule->netmask,
+			.method = rule->auth_method,
+			.options = rule->options_shown,
+		};
+		result_row(result, &info);
+	}
+}
+
 static const struct show shows[] = {
+	SHOW_ROW("HBA", rule_columns, rule_rows, "The rules of auth_hba_file in force."),
 	SHOW_ROW("CONFIG", columns, rows, "The settings."),
 };
 

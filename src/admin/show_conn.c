@@ -6,6 +6,7 @@
 #include <string.h>
 #include "conn/client.h"
 #include "net/socket.h"
+#include "net/tls_session.h"
 #include "pool/registry.h"
 
 struct conn_info {
@@ -73,7 +74,12 @@ static void put_endpoint(struct conn_info *info, const struct endpoint *endpoint
 		snprintf(info->texts[5], ADDRESS_TEXT, "%p", (const void *)endpoint->partner);
 		info->link = info->texts[5];
 	}
+	const struct tls_session *tls = stream_tls(&endpoint->stream);
 	info->tls = "";
+	if (tls && !endpoint->stream.securing) {
+		tls_session_describe(tls, info->texts[7], ADDRESS_TEXT);
+		info->tls = info->texts[7];
+	}
 	info->replication = "none";
 	info->id = (int64_t)endpoint->id;
 	info->recv_pos = (int64_t)buffer_length(endpoint->held);
@@ -111,7 +117,7 @@ static bool client_row(struct client *client, void *context)
 	bool waits = client->member.place == CLIENT_PLACE_WAITING ||
 		     client->member.place == CLIENT_PLACE_WELCOME ||
 		     client->member.place == CLIENT_PLACE_CANCEL_WAITING;
-	if (!shown || (!wanted->prefixed && !pool) ||
+	if (!shown || client->is_own || (!wanted->prefixed && !pool) ||
 	    (wanted->active_only && client->state != CLIENT_ACTIVE))
 		return true;
 	put_endpoint(&info, &client->endpoint);

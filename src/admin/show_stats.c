@@ -131,7 +131,36 @@ static void total_rows(struct result *result)
 		}
 }
 
+/* ---- LOGINS ---- */
+
+struct logins_info {
+	const char *database;
+	int64_t logins, failures;
+};
+
+static const struct result_column logins_columns[] = {
+	SHOW_COLUMN(TEXT, logins_info, database, "database", "Name of the database."),
+	SHOW_COLUMN(NUMERIC, logins_info, logins, "login_count", "Clients that logged in."),
+	SHOW_COLUMN(NUMERIC, logins_info, failures, "login_failure_count",
+		    "Clients that could not prove who they are."),
+};
+
+static void logins_rows(struct result *result)
+{
+	map_foreach (node, registry_databases()) {
+		const struct database *database = container_of(node, struct database, node);
+		struct logins_info info = {
+			.database = database->name,
+			.logins = (int64_t)database->stats.now.client_login_count,
+			.failures = (int64_t)database->login_failures,
+		};
+		if (info.logins || info.failures)
+			result_row(result, &info);
+	}
+}
+
 static const struct show shows[] = {
+	SHOW_ROW("LOGINS", logins_columns, logins_rows, "Logins of each database."),
 	SHOW_ROW("STATS", stats_columns, stats_rows,
 		 "Counters of each database, and their averages over the last stats_period."),
 	SHOW_ROW("STATS_TOTALS", totals_columns, stats_rows, "The counters alone."),

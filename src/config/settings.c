@@ -497,6 +497,29 @@ const char *settings_text(const struct settings *settings, enum setting_index in
 	return value_text(&fields[index], settings, number);
 }
 
+/* The value of @name= inside @text, in quotes or not, becomes stars. */
+static void mask(char *text, const char *name)
+{
+	char *at = text;
+	while ((at = strstr(at, name))) {
+		bool quoted = *(at += strlen(name)) == '"';
+		for (at += quoted; *at && *at != '"' && (quoted || *at != ' '); at++)
+			*at = '*';
+	}
+}
+
+const char *settings_shown(const struct settings *settings, enum setting_index index)
+{
+	static char *shown;
+	const char *text = settings_text(settings, index);
+	if (index != SETTING_auth_ldap_options)
+		return text;
+	memory_free(&shown);
+	shown = memory_strdup(text);
+	mask(shown, "ldapbindpasswd=");
+	return shown;
+}
+
 bool settings_is_default(const struct settings *settings, enum setting_index index)
 {
 	struct settings scratch;
