@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """What several integration tests share: questions to the console and to PostgreSQL, messages, threads, pgbench."""
+import pathlib
 import re
 import struct
 import subprocess
@@ -50,6 +51,13 @@ def connections_of(postgres, application_name, more=""):
     """How many connections PostgreSQL has from this application."""
     return postgres.execute("SELECT count(*) AS n FROM pg_stat_activity WHERE application_name = %s " + more,
                             (application_name,))[0]["n"]
+
+
+def grown_kb(pooler, before):
+    """By how much its memory has grown since it was before. AddressSanitizer keeps what is freed, so nothing can be
+    said of such a build; it finds leaks itself."""
+    sanitized = "libasan" in pathlib.Path(f"/proc/{pooler.pid}/maps").read_text()
+    return 0 if sanitized else pooler.memory_kb() - before
 
 
 def make_table(postgres, name, columns):

@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: ISC
+"""RELOAD and SIGHUP: under load without one error, all or nothing, databases that come, go and change."""
+import re
+from signal import SIGHUP
+
+import psycopg
+import pytest
+from conftest import DATABASE, password_of, wait_until
+from helpers import (Background, backend, grown_kb, pgbench_start, pgbench_tables, pgbench_transactions, pool, query, server_row, servers, setting,
+                     wait_waiting)
+
+
+def hup(pooler):
+    """SIGHUP, and wait until it was acted upon."""
+    before = pooler.log().count("got SIGHUP, re-reading config")
+    pooler.signal(SIGHUP)
+    wait_until(lambda: pooler.log().count("got SIGHUP, re-reading config") > before)
+    pooler.console("SHOW VERSION")  # it has been read by now: the file may change again
+
+
+@pytest.mark.parametrize("mode", ["transaction", "session"])
+def test_fifty_reloads_under_load_lose_no_query(pgweir, postgres, mode):
+    pgbench_tables(postgres)
+    pooler = pgweir({"default_pool_size": 4, "pool_mode": mode, "verbose": 0})
+    bench = pgbench_start(pooler, "-c", 4 if mode == "session" else 12, "-T", 6)
+    for n in range(50):
+        pooler.change_config(default_pool_size=4 + n % 5, server_idle_timeout=600 + n, query_wait_timeout=100 + n % 3,
+                             log_disconnections=n % 2, server_round_robin=n % 2, max_client_conn=100 + n,
+                             reserve_pool_size=n % 3, min_pool_size=n % 4)
+        if n % 2:
+            hup(pooler)
+        else:
+            pooler.reload()
+        assert bench.poll() is None
+    wait_until(lambda: setting(pooler, "default_pool_size") == "8", 5, "the last reload")
+    assert pgbench_transactions(bench) > 100
+
+
+def test_reloads_that_exchange_the_servers_lose_no_query(pgweir, postgres):
+    """Each reload changes how the database is reached, so every server is replaced when its transaction ends."""
+    pgbench_tables(postgres)
+    rows = [server_row(postgres), f"host=localhost port={postgres.port} dbname={DATABASE}",
+            f"host={postgres.socket_dir} port={postgres.port} dbname={DATABASE}", server_row(postgres, "connect_query='SELECT 1'")]
+    pooler = pgweir({"default_pool_size": 4, "pool_mode": "transaction"}, databases={DATABASE: rows[0]})
+    bench = pgbench_start(pooler, "-c", 12, "-T", 5)
+    changes = 0
+    while bench.poll() is None and changes < 40:
+        changes += 1
+        pooler.change_config("databases", **{DATABASE: rows[changes % len(rows)]})
+        pooler.reload()
+    assert pgbench_transactions(bench) > 100
+    assert "closing because: database configuration changed" in pooler.log() and changes > 10
+
+
+def test_settings_act_after_reload_and_removed_ones_return_to_the_default(pgweir):
+    pooler = pgweir({"default_pool_size": 7, "query_wait_timeout": 33})
+    pooler.change_config(default_pool_size=9, query_wait_timeout=None)
+    assert setting(pooler, "default_pool_size") == "7"
+    hup(pooler)
+    wait_until(lambda: setting(pooler, "default_pool_size") == "9")
+    assert setting(pooler, "query_wait_timeout") == "120"
+
+
+# ---- what is broken changes nothing ----
+
+
+@pytest.mark.parametrize("broken,complaint", [
+    ("[pgbouncer]\nno_such_setting = 1\n", "no_such_setting"),
+    ("[pgbouncer]\nserver_lifetime = never\n", "server_lifetime"),
+    ("[pgbouncer]\ndefault_pool_size = -5\n", "default_pool_size"),
+    ("[databases]\nbroken = host=127.0.0.1 port=many\n", "port"),
+    ("[databases]\nbroken = hots=127.0.0.1\n", "hots"),
+    ("[users]\nalice = pool_mode=sometimes\n", "pool_mode"),
+    ("[nonsense]\n", "nonsense"),
+    ("[databases\n", None),
+    ("%include no-such-file.ini\n", "no-such-file.ini"),
+    ("[pgbouncer]\nauth_file = no-such-file\n", "no-such-file"),
+], ids=range(10))
+def test_a_broken_file_changes_nothing_and_is_named_with_its_line(pgweir, postgres, broken, complaint):
+    pooler = pgweir({"default_pool_size": 7})
+    with pooler.connect() as stays:
+        pid = backend(stays)
+        good = pooler.ini.read_text()
+        # The first half of the file has new values, the end is broken: none of it may count.
+        changed = good.replace("default_pool_size = 7", "default_pool_size = 9\nmax_client_conn = 50")
+        changed = changed.replace("[databases]", "[databases]\nadded = " + server_row(postgres))
+        changed = re.sub(r"test_statement = .*\n", "", changed)
+        pooler.ini.write_text(changed + broken)
+        pooler.write_userlist({**pooler.users, "newcomer": "x"})
+        before = pooler.console("SHOW CONFIG"), pooler.console("SHOW DATABASES"), pooler.console("SHOW USERS")
+        with pytest.raises(psycopg.Error) as refused:
+            pooler.reload()
+        assert refused.value.sqlstate == "F0000"
+        told = " ".join(filter(None, (refused.value.diag.message_primary, refused.value.diag.message_detail)))
+        line = 1 + changed.count("\n") + broken.count("\n") - 1
+        if "auth_file" not in broken:
+            assert f"pgweir.ini:{line}" in told, told
+        if complaint:
+            assert complaint in told
+        after = pooler.console("SHOW CONFIG"), pooler.console("SHOW DATABASES"), pooler.console("SHOW USERS")
+        assert after == before
+        assert backend(stays) == pid
+        assert pooler.query("SELECT 1", "test_statement") == [(1,)]
+        with pytest.raises(psycopg.OperationalError, match='"trust" authentication failed'):
+            pooler.connect(user="newcomer")
+        # And the mended file is taken whole.
+        pooler.ini.write_text(changed)
+        pooler.reload()
+        assert setting(pooler, "default_pool_size") == "9" and setting(pooler, "max_client_conn") == "50"
+        assert pooler.query("SELECT 1", "added") == [(1,)]
+
+
+def test_a_broken_file_is_named_in_the_log_at_sighup(pgweir):
+    pooler = pgweir({"default_pool_size": 7})
+    pooler.ini.write_text(pooler.ini.read_text().replace("= 7", "= 8") + "nonsense\n")
+    pooler.signal(SIGHUP)
+    pooler.wait_for_log(rf"(ERROR|WARNING) .*pgweir\.ini:{len(pooler.ini.read_text().splitlines())}\b")
+    assert setting(pooler, "default_pool_size") == "7"
+
+
+def test_a_broken_auth_file_changes_nothing(pgweir):
+    pooler = pgweir({"auth_type": "scram-sha-256"})
+    good = pooler.userlist.read_text()
+    pooler.userlist.write_text(good + '"bob" "unterminated\n')
+    with pytest.raises(psycopg.Error) as refused:
+        pooler.reload()
+    assert re.search(r"userlist\.txt:\d+", str(refused.value.diag.message_primary) + str(refused.value.diag.message_detail))
+    assert pooler.query("SELECT current_user", user="bob") == [("bob",)]
+
+
+def test_a_file_that_is_gone_changes_nothing(pgweir):
+    pooler = pgweir({"default_pool_size": 7})
+    pooler.ini.rename(pooler.directory / "elsewhere")
+    with pytest.raises(psycopg.Error):
+        pooler.reload()
+    assert setting(pooler, "default_pool_size") == "7" and pooler.query("SELECT 1") == [(1,)]
+
+
+# ---- databases ----
+
+
+def test_a_removed_database_closes_its_clients_and_servers(pgweir, postgres, wire):
+    pooler = pgweir(databases={DATABASE: server_row(postgres), "going": server_row(postgres, "pool_size=1")})
+    idle, active, waiting = (wire(pooler) for _ in range(3))
+    for client in (idle, active):
+        client.startup(database="going", options="-c application_name=removed")
+    pooler.change_config("databases", going=server_row(postgres, "pool_size=1 pool_mode=transaction"))
+    pooler.reload()
+    active.close()
+    idle.close()
+    idle, active, waiting = (wire(pooler) for _ in range(3))
+    for client in (idle, active, waiting):
+        client.startup(database="going", application_name="removed")
+    active.query("BEGIN")
+    waiting.send_raw(query("SELECT 1"))
+    wait_waiting(pooler, 1, db="going")
+    with pooler.connect() as other:
+        pooler.change_config("databases", going=None)
+        pooler.reload()
+        for client in (idle, active, waiting):
+            error = client.read_error()
+            assert (error["S"], error["M"]) == ("FATAL", "database removed")
+            client.expect_closed()
+        assert other.execute("SELECT 1").fetchone() == (1,)
+    wait_until(lambda: servers(pooler, "going") == [])
+    wait_until(lambda: postgres.execute("SELECT 1 AS one FROM pg_stat_activity WHERE application_name = 'removed'") == [])
+    with pytest.raises(psycopg.OperationalError, match="no such database: going"):
+        pooler.connect("going")
+    assert "going" not in {r["name"] for r in pooler.console("SHOW DATABASES")}
+
+
+def test_an_added_database_works_and_a_removed_one_may_come_back(pgweir, postgres):
+    pooler = pgweir()
+    for _ in range(3):
+        with pytest.raises(psycopg.OperationalError, match="no such database: added"):
+            pooler.connect("added")
+        pooler.change_config("databases", added=server_row(postgres))
+        pooler.reload()
+        assert pooler.query("SELECT current_database()", "added") == [(DATABASE,)]
+        pooler.change_config("databases", added=None)
+        pooler.reload()
+
+
+def test_a_database_that_changed_gets_new_servers_when_the_old_are_free(pgweir, postgres):
+    pooler = pgweir({"pool_mode": "transaction"}, databases={DATABASE: server_row(postgres)})
+    with pooler.connect() as busy, pooler.connect() as idle:
+        busy.execute("BEGIN")
+        pid = backend(busy)
+        pooler.change_config("databases", **{DATABASE: server_row(postgres, dbname="postgres")})
+        pooler.reload()
+        assert busy.execute("SELECT current_database(), pg_backend_pid()").fetchone() == (DATABASE, pid)
+        assert idle.execute("SELECT current_database()").fetchone() == ("postgres",)
+        busy.execute("COMMIT")
+        assert busy.execute("SELECT current_database()").fetchone() == ("postgres",)
+        wait_until(lambda: pid not in {r["remote_pid"] for r in servers(pooler)})
+
+
+def test_the_pool_mode_follows_a_reload(pgweir, postgres):
+    pooler = pgweir({"pool_mode": "session"}, databases={DATABASE: server_row(postgres)})
+    assert pooler.query("SELECT 1") == [(1,)] and pool(pooler)["pool_mode"] == "session"
+    pooler.change_config(pool_mode="transaction")
+    pooler.reload()
+    with pooler.connect() as client:
+        client.execute("SELECT 1")
+        assert (pool(pooler)["pool_mode"], pool(pooler)["sv_active"]) == ("transaction", 0)
+
+
+def test_a_wider_pool_serves_who_waits_at_once(pgweir):
+    pooler = pgweir({"pool_mode": "transaction", "default_pool_size": 1})
+    with pooler.connect() as holder, pooler.connect() as waits:
+        holder.execute("BEGIN")
+        job = Background(waits.execute, "SELECT 1")
+        wait_waiting(pooler)
+        pooler.change_config(default_pool_size=2)
+        pooler.reload()
+        job.result(5)
+
+
+# ---- users ----
+
+
+def test_an_added_user_gets_in_and_a_removed_one_does_not(pgweir):
+    pooler = pgweir()
+    with pooler.connect(user="bob") as bob:
+        pooler.write_userlist({name: secret for name, secret in pooler.users.items() if name != "bob"})
+        pooler.reload()
+        with pytest.raises(psycopg.OperationalError):
+            pooler.connect(user="bob")
+        assert bob.execute("SELECT 1").fetchone() == (1,)
+        pooler.write_userlist(pooler.users)
+        pooler.reload()
+        assert pooler.query("SELECT current_user", user="bob") == [("bob",)]
+
+
+def test_reloads_leak_neither_memory_nor_descriptors(pgweir):
+    pooler = pgweir(users={f"user{n}": "pool_mode=session" for n in range(100)})
+    pooler.query("SELECT 1")
+
+    def reload(count):
+        for n in range(count):
+            pooler.change_config(default_pool_size=10 + n % 7)
+            hup(pooler)
+        pooler.reload()
+
+    reload(20)
+    memory, descriptors = pooler.memory_kb(), pooler.descriptors()
+    reload(60)
+    wait_until(lambda: pooler.descriptors() <= descriptors, 10, "the descriptors back")
+    assert grown_kb(pooler, memory) < 400
+    assert password_of("alice") not in pooler.log()
