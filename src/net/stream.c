@@ -13,6 +13,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* What TLS needs must not make plain streams save more registers. */
+#define OFF_THE_HOT_PATH __attribute__((noinline))
+
 /* What a TLS stream has more than a plain one. */
 struct stream_tls {
 	struct tls_session *session;
@@ -244,8 +247,8 @@ static bool queue_tls(struct stream *stream, const void *bytes, size_t size, siz
 	return well;
 }
 
-static enum io write_pieces(struct stream *stream, const struct iovec *pieces, int count,
-			    size_t cap)
+OFF_THE_HOT_PATH static enum io write_pieces(struct stream *stream, const struct iovec *pieces,
+					     int count, size_t cap)
 {
 	return stream->tls ? write_tls(stream, pieces, count, cap)
 			   : write_plain(stream, pieces, count, cap);
@@ -253,7 +256,9 @@ static enum io write_pieces(struct stream *stream, const struct iovec *pieces, i
 
 enum io stream_write(struct stream *stream, const struct iovec *pieces, int count, size_t cap)
 {
-	if (count != 1 || stream->out || stream->connecting || stream->tls)
+	bool is_usual = count == 1 && !((uintptr_t)stream->out | (uintptr_t)stream->tls) &&
+			!stream->connecting;
+	if (!is_usual)
 		return write_pieces(stream, pieces, count, cap);
 	return write_one(stream, pieces, cap);
 }
@@ -288,7 +293,7 @@ enum io stream_flush(struct stream *stream)
 	return send_queue(stream);
 }
 
-static ssize_t receive_bytes(int fd, void *bytes, size_t size)
+static inline ssize_t receive_bytes(int fd, void *bytes, size_t size)
 {
 	ssize_t received;
 	do
@@ -324,7 +329,8 @@ static void send_control(struct stream *stream)
 	(void)end_writing(stream);
 }
 
-static enum io read_tls(struct stream *stream, void *bytes, size_t size, size_t *got)
+OFF_THE_HOT_PATH static enum io read_tls(struct stream *stream, void *bytes, size_t size,
+					 size_t *got)
 {
 	struct tls_session *session = stream->tls->session;
 	enum io at_socket = IO_AGAIN;
@@ -507,8 +513,8 @@ static void ready(struct loop_io *watcher, int events)
 {
 	struct stream *stream = (struct stream *)watcher;
 	/* The usual event. Reading is not watched while it is paused, nor while connecting. */
-	if (__builtin_expect(events == LOOP_READ && !stream->paused && !stream->connecting &&
-				     !stream->securing,
+	if (__builtin_expect(events == LOOP_READ &&
+				     !(stream->paused | stream->connecting | stream->securing),
 			     1)) {
 		stream->events->readable(stream);
 		return;
