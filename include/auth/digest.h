@@ -12,6 +12,13 @@ enum { DIGEST_SHA256 = 32, DIGEST_MD5 = 16 };
 void digest_sha256(const void *bytes, size_t size, uint8_t result[DIGEST_SHA256]);
 void digest_hmac_sha256(const void *key, size_t key_size, const void *bytes, size_t size,
 			uint8_t result[DIGEST_SHA256]);
+/* A key of HMAC after its first halves: each use of it saves two of the blocks that are hashed. */
+struct digest_hmac_key {
+	uint32_t inner[8], outer[8];
+};
+void digest_hmac_prepare(const void *key, size_t key_size, struct digest_hmac_key *prepared);
+void digest_hmac_prepared(const struct digest_hmac_key *prepared, const void *bytes, size_t size,
+			  uint8_t result[DIGEST_SHA256]);
 bool digest_pbkdf2_sha256(const char *password, size_t length, const uint8_t *salt,
 			  size_t salt_size, unsigned iterations, uint8_t result[DIGEST_SHA256]);
 /* False: the cryptographic library refuses MD5 (FIPS). */

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include "auth/ldap.h"
 #include "auth/method.h"
+#include "auth/secret.h"
 #include "core/error.h"
 
 struct client_check;
@@ -16,8 +17,9 @@ struct client_check;
 struct client_check_request {
 	enum auth_method method;
 	const char *user, *password;
-	const char *secret;	 /* plain: as stored; NULL: there is none */
-	const char *remote_host; /* PAM */
+	struct secret secret;	  /* plain: as stored */
+	unsigned mock_iterations; /* where there is none: make it look like SCRAM; 0: not */
+	const char *remote_host;  /* PAM */
 	const char *service;
 	struct ldap_options *ldap;
 };

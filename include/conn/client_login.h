@@ -39,13 +39,13 @@ struct client_login {
 	bool is_own;			  /* of auth_query: proven without being asked */
 	/* proving who it is */
 	enum auth_method method;
-	char *map;	    /* of the HBA rule: for names of cert and peer; NULL: none */
-	bool wants_subject; /* ... cert: the whole subject is the name */
-	char *secret_text;  /* of the user, as stored; NULL: none is known. Erased when freed */
-	bool is_known;	    /* there is such a user */
-	bool was_queried;   /* ... as auth_query says */
-	bool was_cached;    /* ... and said a while ago */
-	char *service;	    /* PAM: of the rule; NULL: as set */
+	char *map;		   /* of the HBA rule: for names of cert and peer; NULL: none */
+	bool wants_subject;	   /* ... cert: the whole subject is the name */
+	struct secret secret;	   /* of the user, as stored; its text is owned, and erased */
+	bool is_known;		   /* there is such a user */
+	bool was_queried;	   /* ... as auth_query says */
+	bool was_cached;	   /* ... and said a while ago */
+	char *service;		   /* PAM: of the rule; NULL: as set */
 	struct ldap_options *ldap; /* of the rule; NULL: as set */
 	char *password; /* what it typed, where a check or a server needs it; erased too */
 	enum client_login_exchange exchange;
@@ -74,6 +74,10 @@ enum client_login_step {
 
 struct client_login *client_login_new(struct client *client);
 void client_login_free(struct client_login **login);
+
+/* The secret of its user is this (copied, but for its parts, which are valid until the exchange has
+ * begun); NULL: none. */
+void client_login_take_secret(struct client_login *login, const struct secret *secret);
 
 /* Read a StartupMessage's parameters. @ignored: comma list of names to ignore
  * (ignore_startup_parameters). False: refused. */

@@ -79,6 +79,8 @@ struct pool_ops {
 	void (*close_client)(struct pool_client *client, enum close_reason reason);
 	/* The pool holds @parameters (of pool_login_succeeded) no more. */
 	void (*drop_parameters)(void *parameters);
+	/* The pool's greeting is out of date; never NULL. May be NULL itself. */
+	void (*drop_greeting)(void *greeting);
 	/* May be NULL. Settings changed: pool_idle_due() of an idle or used server is another one
 	 * now. */
 	void (*rearm)(struct pool_server *server);
@@ -112,6 +114,7 @@ struct pool {
 	struct buffer
 		*welcome; /* ParameterStatus messages of the pool's server; NULL: it sent none */
 	void *welcome_parameters; /* the conn layer's own view of them; NULL: not known yet */
+	void *greeting;		  /* ... and what it made of them last; NULL: nothing */
 	usec_t retry_at;	  /* no attempt before; 0: at once */
 	struct error failure;	  /* why the last attempt failed; message "" if it did not */
 	struct loop_timer timer;  /* retry, reserve */

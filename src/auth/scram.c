@@ -204,6 +204,7 @@ static void init_plain(struct scram_server *state, const char *password,
 	memcpy(state->secret.salt, salt, MADE_SALT);
 	digest_sha256(keys.client_key, DIGEST_SHA256, state->secret.stored_key);
 	memcpy(state->secret.server_key, keys.server_key, DIGEST_SHA256);
+	secret_prepare_scram(&state->secret);
 	memory_erase(&keys, sizeof keys);
 }
 
@@ -215,6 +216,7 @@ static void init_mock(struct scram_server *state, const uint8_t salt[MADE_SALT],
 	memcpy(state->secret.salt, salt, MADE_SALT);
 	random_bytes(state->secret.stored_key, DIGEST_SHA256);
 	random_bytes(state->secret.server_key, DIGEST_SHA256);
+	secret_prepare_scram(&state->secret);
 }
 
 void scram_server_init(struct scram_server *state, const struct secret *secret, const char *user,
@@ -225,12 +227,18 @@ void scram_server_init(struct scram_server *state, const struct secret *secret, 
 	if (binding_size)
 		memcpy(state->binding, binding, binding_size);
 	uint8_t salt[MADE_SALT];
-	make_salt(user, salt);
 	make_nonce(state->nonce);
 	enum secret_kind kind = secret ? secret->kind : SECRET_NONE;
+	if (kind == SECRET_SCRAM && secret->scram) {
+		state->secret = *secret->scram;
+		return;
+	}
+	if (kind == SECRET_SCRAM && secret_parse_scram(secret->text, &state->secret))
+		return;
+	make_salt(user, salt);
 	if (kind == SECRET_PLAIN)
 		init_plain(state, secret->text, salt, iterations);
-	else if (kind != SECRET_SCRAM || !secret_parse_scram(secret->text, &state->secret))
+	else
 		init_mock(state, salt, iterations);
 }
 
@@ -379,7 +387,7 @@ static bool proof_is_right(struct scram_server *state, const char *auth_message,
 			   const uint8_t proof[DIGEST_SHA256])
 {
 	uint8_t hash[DIGEST_SHA256];
-	sign(state->secret.stored_key, auth_message, hash);
+	digest_hmac_prepared(&state->secret.stored_hmac, auth_message, strlen(auth_message), hash);
 	key_xor(proof, hash, state->client_key);
 	digest_sha256(state->client_key, DIGEST_SHA256, hash);
 	bool is_right = digest_is_equal(hash, state->secret.stored_key, DIGEST_SHA256);
@@ -408,7 +416,8 @@ bool scram_server_final(struct scram_server *state, const uint8_t *message, size
 	bool is_right = proof_is_right(state, auth_message, proof);
 	if (is_right) {
 		char encoded[KEY_TEXT];
-		sign(state->secret.server_key, auth_message, signature);
+		digest_hmac_prepared(&state->secret.server_hmac, auth_message, strlen(auth_message),
+				     signature);
 		digest_base64_encode(signature, sizeof(signature), encoded);
 		snprintf(reply, SCRAM_MESSAGE_MAX, "v=%s", encoded);
 	}

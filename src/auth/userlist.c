@@ -68,6 +68,13 @@ static char *take_quoted(struct place *place, size_t *length)
 	return NULL;
 }
 
+static void free_scram(struct entry *entry)
+{
+	if (entry->secret.scram)
+		memory_erase((void *)(uintptr_t)entry->secret.scram, sizeof(*entry->secret.scram));
+	memory_free(&entry->secret.scram);
+}
+
 static void put_entry(struct userlist *list, const char *name, size_t length, const char *secret)
 {
 	struct map_node *node = map_find(&list->entries, name, length);
@@ -79,7 +86,13 @@ static void put_entry(struct userlist *list, const char *name, size_t length, co
 	} else {
 		list->counts[entry->secret.kind]--;
 	}
+	free_scram(entry);
 	entry->secret = secret_from_text(secret);
+	if (entry->secret.kind == SECRET_SCRAM) {
+		struct scram_secret *scram = memory_alloc(sizeof(*scram));
+		(void)secret_parse_scram(secret, scram);
+		entry->secret.scram = scram;
+	}
 	list->counts[entry->secret.kind]++;
 }
 
@@ -213,6 +226,7 @@ void userlist_free(struct userlist **list)
 	map_foreach (node, &(*list)->entries) {
 		struct entry *entry = container_of(node, struct entry, node);
 		map_remove(&(*list)->entries, node);
+		free_scram(entry);
 		memory_free(&entry);
 	}
 	memory_erase((*list)->text, (*list)->size);

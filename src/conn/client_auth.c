@@ -15,7 +15,10 @@
 #include "net/tls_session.h"
 #include "pool/registry.h"
 
+enum { DEFAULT_ITERATIONS = 4096 }; /* of PostgreSQL */
+
 static const struct client_auth_ops *ops;
+static size_t queried_kinds[SECRET_SCRAM + 1]; /* secrets that auth_query answered */
 
 void client_auth_open(const struct client_auth_ops *new_ops)
 {
@@ -87,6 +90,17 @@ static void proven(struct client *client, struct buffer **out)
 	ops->proven(client, out);
 }
 
+/* A name that is nobody's must look like the others: as most users that were asked for lately, or
+ * are in auth_file, would be asked. */
+static bool mock_is_scram(void)
+{
+	const struct userlist *list = snapshot_current()->userlist;
+	size_t scram = queried_kinds[SECRET_SCRAM] + userlist_count(list, SECRET_SCRAM);
+	size_t others = queried_kinds[SECRET_PLAIN] + queried_kinds[SECRET_MD5] +
+			userlist_count(list, SECRET_PLAIN) + userlist_count(list, SECRET_MD5);
+	return scram >= others;
+}
+
 /* ---- the exchange ---- */
 
 static void ask_secret(struct client *client, bool fresh);
@@ -136,7 +150,8 @@ static void check(struct client *client)
 		.method = login->method,
 		.user = login->user,
 		.password = login->password,
-		.secret = login->secret_text,
+		.secret = login->secret,
+		.mock_iterations = mock_is_scram() ? DEFAULT_ITERATIONS : 0,
 		.remote_host = address_host(&client->endpoint.remote, host),
 		.service = login->service ? login->service : settings_current()->auth_pam_service,
 		.ldap = login->ldap ? login->ldap : snapshot_current()->ldap,
@@ -175,14 +190,6 @@ static void step(struct client *client, enum client_login_step step, struct buff
 	}
 }
 
-/* Before a name is known to be nobody's it must look like the others: as most of auth_file would be
- * asked. */
-static bool mock_is_scram(void)
-{
-	const struct userlist *list = snapshot_current()->userlist;
-	return userlist_count(list, SECRET_SCRAM) * 2 >= userlist_length(list);
-}
-
 static void begin_exchange(struct client *client);
 
 static void derived(void *context, const struct scram_derivation *derivation)
@@ -196,9 +203,8 @@ static void derived(void *context, const struct scram_derivation *derivation)
 /* The keys of a password in plain text, if they are not there from the last login. */
 static bool must_derive(const struct client_login *login, struct scram_derivation *derivation)
 {
-	struct secret secret = secret_from_text(login->secret_text);
-	return login->method == AUTH_SCRAM_SHA_256 && secret.kind == SECRET_PLAIN &&
-	       scram_server_derivation(secret.text, login->user,
+	return login->method == AUTH_SCRAM_SHA_256 && login->secret.kind == SECRET_PLAIN &&
+	       scram_server_derivation(login->secret.text, login->user,
 				       (uint32_t)settings_current()->scram_iterations, derivation);
 }
 
@@ -256,14 +262,6 @@ static void user_known(struct client *client)
 	buffer_free(&out);
 }
 
-static void take_secret(struct client_login *login, const char *text)
-{
-	if (login->secret_text)
-		memory_erase(login->secret_text, strlen(login->secret_text));
-	memory_free(&login->secret_text);
-	login->secret_text = text ? memory_strdup(text) : NULL;
-}
-
 /* auth_query_wish.answered */
 static void secret_answered(struct auth_query_wish *wish, const struct auth_query_answer *answer)
 {
@@ -278,7 +276,10 @@ static void secret_answered(struct auth_query_wish *wish, const struct auth_quer
 	login->was_queried = true;
 	login->was_cached = answer->was_cached;
 	login->is_known = answer->result == AUTH_QUERY_FOUND;
-	take_secret(login, login->is_known ? answer->secret : NULL);
+	const struct secret fetched = secret_from_text(answer->secret);
+	client_login_take_secret(login, login->is_known ? &fetched : NULL);
+	if (!answer->was_cached)
+		queried_kinds[login->secret.kind]++;
 	if (login->is_known && strcmp(login->user, answer->user) != 0) {
 		memory_free(&login->user);
 		login->user = memory_strdup(answer->user);
@@ -345,7 +346,7 @@ static void find_user(struct client *client)
 	const struct secret *secret = userlist_find(snapshot_current()->userlist, login->user);
 	if (secret) {
 		login->is_known = true;
-		take_secret(login, secret->text);
+		client_login_take_secret(login, secret);
 	}
 	/* Someone listed without a secret may have one in the database. */
 	if (secret && secret->kind != SECRET_NONE)

@@ -49,17 +49,27 @@ static void put_database_wishes(struct client *client)
 			parameter_put(&client->parameters, wishes[i][0], wishes[i][1]);
 }
 
-/* ParameterStatus as the pool's server reported them, with the client's own values; BackendKeyData;
- * ReadyForQuery. */
-static void greet(struct client *client)
+/* Most clients of a pool ask for the same: what was made for the last one is kept. */
+struct greeting {
+	struct parameter_set *asked, *result;
+	struct buffer *bytes; /* ParameterStatus messages */
+};
+
+/* pool_ops.drop_greeting */
+void client_entry_drop_greeting(void *taken)
+{
+	struct greeting *greeting = taken;
+	parameter_release(&greeting->asked);
+	parameter_release(&greeting->result);
+	buffer_free(&greeting->bytes);
+	memory_free(&greeting);
+}
+
+/* ParameterStatus as the pool's server reported them, with the client's own values. False: no
+ * memory. */
+static bool put_parameters(const struct client *client, struct buffer **out)
 {
 	const struct pool *pool = client->member.pool;
-	struct buffer *out = NULL;
-	client->parameters = client->login->parameters;
-	client->login->parameters = NULL;
-	client_login_free(&client->login);
-	put_database_wishes(client);
-	parameter_put_over(&client->parameters, pool->welcome_parameters);
 	const uint8_t *at = pool->welcome ? buffer_bytes(pool->welcome) : NULL;
 	size_t left = buffer_length(pool->welcome);
 	struct message message;
@@ -67,12 +77,51 @@ static void greet(struct client *client)
 	while (message_parse(at, left, ENDPOINT_QUEUE_MAX, &message) == FRAME_OK) {
 		const char *name = (const char *)message.body;
 		const char *own = parameter_get(client->parameters, name);
-		well &= own ? response_put_parameter_status(&out, ENDPOINT_QUEUE_MAX, name, own)
-			    : buffer_append(&out, at, message.size + MESSAGE_HEADER,
+		well &= own ? response_put_parameter_status(out, ENDPOINT_QUEUE_MAX, name, own)
+			    : buffer_append(out, at, message.size + MESSAGE_HEADER,
 					    ENDPOINT_QUEUE_MAX);
 		at += message.size + MESSAGE_HEADER;
 		left -= message.size + MESSAGE_HEADER;
 	}
+	return well;
+}
+
+/* The greeting for what the client asked for, which its parameters become. NULL: no memory. */
+static const struct greeting *find_greeting(struct client *client)
+{
+	struct pool *pool = client->member.pool;
+	struct greeting *greeting = pool->greeting;
+	if (greeting && greeting->asked == client->parameters) {
+		parameter_release(&client->parameters);
+		client->parameters = parameter_share(greeting->result);
+		return greeting;
+	}
+	if (greeting)
+		client_entry_drop_greeting(greeting);
+	pool->greeting = NULL;
+	greeting = memory_alloc(sizeof *greeting);
+	greeting->asked = parameter_share(client->parameters);
+	put_database_wishes(client);
+	parameter_put_over(&client->parameters, pool->welcome_parameters);
+	greeting->result = parameter_share(client->parameters);
+	if (!put_parameters(client, &greeting->bytes)) {
+		client_entry_drop_greeting(greeting);
+		return NULL;
+	}
+	return pool->greeting = greeting;
+}
+
+/* ParameterStatus, BackendKeyData, ReadyForQuery. */
+static void greet(struct client *client)
+{
+	struct buffer *out = NULL;
+	client->parameters = client->login->parameters;
+	client->login->parameters = NULL;
+	client_login_free(&client->login);
+	const struct greeting *greeting = find_greeting(client);
+	bool well = greeting && (!greeting->bytes ||
+				 buffer_append(&out, buffer_bytes(greeting->bytes),
+					       buffer_length(greeting->bytes), ENDPOINT_QUEUE_MAX));
 	cancel_key_add(&client->key);
 	well &= response_put_backend_key_data(&out, ENDPOINT_QUEUE_MAX,
 					      cancel_key_process_id(&client->key),
@@ -95,8 +144,8 @@ static void learn(struct user *user, const struct client_login *login)
 	if (login->password) /* PAM, LDAP, or one that fits a SCRAM secret */
 		user_learn_secret(user, login->password);
 	else if (login->was_queried)
-		user_learn_secret(user, login->secret_text);
-	if (login->began_sasl && secret_from_text(login->secret_text).kind == SECRET_SCRAM)
+		user_learn_secret(user, login->secret.text);
+	if (login->began_sasl && login->secret.kind == SECRET_SCRAM)
 		user_learn_scram_keys(user, login->scram.client_key,
 				      login->scram.secret.server_key);
 }

@@ -28,6 +28,16 @@ static void erase(char **text)
 	memory_free(text);
 }
 
+void client_login_take_secret(struct client_login *login, const struct secret *secret)
+{
+	if (login->secret.text)
+		memory_erase((char *)(uintptr_t)login->secret.text, strlen(login->secret.text));
+	memory_free(&login->secret.text);
+	login->secret = secret ? *secret : (struct secret){.kind = SECRET_NONE};
+	if (login->secret.text)
+		login->secret.text = memory_strdup(login->secret.text);
+}
+
 void client_login_free(struct client_login **login)
 {
 	struct client_login *l = *login;
@@ -43,7 +53,7 @@ void client_login_free(struct client_login **login)
 	if (l->began_sasl)
 		scram_server_fini(&l->scram);
 	parameter_release(&l->parameters);
-	erase(&l->secret_text);
+	client_login_take_secret(l, NULL);
 	erase(&l->password);
 	memory_free(&l->service);
 	ldap_options_free(&l->ldap);
@@ -159,9 +169,9 @@ static enum client_login_step begin_scram(struct client_login *login, unsigned i
 {
 	static const char *const plain[] = {SCRAM_NAME, NULL};
 	static const char *const bound[] = {SCRAM_PLUS_NAME, SCRAM_NAME, NULL};
-	struct secret secret = secret_from_text(login->secret_text);
-	scram_server_init(&login->scram, &secret, login->user, iterations, login->binding,
+	scram_server_init(&login->scram, &login->secret, login->user, iterations, login->binding,
 			  login->binding_size);
+	login->secret.scram = NULL; /* the list may be gone when the answer comes */
 	login->began_sasl = true;
 	return asks(login, EXCHANGE_SASL_FIRST,
 		    authentication_put_sasl(out, CLIENT_LOGIN_OUT_MAX,
@@ -173,8 +183,8 @@ enum client_login_step client_login_begin(struct client_login *login, unsigned i
 					  bool mock_is_scram, struct buffer **out,
 					  struct error *error)
 {
-	struct secret secret = secret_from_text(login->secret_text);
-	bool is_scram = secret.kind == SECRET_NONE ? mock_is_scram : secret.kind == SECRET_SCRAM;
+	bool is_scram = login->secret.kind == SECRET_NONE ? mock_is_scram
+							  : login->secret.kind == SECRET_SCRAM;
 	switch (login->method) {
 	case AUTH_MD5:
 		if (is_scram)
@@ -202,8 +212,7 @@ bool client_login_mismatch(const struct client_login *login, struct error *error
 static enum client_login_step answer_md5(struct client_login *login, const char *answer,
 					 struct error *error)
 {
-	struct secret secret = secret_from_text(login->secret_text);
-	if (md5_verify(&secret, login->user, login->salt, answer))
+	if (md5_verify(&login->secret, login->user, login->salt, answer))
 		return CLIENT_LOGIN_PROVEN;
 	client_login_mismatch(login, error);
 	return CLIENT_LOGIN_FAILED;

@@ -65,6 +65,7 @@ void gate_open(void)
 		.test_server = test_server,
 		.close_client = close_client,
 		.drop_parameters = drop_parameters,
+		.drop_greeting = client_entry_drop_greeting,
 		.rearm = rearm,
 	};
 	static const struct auth_query_ops auth_query_ops = {.connect = connect_own};

@@ -35,6 +35,8 @@ const char *parameter_tracked(const char *name)
 
 static struct parameter_set *intern(const char *bytes, size_t size)
 {
+	if (size == 0)
+		return parameter_empty();
 	struct map_node *node = map_find(&sets, bytes, size);
 	if (node)
 		return parameter_share(container_of(node, struct parameter_set, node));
@@ -48,7 +50,8 @@ static struct parameter_set *intern(const char *bytes, size_t size)
 
 struct parameter_set *parameter_empty(void)
 {
-	return intern("", 0);
+	static struct parameter_set empty = {.references = 1};
+	return parameter_share(&empty);
 }
 
 struct parameter_set *parameter_share(struct parameter_set *set)
@@ -144,6 +147,10 @@ bool parameter_put(struct parameter_set **set, const char *name, const char *val
 void parameter_put_over(struct parameter_set **set, const struct parameter_set *base)
 {
 	const char *values[TRACKED] = {0};
+	if ((*set)->size == 0) {
+		replace(set, parameter_share((struct parameter_set *)(uintptr_t)base));
+		return;
+	}
 	to_values(base, values);
 	to_values(*set, values);
 	replace(set, from_values(values));

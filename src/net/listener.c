@@ -43,6 +43,7 @@ struct listener {
 static struct {
 	struct list listeners;
 	struct socket_options tuning;
+	bool was_retuned; /* since the sockets listen, which hand on what they were given */
 	struct loop_timer retry;
 	bool is_short; /* nothing could be accepted, and that was logged */
 } room = {.listeners.head = {&room.listeners.head, &room.listeners.head}};
@@ -113,7 +114,8 @@ static void take(struct listener *listener, int fd, const struct sockaddr_storag
 		if (listener->is_wildcard)
 			socket_local(fd, &local);
 	}
-	socket_tune(fd, local.family, &room.tuning);
+	if (room.was_retuned)
+		socket_tune(fd, local.family, &room.tuning);
 	listener->accept(fd, &remote, &local);
 }
 
@@ -272,6 +274,7 @@ static int open_tcp(struct list *opened, const struct address *address,
 		set(listener->fd, SOL_SOCKET, SO_REUSEPORT, 1);
 	if (options->defer_accept > 0)
 		set(listener->fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, options->defer_accept);
+	socket_tune(listener->fd, address->family, &options->socket); /* accepted ones inherit it */
 	address_to_sockaddr(address, &sockaddr, &length);
 	if (bind(listener->fd, (struct sockaddr *)&sockaddr, length) == 0 &&
 	    listen(listener->fd, options->backlog) == 0)
@@ -444,6 +447,7 @@ static bool open_unix(struct list *opened, const struct listener_options *option
 	listener->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (listener->fd < 0)
 		return fail(listener, errno, error);
+	socket_tune(listener->fd, AF_UNIX, &options->socket);
 	mode_t saved = umask(0177);
 	int reason = bind(listener->fd, (struct sockaddr *)&sockaddr, length) < 0 ? errno : 0;
 	umask(saved);
@@ -459,6 +463,7 @@ static bool open_unix(struct list *opened, const struct listener_options *option
 static void prepare(const struct socket_options *options)
 {
 	room.tuning = *options;
+	room.was_retuned = false;
 	if (!room.retry.callback)
 		loop_timer_init(&room.retry, retry);
 }
@@ -524,6 +529,7 @@ bool listener_adopt(int fd, const struct socket_options *options, listener_accep
 				 "cannot use inherited descriptor %d: %s", fd, strerror(errno));
 	prepare(options);
 	struct listener *listener = listener_new(&room.listeners, accept);
+	socket_tune(fd, listener->address.family, options);
 	listener->fd = fd;
 	listener->address = address;
 	listener->is_wildcard = is_any(&address);
@@ -540,5 +546,8 @@ bool listener_adopt(int fd, const struct socket_options *options, listener_accep
 
 void listener_retune(const struct socket_options *options)
 {
+	/* What the listening sockets were given cannot be taken back from them: from now on each
+	 * connection is tuned. */
+	room.was_retuned |= memcmp(&room.tuning, options, sizeof *options) != 0;
 	room.tuning = *options;
 }

@@ -100,6 +100,9 @@ static void forget_welcome(struct pool *pool)
 	if (pool->welcome_parameters)
 		ops->drop_parameters(pool->welcome_parameters);
 	pool->welcome_parameters = NULL;
+	if (pool->greeting && ops->drop_greeting)
+		ops->drop_greeting(pool->greeting);
+	pool->greeting = NULL;
 }
 
 /* Note which bound shared with other pools keeps clients of this one waiting. The lists are in the

@@ -114,9 +114,16 @@ static void no_log(enum log_level level, const char *line)
 
 void fixture_open(const char *databases, const char *users, const char *settings)
 {
-	static const struct pool_ops ops = {assign,	  reject,	   welcome,
-					    launch,	  close_server,	   test_server,
-					    close_client, drop_parameters, NULL};
+	static const struct pool_ops ops = {
+		.assign = assign,
+		.reject = reject,
+		.welcome = welcome,
+		.launch = launch,
+		.close_server = close_server,
+		.test_server = test_server,
+		.close_client = close_client,
+		.drop_parameters = drop_parameters,
+	};
 	memset(fixture_clients, 0, sizeof fixture_clients);
 	memset(fixture_servers, 0, sizeof fixture_servers);
 	fixture_events[0] = '\0';
