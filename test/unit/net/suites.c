@@ -4,5 +4,6 @@
 #include <stddef.h>
 
 suite_fn *const SUITES[] = {
-	suite_address, suite_socket, suite_listener, suite_resolver, suite_stream, NULL,
+	suite_address,	suite_network, suite_socket, suite_listener,
+	suite_resolver, suite_stream,  NULL,
 };

@@ -5,6 +5,6 @@
 
 #include "../suite.h"
 
-suite_fn suite_address, suite_socket, suite_listener, suite_resolver, suite_stream;
+suite_fn suite_address, suite_network, suite_socket, suite_listener, suite_resolver, suite_stream;
 
 #endif
