@@ -449,11 +449,14 @@ static bool parse_option(struct parsing *parsing, const char *text, struct hba_o
 	char *name = rule_file_strdup(parsing->file, text);
 	name[equals - text] = '\0';
 	const struct option_row *row = find_row(name);
+	/* With ldap it may be the rest of a password that wants quotes. */
 	if (!row)
 		return FAIL(parsing,
-			    "unknown option \"%s\"; allowed are map, clientcert, clientname, "
+			    "unknown option%s%s%s; allowed are map, clientcert, clientname, "
 			    "pamservice, pam_use_hostname and the options of ldap",
-			    rule_word_shown(name, shown));
+			    face->method == AUTH_LDAP ? "" : " \"",
+			    face->method == AUTH_LDAP ? "" : rule_word_shown(name, shown),
+			    face->method == AUTH_LDAP ? "" : "\"");
 	bool is_for_tls = row->value == VALUE_CLIENTCERT || row->value == VALUE_CLIENTNAME;
 	if (!(row->methods & 1U << face->method) || (is_for_tls && face->type != HBA_HOSTSSL))
 		return FAIL(parsing, "option %s is allowed for %s only", name, row->for_whom);

@@ -33,6 +33,9 @@ static const struct {
 		  "sv_active_cancel:4 sv_being_canceled:4 sv_idle:4 sv_used:4 sv_tested:4 "
 		  "sv_login:4 maxwait:4 maxwait_us:4 "
 		  "pool_mode:t load_balance_hosts:t"},
+	{"HBA", "rule_number:4 file_name:t line_number:4 type:t database:t user_name:t address:t "
+		"netmask:t auth_method:t options:t"},
+	{"LOGINS", "database:t login_count:n login_failure_count:n"},
 	{"PEERS", "peer_id:4 host:t port:4 pool_size:4"},
 	{"PEER_POOLS",
 	 "peer_id:4 cl_active_cancel_req:4 cl_waiting_cancel_req:4 sv_active_cancel:4 sv_login:4"},

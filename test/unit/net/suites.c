@@ -4,6 +4,6 @@
 #include <stddef.h>
 
 suite_fn *const SUITES[] = {
-	suite_address, suite_socket, suite_listener,   suite_resolver,
-	suite_stream,  suite_tls,    suite_stream_tls, NULL,
+	suite_address, suite_network, suite_socket,	suite_listener, suite_resolver,
+	suite_stream,  suite_tls,     suite_stream_tls, NULL,
 };

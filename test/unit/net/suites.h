@@ -5,7 +5,7 @@
 
 #include "../suite.h"
 
-suite_fn suite_address, suite_socket, suite_listener, suite_resolver, suite_stream, suite_tls,
-	suite_stream_tls;
+suite_fn suite_address, suite_network, suite_socket, suite_listener, suite_resolver, suite_stream,
+	suite_tls, suite_stream_tls;
 
 #endif
