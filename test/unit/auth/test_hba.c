@@ -6,6 +6,8 @@
 #include "rule_dir.h"
 #include <string.h>
 
+Suite *suite_hba(void);
+
 Suite *suite_hba(void)
 {
 	return suite_create("hba");
