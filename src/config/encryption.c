@@ -72,7 +72,7 @@ static bool make_for_clients(const struct settings *settings, const struct map *
 	};
 	struct tls_context *made = tls_context_new(&options, error);
 	if (!made)
-		return false;
+		return error_prefix(error, "client_tls");
 	if (!add_names(&options, tls_rows, made, error)) {
 		tls_context_free(&made);
 		return false;
@@ -127,7 +127,7 @@ static bool make_to_servers(const struct settings *settings, const struct sectio
 	if (mode != SSLMODE_DISABLE) {
 		result->context = tls_context_new(&options, error);
 		if (!result->context)
-			return false;
+			return error_prefix(error, "server_tls");
 	}
 	result->words = memory_printf("%d %d %s|%s|%s|%s|%s|%s|%s", (int)mode, (int)negotiation,
 				      options.cert_file, options.key_file, options.ca_file,

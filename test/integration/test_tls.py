@@ -1,0 +1,517 @@
+# SPDX-License-Identifier: ISC
+"""TLS on both sides: every mode, certificates of all kinds, what is refused and what is said then."""
+import contextlib
+import shutil
+import socket
+import ssl
+import struct
+import subprocess
+
+import psycopg
+import pytest
+from conftest import ADMIN, DATABASE, Unprivileged, password_of, temporary_directory, wait_until
+from helpers import Background, server_row
+
+SSL_REQUEST = struct.pack("!II", 8, 80877103)
+GSSENC_REQUEST = struct.pack("!II", 8, 80877104)
+
+
+class Authority:
+    """A certificate authority in a directory of its own; certificates by name: x.crt, x.key."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.run("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "ca.key", "-out", "ca.crt",
+                 "-days", "30", "-subj", f"/CN=authority {directory.name}")
+        (directory / "index.txt").touch()
+        (directory / "crlnumber").write_text("01\n")
+        (directory / "ca.cnf").write_text(
+            "[ca]\ndefault_ca=d\n[d]\ndatabase=index.txt\ncrlnumber=crlnumber\ndefault_md=sha256\ndefault_crl_days=30\n"
+            "certificate=ca.crt\nprivate_key=ca.key\n")
+
+    def run(self, *arguments):
+        subprocess.run(["openssl", *arguments], cwd=self.directory, check=True, capture_output=True)
+
+    def __getitem__(self, name):
+        return self.directory / name
+
+    def make(self, name, subject, names=None, days=30, passphrase=None):
+        """A certificate that this authority signs; days < 0: it is over."""
+        hide = ["-passout", f"pass:{passphrase}"] if passphrase else ["-nodes"]
+        self.run("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", *hide, "-keyout", f"{name}.key", "-out", f"{name}.csr",
+                 "-subj", subject)
+        (self.directory / "ext").write_text(f"subjectAltName={names}\n" if names else "")
+        dates = ["-days", str(days)]
+        self.run("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-out", f"{name}.crt",
+                 "-extfile", "ext", *dates)
+        (self.directory / f"{name}.key").chmod(0o644)
+        return self
+
+    def revoke(self, name):
+        self.run("ca", "-config", "ca.cnf", "-revoke", f"{name}.crt")
+        self.run("ca", "-config", "ca.cnf", "-gencrl", "-out", "crl.pem")
+
+
+@pytest.fixture(scope="session")
+def authority():
+    with temporary_directory("tls") as directory:
+        made = Authority(directory)
+        made.make("server", "/CN=localhost", "DNS:localhost,IP:127.0.0.1")
+        made.make("other", "/CN=other.example", "DNS:other.example")
+        made.make("wild", "/CN=wild", "DNS:*.pool.example")
+        made.make("alice", "/CN=alice/O=Weir")
+        made.make("bob", "/CN=bob")
+        made.make("revoked", "/CN=alice")
+        made.make("expired", "/CN=alice", days=-1)
+        made.make("locked", "/CN=localhost", "DNS:localhost", passphrase="open sesame")
+        made.revoke("revoked")
+        stranger = directory / "stranger"
+        stranger.mkdir()
+        Authority(stranger).make("alice", "/CN=alice")
+        for path in directory.rglob("*"):
+            Unprivileged.own(path)
+        yield made
+
+
+@pytest.fixture
+def tls_postgres(postgres, authority):
+    """The worker's PostgreSQL with TLS on for the length of a test; its certificate is for localhost."""
+    for name in ("server.crt", "server.key"):
+        shutil.copy(authority[name], postgres.data / name)
+        (postgres.data / name).chmod(0o600)
+        Unprivileged.own(postgres.data / name)
+    shutil.copy(authority["ca.crt"], postgres.data / "root.crt")
+    Unprivileged.own(postgres.data / "root.crt")
+    postgres.execute("ALTER SYSTEM SET ssl_ca_file = 'root.crt'")
+    postgres.execute("ALTER SYSTEM SET ssl = on")
+    postgres.execute("SELECT pg_reload_conf()")
+    wait_until(lambda: postgres.execute("SHOW ssl") == [{"ssl": "on"}], 5, "TLS at the server")
+    yield postgres
+    postgres.execute("ALTER SYSTEM RESET ssl")
+    postgres.execute("SELECT pg_reload_conf()")
+
+
+def client_side(authority, mode="prefer", name="server", **more):
+    return {"client_tls_sslmode": mode, "client_tls_key_file": authority[f"{name}.key"], "client_tls_cert_file": authority[f"{name}.crt"],
+            "client_tls_ca_file": authority["ca.crt"], **more}
+
+
+def started(pooler):
+    """Start one whose console wants TLS, too."""
+    pooler.start(wait=False)
+    pooler.wait_for_log("process up")
+    return pooler
+
+
+def refusal(pooler, **more):
+    with pytest.raises(psycopg.OperationalError) as caught:
+        pooler.connect(**more)
+    return str(caught.value)
+
+
+def verified(authority, **more):
+    return {"host": "localhost", "sslmode": "verify-full", "sslrootcert": authority["ca.crt"], **more}
+
+
+def certificate(authority, name):
+    """As a client shows it: libpq wants keys that others cannot read."""
+    key = authority[f"{name}.key.own"]
+    if not key.exists():
+        shutil.copy(authority[f"{name}.key"], key)
+        key.chmod(0o600)
+    return {"sslcert": authority[f"{name}.crt"], "sslkey": key}
+
+
+# ---- towards clients: modes ----
+
+
+@pytest.mark.parametrize("mode", ["allow", "prefer", "require"])
+def test_clients_may_use_tls(pgweir, authority, mode):
+    pooler = started(pgweir(client_side(authority, mode), start=False))
+    assert pooler.query("SELECT 1", **verified(authority)) == [(1,)]
+    rows = [row["tls"] for row in pooler.console("SHOW CLIENTS")] if mode != "require" else None
+    with pooler.connect(**verified(authority)) as held:
+        console = pooler.connect("pgbouncer", ADMIN, **verified(authority))
+        cursor = console.cursor(row_factory=psycopg.rows.dict_row)
+        shown = {row["user"]: row["tls"] for row in cursor.execute("SHOW CLIENTS").fetchall()}
+        console.close()
+        assert held.execute("SELECT 2").fetchone() == (2,)
+    assert shown["alice"].startswith("TLSv1.3/TLS_")
+    if mode == "require":
+        assert "SSL required" in refusal(pooler)
+        pooler.wait_for_log(r"login attempt: db=test user=alice tls=TLSv1\.3/TLS_\S+ replication=none")
+    else:
+        assert rows == [""]
+        assert pooler.query("SELECT 1") == [(1,)]
+        pooler.wait_for_log(r"login attempt: db=test user=alice tls=no replication=none")
+
+
+def test_without_tls_clients_are_told_no(pgweir, wire):
+    pooler = pgweir()
+    connection = wire(pooler)
+    assert connection.start_tls() == b"N"
+    connection.startup()
+    assert "server does not support SSL" in refusal(pooler, sslmode="require")
+
+
+def test_the_unix_socket_has_no_tls(pgweir, authority, wire):
+    pooler = started(pgweir(client_side(authority, "require"), start=False))
+    connection = wire(str(pooler.directory / f".s.PGSQL.{pooler.port}"))
+    assert connection.start_tls() == b"N"
+    connection.startup()
+
+
+def test_sslmode_require_holds_for_one_database_alone(pgweir, authority, postgres):
+    pooler = pgweir(client_side(authority), databases={"open": server_row(postgres), "shut": server_row(postgres, "client_tls_sslmode=require"),
+                                                       "shown": server_row(postgres, "client_tls_sslmode=verify-ca")})
+    assert pooler.query("SELECT 1", "open") == [(1,)]
+    assert "SSL required" in refusal(pooler, db="shut")
+    assert pooler.query("SELECT 1", "shut", **verified(authority)) == [(1,)]
+    assert "connection requires a valid client certificate" in refusal(pooler, db="shown", **verified(authority))
+    assert pooler.query("SELECT 1", "shown", **verified(authority, **certificate(authority, "bob"))) == [(1,)]
+
+
+# ---- client certificates ----
+
+
+def test_verify_full_wants_a_certificate_that_our_authority_signed(pgweir, authority):
+    pooler = started(pgweir(client_side(authority, "verify-full"), start=False))
+
+    def says(name):
+        text = refusal(pooler, **verified(authority, **(certificate(authority, name) if name else {})))
+        return text
+
+    assert pooler.query("SELECT 1", **verified(authority, **certificate(authority, "alice"))) == [(1,)]
+    assert "certificate required" in says(None)
+    assert "expired" in says("expired")
+    assert "unknown ca" in says("stranger/alice")
+    pooler.wait_for_log(r"TLS handshake failed: .*certificate has expired")
+    pooler.wait_for_log(r"TLS handshake failed: .*peer did not return a certificate")
+    assert pooler.query("SELECT 1", **verified(authority, **certificate(authority, "revoked"))) == [(1,)]
+
+
+def test_revoked_certificates_are_refused(pgweir, authority):
+    pooler = started(pgweir(client_side(authority, "verify-ca", client_tls_crl_file=authority["crl.pem"]), start=False))
+    assert pooler.query("SELECT 1", **verified(authority, **certificate(authority, "alice"))) == [(1,)]
+    assert "revoked" in refusal(pooler, **verified(authority, **certificate(authority, "revoked")))
+    pooler.wait_for_log("TLS handshake failed: .*certificate revoked")
+
+
+def test_cert_takes_the_name_from_the_certificate(pgweir, authority):
+    pooler = started(pgweir(client_side(authority, "verify-full", auth_type="cert"), start=False))
+    assert pooler.query("SELECT current_user", **verified(authority, **certificate(authority, "alice"))) == [("alice",)]
+    text = refusal(pooler, **verified(authority, **certificate(authority, "bob")))
+    assert "certificate authentication failed" in text
+    assert "certificate authentication failed" in refusal(pooler, user="nobody", password="", **verified(authority, **certificate(authority, "bob")))
+
+
+# ---- certificates of our own ----
+
+
+def peer_certificate(pooler, authority, name):
+    """The common name of the certificate that is shown to who asks for a host name (SNI)."""
+    context = ssl.create_default_context(cafile=authority["ca.crt"])
+    context.check_hostname = False
+    with socket.create_connection((pooler.host, pooler.port), 10) as plain:
+        plain.sendall(SSL_REQUEST)
+        assert plain.recv(1) == b"S"
+        with context.wrap_socket(plain, server_hostname=name) as secured:
+            return dict(pair[0] for pair in secured.getpeercert()["subject"])["commonName"]
+
+
+def test_each_host_name_has_its_certificate(pgweir, authority):
+    rows = {"other.example": f"cert_file={authority['other.crt']} key_file={authority['other.key']}",
+            "'*.pool.example'": f"cert_file={authority['wild.crt']} key_file={authority['wild.key']}"}
+    pooler = pgweir(client_side(authority), sections={"tls": rows})
+    assert peer_certificate(pooler, authority, "other.example") == "other.example"
+    assert peer_certificate(pooler, authority, "OTHER.example") == "other.example"
+    assert peer_certificate(pooler, authority, "a.pool.example") == "wild"
+    assert peer_certificate(pooler, authority, "a.b.pool.example") == "localhost"
+    assert peer_certificate(pooler, authority, None) == "localhost"
+
+
+def test_reload_takes_new_certificates_and_a_bad_file_keeps_the_old(pgweir, authority):
+    pooler = pgweir(client_side(authority))
+    assert peer_certificate(pooler, authority, None) == "localhost"
+    with pooler.connect(**verified(authority)) as held:
+        pooler.change_config(**client_side(authority, name="other"))
+        pooler.reload()
+        assert peer_certificate(pooler, authority, None) == "other.example"
+        pooler.change_config(client_tls_cert_file=authority["server.crt"])  # not of that key
+        with pytest.raises(psycopg.Error):
+            pooler.console("RELOAD")
+        pooler.change_config(client_tls_cert_file="/nowhere.crt")
+        with pytest.raises(psycopg.Error):
+            pooler.console("RELOAD")
+        assert "/nowhere.crt" in pooler.log()
+        assert peer_certificate(pooler, authority, None) == "other.example"
+        assert held.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_passphrase_is_asked_for_by_a_command(pgweir, authority):
+    pooler = pgweir(client_side(authority, name="locked", client_tls_key_passphrase_command="echo open sesame"))
+    assert pooler.query("SELECT 1", **verified(authority)) == [(1,)]
+    for command, what in (("echo wrong", "locked.key"), ("exit 3", "locked.key"), (None, "locked.key")):
+        pooler.change_config(client_tls_key_passphrase_command=command)
+        with pytest.raises(psycopg.Error):
+            pooler.console("RELOAD")
+        assert what in pooler.log()
+    assert "open sesame" not in pooler.log()
+    assert pooler.query("SELECT 1", **verified(authority)) == [(1,)]
+
+
+@pytest.mark.parametrize("lines,message", [
+    ({"client_tls_sslmode": "require"}, "needs client_tls_key_file and client_tls_cert_file"),
+    ({"client_tls_protocols": "tlsv1.9"}, "tlsv1.9"),
+    ({"client_tls_ciphers": "NOSUCH"}, "NOSUCH"),
+    ({"client_tls13_ciphers": "NOSUCH"}, "NOSUCH"),
+    ({"client_tls_ecdhcurve": "nocurve"}, "nocurve"),
+    ({"client_tls_dheparams": "huge"}, "huge"),
+    ({"client_tls_ca_file": "/no/ca"}, "/no/ca"),
+    ({"client_tls_crl_file": "/no/crl"}, "/no/crl"),
+])
+def test_bad_tls_settings_stop_the_start_with_a_reason(pgweir, authority, lines, message):
+    settings = {} if "client_tls_sslmode" in lines else client_side(authority)
+    pooler = pgweir({**settings, **lines}, start=False)
+    pooler.start(wait=False)
+    assert pooler.wait() == 1
+    pooler.expected_exit = 1
+    assert "cannot load config file: " in pooler.log() and message in pooler.log()
+
+
+def test_protocols_are_limited(pgweir, authority):
+    pooler = pgweir(client_side(authority, client_tls_protocols="tlsv1.2"))
+    with pooler.connect(**verified(authority)) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    pooler.wait_for_log(r"tls=TLSv1\.2/ECDHE-ECDSA-\S+ ")
+    assert "protocol version" in refusal(pooler, **verified(authority, ssl_min_protocol_version="TLSv1.3"))
+
+
+# ---- the beginning ----
+
+
+@pytest.mark.parametrize("request_bytes,what", [(SSL_REQUEST, "SSL"), (GSSENC_REQUEST, "GSSAPI encryption")])
+def test_plaintext_behind_a_request_is_refused(pgweir, authority, wire, request_bytes, what):
+    connection = wire(pgweir(client_side(authority)))
+    connection.send_raw(request_bytes + connection.startup_packet({"user": "alice"}))
+    error = connection.read_error()
+    assert (error["S"], error["C"]) == ("FATAL", "08P01")
+    assert error["M"] == f"received unencrypted data after {what} request"
+    connection.expect_closed()
+
+
+def direct(pooler, protocols=("postgresql",)):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    if protocols:
+        context.set_alpn_protocols(list(protocols))
+    return context.wrap_socket(socket.create_connection((pooler.host, pooler.port), 10))
+
+
+def test_direct_tls_wants_the_protocol_named(pgweir, authority, wire):
+    pooler = started(pgweir(client_side(authority, "require"), start=False))
+    connection = wire(pooler)
+    connection.socket.close()
+    connection.socket = direct(pooler)
+    assert connection.socket.selected_alpn_protocol() == "postgresql"
+    connection.startup()
+    assert connection.rows(connection.query("SELECT 'direct'")) == [[b"direct"]]
+    with pytest.raises(ssl.SSLError, match="(?i)no.application.protocol"):
+        direct(pooler, ("http/1.1",))
+    connection = wire(pooler)
+    connection.socket.close()
+    connection.socket = direct(pooler, ())
+    assert connection.read_error()["M"] == "received a direct TLS connection without ALPN protocol negotiation"
+
+
+@pytest.mark.parametrize("garbage", [b"\x16\x03\x01\x00\x05hello", b"\x16\x03\x01" + b"\xff" * 400, b"GET / HTTP/1.1\r\n\r\n", b"\x16"],
+                         ids=["short", "long", "http", "one byte"])
+@pytest.mark.parametrize("asks", [True, False])
+def test_handshakes_of_garbage_end_alone(pgweir, authority, garbage, asks):
+    pooler = pgweir(client_side(authority, client_login_timeout=2))
+    with pooler.connect(**verified(authority)) as held, socket.create_connection((pooler.host, pooler.port), 10) as one:
+        if asks:
+            one.sendall(SSL_REQUEST)
+            assert one.recv(1) == b"S"
+        one.sendall(garbage)
+        with contextlib.suppress(ConnectionResetError):
+            while one.recv(4096):
+                pass
+        assert held.execute("SELECT 1").fetchone() == (1,)
+    assert pooler.query("SELECT 1", **verified(authority)) == [(1,)]
+
+
+def test_a_handshake_that_stays_half_open_times_out(pgweir, authority):
+    pooler = pgweir(client_side(authority, client_login_timeout=1))
+    with socket.create_connection((pooler.host, pooler.port), 10) as one:
+        one.sendall(SSL_REQUEST)
+        assert one.recv(1) == b"S"
+        with contextlib.suppress(ConnectionResetError):
+            while one.recv(4096):
+                pass
+    pooler.wait_for_log("closing because: client_login_timeout")
+
+
+def test_sessions_are_resumed(pgweir, authority):
+    pooler = pgweir(client_side(authority))
+    context = ssl.create_default_context(cafile=authority["ca.crt"])
+    context.check_hostname = False
+
+    def connect(session=None):
+        plain = socket.create_connection((pooler.host, pooler.port), 10)
+        plain.sendall(SSL_REQUEST)
+        assert plain.recv(1) == b"S"
+        secured = context.wrap_socket(plain, server_hostname="localhost", session=session)
+        secured.sendall(b"\0\0\0\x09\0\3\0\0\0")  # a start-up packet without a user: an error comes, and before it the ticket
+        while secured.recv(4096):
+            pass
+        return secured
+
+    first = connect()
+    pooler.reload()
+    assert connect(first.session).session_reused
+
+
+# ---- much data ----
+
+
+def test_large_results_and_copies_pass_through_tls_on_both_sides(pgweir, authority, tls_postgres):
+    pooler = pgweir(client_side(authority, server_tls_sslmode="require"))
+    with pooler.connect("test_transaction", **verified(authority)) as connection:
+        row = connection.execute("SELECT repeat('x', 20000000)").fetchone()
+        assert row == ("x" * 20_000_000,)
+        connection.execute("CREATE TABLE tls_copy (n int, t text)")
+        try:
+            with connection.cursor().copy("COPY tls_copy FROM STDIN") as copy:
+                for n in range(20000):
+                    copy.write_row((n, "y" * 500))
+            assert connection.execute("SELECT count(*), sum(n), sum(length(t)) FROM tls_copy").fetchone() == (20000, 199990000, 10_000_000)
+        finally:
+            connection.execute("DROP TABLE tls_copy")
+
+
+# ---- towards servers ----
+
+
+def server_tls(connection):
+    return connection.execute("SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()").fetchone()
+
+
+@pytest.mark.parametrize("mode", ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"])
+def test_every_mode_towards_a_server_with_tls(pgweir, authority, tls_postgres, mode):
+    pooler = pgweir({"server_tls_sslmode": mode, "server_tls_ca_file": authority["ca.crt"]},
+                    databases={DATABASE: f"host=localhost port={tls_postgres.port} dbname={DATABASE}"})
+    with pooler.connect() as connection:
+        assert server_tls(connection) == ((False, None) if mode == "disable" else (True, "TLSv1.3"))
+        tls = [row["tls"] for row in pooler.console("SHOW SERVERS")]
+        assert len(tls) == 1 and (tls[0] == "") == (mode == "disable")
+    if mode != "disable":
+        pooler.wait_for_log(r"SSL established: TLSv1\.3/")
+
+
+@pytest.mark.parametrize("mode", ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"])
+def test_every_mode_towards_a_server_without_tls(pgweir, postgres, authority, mode):
+    pooler = pgweir({"server_tls_sslmode": mode, "server_tls_ca_file": authority["ca.crt"], "query_wait_timeout": 1, "server_login_retry": 60})
+    if mode in ("disable", "allow", "prefer"):
+        assert pooler.query("SELECT 1") == [(1,)]
+    else:
+        text = refusal(pooler)
+        assert "query_wait_timeout" in text and "DETAIL:  server refused SSL" in text
+        pooler.wait_for_log("closing because: server refused SSL")
+
+
+def test_verify_ca_refuses_the_wrong_authority(pgweir, authority, tls_postgres):
+    pooler = pgweir({"server_tls_sslmode": "verify-ca", "server_tls_ca_file": authority["stranger/ca.crt"], "query_wait_timeout": 1})
+    assert "TLS handshake failed" in refusal(pooler)
+    pooler.wait_for_log("TLS handshake failed: .*certificate verify failed")
+
+
+def test_verify_full_refuses_the_wrong_name_and_verify_ca_does_not(pgweir, authority, tls_postgres):
+    for suffix in ("crt", "key"):
+        shutil.copy(authority[f"other.{suffix}"], tls_postgres.data / f"server.{suffix}")
+        (tls_postgres.data / f"server.{suffix}").chmod(0o600)
+        Unprivileged.own(tls_postgres.data / f"server.{suffix}")
+    tls_postgres.execute("SELECT pg_reload_conf()")
+    rows = {f"{mode}_{host}": f"host={host} port={tls_postgres.port} dbname={DATABASE} server_tls_sslmode={mode}"
+            for mode in ("verify-ca", "verify-full") for host in ("localhost", "127.0.0.1")}
+    pooler = pgweir({"server_tls_ca_file": authority["ca.crt"], "query_wait_timeout": 1}, databases=rows)
+    for name in rows:
+        if name.startswith("verify-ca"):
+            assert pooler.query("SELECT 1", name) == [(1,)]
+        else:
+            assert "TLS handshake failed" in refusal(pooler, db=name)
+    pooler.wait_for_log("TLS handshake failed: .*(?i:hostname mismatch)")
+    pooler.wait_for_log("TLS handshake failed: .*(?i:IP address mismatch)")
+
+
+def test_verify_full_takes_an_address_in_the_certificate(pgweir, authority, tls_postgres):
+    pooler = pgweir({"server_tls_sslmode": "verify-full", "server_tls_ca_file": authority["ca.crt"]})  # host=127.0.0.1
+    with pooler.connect() as connection:
+        assert server_tls(connection) == (True, "TLSv1.3")
+
+
+def test_databases_override_how_their_servers_are_reached(pgweir, authority, tls_postgres):
+    pooler = pgweir({"server_tls_sslmode": "require"}, databases={
+        "plain": server_row(tls_postgres, "server_tls_sslmode=disable"),
+        "old": server_row(tls_postgres, "server_tls_protocols=tlsv1.2"),
+        "new": server_row(tls_postgres)})
+    for name, expected in (("plain", (False, None)), ("old", (True, "TLSv1.2")), ("new", (True, "TLSv1.3"))):
+        with pooler.connect(name) as connection:
+            assert server_tls(connection) == expected
+    # A change retires the servers that were made under the old words.
+    pooler.change_config("databases", plain=server_row(tls_postgres, "server_tls_sslmode=require"))
+    pooler.reload()
+    with pooler.connect("plain") as connection:
+        assert server_tls(connection) == (True, "TLSv1.3")
+
+
+def test_we_show_servers_our_certificate(pgweir, authority, tls_postgres):
+    with tls_postgres.hba("hostssl all alice 127.0.0.1/32 cert"):
+        row = server_row(tls_postgres, f"server_tls_sslmode=require server_tls_cert_file={authority['alice.crt']} server_tls_key_file={authority['alice.key']}")
+        pooler = pgweir(databases={DATABASE: row, "without": server_row(tls_postgres, "server_tls_sslmode=require")})
+        assert pooler.query("SELECT current_user") == [("alice",)]
+        assert "connection requires a valid client certificate" in refusal(pooler, db="without")
+
+
+def test_a_cancel_request_travels_as_its_connection(pgweir, authority, tls_postgres):
+    pooler = pgweir({"server_tls_sslmode": "require"})
+    with pooler.connect("test_transaction") as connection:
+        job = Background(connection.execute, "SELECT pg_sleep(20)")
+        wait_until(lambda: tls_postgres.execute("SELECT 1 FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'"))
+        connection.cancel()
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            job.result()
+    assert pooler.log().count("SSL established") >= 2
+
+
+# ---- channel binding, end to end ----
+
+
+def test_channel_binding_on_both_sides(pgweir, authority, tls_postgres):
+    """A client that requires it, through us, to a server that is reached with it; one secret on both sides."""
+    secret = tls_postgres.execute("SELECT rolpassword FROM pg_authid WHERE rolname = 'scram'")[0]["rolpassword"]
+    assert secret.startswith("SCRAM-SHA-256$")
+    with tls_postgres.hba("hostssl all scram 127.0.0.1/32 scram-sha-256", "host all scram all reject"):
+        pooler = pgweir(client_side(authority, "require", auth_type="scram-sha-256", server_tls_sslmode="verify-full",
+                                    server_tls_ca_file=authority["ca.crt"]),
+                        databases={DATABASE: f"host=localhost port={tls_postgres.port} dbname={DATABASE}"},
+                        userlist={ADMIN: password_of(ADMIN), "scram": secret}, start=False)
+        started(pooler)
+        assert pooler.query("SELECT current_user", user="scram", **verified(authority, channel_binding="require")) == [("scram",)]
+        assert pooler.query("SELECT current_user", user="scram", **verified(authority, channel_binding="disable")) == [("scram",)]
+        assert "SASL authentication failed" in refusal(pooler, user="scram", password="wrong", **verified(authority, channel_binding="require"))
+
+
+def test_a_client_that_was_lied_to_about_channel_binding_is_refused(pgweir, authority, wire):
+    """The flag y says: I could, but you did not offer. We did; somebody took it out of the list."""
+    pooler = pgweir(client_side(authority, auth_type="scram-sha-256"))
+    connection = wire(pooler)
+    assert connection.start_tls() == b"S"
+    connection.startup(login=False)
+    kind, body = connection.read_message()
+    assert kind == b"R" and body[4:] == b"SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0"
+    first = b"y,,n=,r=abcdefghijklmnopqrstuvwx"
+    connection.send(b"p", b"SCRAM-SHA-256\0" + struct.pack("!I", len(first)) + first)
+    error = connection.read_error()
+    assert (error["C"], error["M"]) == ("28000", "SCRAM channel binding negotiation error")
