@@ -8,6 +8,13 @@ src_pool_libpool_a_SOURCES = \
 	include/pool/user.h src/pool/user.c \
 	include/pool/database.h src/pool/database.c \
 	include/pool/limit.h src/pool/limit.c \
+	include/pool/pool_member.h src/pool/pool_member.c src/pool/pool_member_priv.h \
+	include/pool/pool_values.h src/pool/pool_values.c \
+	include/pool/pool_bound.h src/pool/pool_bound.c \
+	include/pool/pool_work.h src/pool/pool_work.c \
+	include/pool/pool_login.h src/pool/pool_login.c \
+	include/pool/pool_rest.h src/pool/pool_rest.c \
+	include/pool/pool_admin.h src/pool/pool_admin.c \
 	include/pool/pool.h src/pool/pool.c \
 	include/pool/registry.h src/pool/registry.c \
 	include/pool/maintenance.h src/pool/maintenance.c

@@ -1,7 +1,6 @@
 check_PROGRAMS += test/unit/pool/test_pool
 TESTS += test/unit/pool/test_pool
-test_unit_pool_test_pool_SOURCES = test/unit/pool/test_pool.c test/unit/pool/test_registry.c test/unit/pool/test_small.c \
-	test/unit/pool/fixture.c test/unit/pool/fixture.h test/unit/pool/suites.c test/unit/pool/suites.h \
+test_unit_pool_test_pool_SOURCES = test/unit/pool/suites.c test/unit/pool/suites.h \
 	test/unit/pool/fake.c test/unit/pool/fake.h \
 	test/unit/pool/test_close_reason.c test/unit/pool/test_stats.c test/unit/pool/test_host.c \
 	test/unit/pool/test_database.c test/unit/pool/test_limit.c \

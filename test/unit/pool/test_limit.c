@@ -72,6 +72,23 @@ START_TEST(clients_of_a_user_are_bounded_by_the_row_of_that_user_only)
 }
 END_TEST
 
+START_TEST(clients_of_a_user_are_counted_over_all_databases)
+{
+	struct error error;
+	configure("[databases]\nshop=host=h\nother=host=h\n"
+		  "[users]\njoe=max_user_client_connections=2\n");
+	struct database *other = registry_database("other");
+	limit_client_added(database, user);
+	ck_assert(limit_admits_client(other, user, &error));
+	limit_client_added(other, user);
+	ck_assert(!limit_admits_client(other, user, &error));
+	ck_assert(!limit_admits_client(database, user, &error));
+	limit_client_removed(database, user);
+	ck_assert(limit_admits_client(other, user, &error));
+	limit_client_removed(other, user);
+}
+END_TEST
+
 START_TEST(the_console_admits_everybody)
 {
 	struct error error;
@@ -116,6 +133,7 @@ Suite *suite_limit(void)
 	tcase_add_test(bounds,
 		       clients_of_a_database_are_bounded_by_its_row_before_the_global_value);
 	tcase_add_test(bounds, clients_of_a_user_are_bounded_by_the_row_of_that_user_only);
+	tcase_add_test(bounds, clients_of_a_user_are_counted_over_all_databases);
 	tcase_add_test(bounds, the_console_admits_everybody);
 	tcase_add_test(bounds, servers_are_bounded_per_database_and_per_user);
 	suite_add_tcase(suite, bounds);

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: ISC */
+/* pool_login: what the end of a login means to a pool: the welcome for its clients, or a failure,
+ * kept until the next attempt. */
+#ifndef PGWEIR_POOL_POOL_LOGIN_H
+#define PGWEIR_POOL_POOL_LOGIN_H
+
+#include "pool/pool_member.h"
+
+/* A server of the pool logged in: @taken are its ParameterStatus messages (NULL: it sent none),
+ * @taken_parameters what the conn layer keeps beside them (never NULL). */
+void pool_login_succeeded(struct pool *pool, struct buffer *taken, void *taken_parameters);
+/* It could not be reached (@refused false), or it refused the login with @error. */
+void pool_login_failed(struct pool *pool, bool refused, const struct error *error);
+/* Is the pool's server known to refuse logins just now? Then @error says what the client is told.
+ */
+bool pool_explain_failure(const struct pool *pool, struct error *error);
+static inline bool pool_is_failing(const struct pool *pool, struct error *error)
+{
+	return pool->login_failed && pool_explain_failure(pool, error);
+}
+
+/* As if nobody had logged in yet, or failed to. */
+void pool_forget_welcome(struct pool *pool);
+void pool_forget_failure(struct pool *pool);
+
+#endif

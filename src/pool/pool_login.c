@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: ISC */
+#include "config.h"
+#include "pool/pool_login.h"
+#include <string.h>
+#include "config/snapshot.h"
+#include "pool/pool_work.h"
+#include "pool_member_priv.h"
+
+void pool_forget_welcome(struct pool *pool)
+{
+	buffer_free(&pool->welcome);
+	if (pool->welcome_parameters)
+		pool_ops->drop_parameters(pool->welcome_parameters);
+	pool->welcome_parameters = NULL;
+	if (pool->greeting && pool_ops->drop_greeting)
+		pool_ops->drop_greeting(pool->greeting);
+	pool->greeting = NULL;
+}
+
+void pool_forget_failure(struct pool *pool)
+{
+	pool->connect_failed = pool->login_failed = false;
+	pool->failure.message[0] = '\0';
+	pool->retry_at = 0;
+	loop_timer_clear(&pool->timer);
+}
+
+void pool_login_succeeded(struct pool *pool, struct buffer *taken, void *taken_parameters)
+{
+	pool_forget_welcome(pool);
+	pool->welcome = taken;
+	pool->welcome_parameters = taken_parameters;
+	pool_forget_failure(pool);
+	struct list_node *node;
+	while ((node = list_first(&pool->clients[CLIENT_PLACE_WELCOME]))) {
+		pool_ops->welcome(client_of(node));
+		if (list_first(&pool->clients[CLIENT_PLACE_WELCOME]) ==
+		    node) /* must not loop for ever */
+			break;
+	}
+	pool_work(pool); /* others may want a server too, and min_pool_size */
+}
+
+/* How many servers of the pool are past their login. */
+static uint32_t live_servers(const struct pool *pool)
+{
+	return pool->server_count - pool->servers[SERVER_PLACE_LOGIN].length;
+}
+
+void pool_login_failed(struct pool *pool, bool refused, const struct error *error)
+{
+	usec_t pause = settings_current()->server_login_retry;
+	pool->failure = *error;
+	pool->connect_failed = !refused;
+	pool->login_failed = refused;
+	pool->retry_at = clock_now() + (pause > POOL_RETRY_LEAST ? pause : POOL_RETRY_LEAST);
+	if (!refused)
+		return;		    /* rides out a restart: clients stay queued */
+	struct error copy = *error; /* clients may go, and with them the pool's last word */
+	pool_reject_all(&pool->clients[CLIENT_PLACE_WELCOME], CLOSE_SERVER_REJECTED, &copy);
+	if (live_servers(pool) == 0)
+		pool_reject_all(&pool->clients[CLIENT_PLACE_WAITING], CLOSE_SERVER_REJECTED, &copy);
+}
+
+bool pool_explain_failure(const struct pool *pool, struct error *error)
+{
+	if (!pool->login_failed || clock_now() >= pool->retry_at || live_servers(pool) > 0)
+		return false;
+	error_set(error, SQLSTATE_CONNECTION_FAILURE,
+		  "server login has been failing, cached error: %s (server_login_retry)",
+		  pool->failure.message);
+	memcpy(error->sqlstate, pool->failure.sqlstate, sizeof error->sqlstate);
+	if (*pool->failure.detail)
+		error_detail(error, "%s", pool->failure.detail);
+	if (*pool->failure.hint)
+		error_hint(error, "%s", pool->failure.hint);
+	return true;
+}

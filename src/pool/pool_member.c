@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: ISC */
+#include "config.h"
+#include "pool/pool_member.h"
+#include <assert.h>
+#include "pool/limit.h"
+#include "pool_member_priv.h"
+
+const struct pool_ops *pool_ops;
+struct pool_switches pool_switches;
+static struct list pools;
+
+void pool_set_ops(const struct pool_ops *ops)
+{
+	pool_ops = ops;
+	pool_switch(false, false);
+	(void)pool_all();
+}
+
+const struct list *pool_all(void)
+{
+	if (!pools.head.next)
+		list_init(&pools);
+	return &pools;
+}
+
+void pool_enlist(struct pool *pool)
+{
+	(void)pool_all();
+	list_push_last(&pools, &pool->node);
+	list_push_last(&pool->database->pools, &pool->of_database);
+	list_push_last(&pool->user->pools, &pool->of_user);
+}
+
+void pool_delist(struct pool *pool)
+{
+	list_remove(&pools, &pool->node);
+	list_remove(&pool->database->pools, &pool->of_database);
+	list_remove(&pool->user->pools, &pool->of_user);
+}
+
+void pool_switch(bool all_paused, bool draining)
+{
+	pool_switches = (struct pool_switches){
+		.all_paused = all_paused,
+		.draining = draining,
+		.halted = all_paused || draining,
+	};
+}
+
+bool pool_all_paused(void)
+{
+	return pool_switches.all_paused;
+}
+
+bool pool_is_draining(void)
+{
+	return pool_switches.draining;
+}
+
+bool pool_is_paused(const struct pool *pool)
+{
+	return pool_switches.all_paused || pool->database->is_paused;
+}
+
+void pool_server_move(struct pool_server *server, enum server_place place)
+{
+	struct pool *pool = server->pool;
+	if (server->place == place)
+		return;
+	assert(place != SERVER_PLACE_NONE);
+	list_remove(&pool->servers[server->place], &server->node);
+	if (UNLIKELY(place == SERVER_PLACE_CANCELING)) {
+		/* Carries a CancelRequest: not one of those that a client may get. */
+		pool->server_count--;
+		limit_server_removed(pool->database, pool->user);
+	}
+	server->place = (uint8_t)place;
+	server->has_served |= place == SERVER_PLACE_ACTIVE;
+	/* The server that was used last is handed out first, so that those not needed grow old;
+	 * round robin takes the one that rested longest. pool_request() takes the first. */
+	if (place == SERVER_PLACE_IDLE && !pool->round_robin)
+		list_push_first(&pool->servers[place], &server->node);
+	else
+		list_push_last(&pool->servers[place], &server->node);
+}
+
+void pool_reject_all(struct list *clients, enum close_reason reason, const struct error *error)
+{
+	struct list_node *node;
+	while ((node = list_first(clients))) {
+		pool_ops->reject(client_of(node), reason, error);
+		assert(list_first(clients) != node);
+	}
+}
+
+bool pool_is_busy(const struct pool *pool)
+{
+	return pool->server_count > 0;
+}
+
+usec_t pool_longest_wait(const struct pool *pool)
+{
+	usec_t longest = 0;
+	for (int place = CLIENT_PLACE_WELCOME; place <= CLIENT_PLACE_WAITING; place++) {
+		struct list_node *first = list_first(&pool->clients[place]);
+		if (first && clock_now() - client_of(first)->wait_since > longest)
+			longest = clock_now() - client_of(first)->wait_since;
+	}
+	return longest;
+}
+
+uint32_t pool_client_count(const struct pool *pool)
+{
+	uint32_t count = 0;
+	for (int place = CLIENT_PLACE_ACTIVE; place < CLIENT_PLACE_COUNT; place++)
+		count += pool->clients[place].length;
+	return count;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: ISC */
+#include "config.h"
+#include "pool/pool_values.h"
+#include <string.h>
+#include "config/snapshot.h"
+#include "pool_member_priv.h"
+
+/* The first of three values that is set. */
+static int64_t prefer(int64_t user, int64_t database, int64_t global)
+{
+	return user != SECTION_UNSET ? user : database != SECTION_UNSET ? database : global;
+}
+
+/* @size and @more as a bound; 0: none. */
+static uint32_t bound_of(int size, int more)
+{
+	return size > 0 ? (uint32_t)size + (uint32_t)more : UINT32_MAX;
+}
+
+static void configure_sizes(struct pool *pool, const struct settings *settings)
+{
+	const struct database *database = pool->database;
+	const struct user *user = pool->user;
+	pool->size = (int)prefer(user->pool_size, database->pool_size, settings->default_pool_size);
+	pool->reserve_size = (int)prefer(user->reserve_pool_size, database->reserve_pool_size,
+					 settings->reserve_pool_size);
+	pool->full = bound_of(pool->size, 0);
+	pool->most = bound_of(pool->size, pool->reserve_size);
+	pool->min_size =
+		(int)prefer(SECTION_UNSET, database->min_pool_size, settings->min_pool_size);
+	if ((uint32_t)pool->min_size > pool->full)
+		pool->min_size = pool->size;
+}
+
+static void configure_rest(struct pool *pool, const struct settings *settings)
+{
+	bool tests = *settings->server_check_query;
+	pool->round_robin = settings->server_round_robin;
+	pool->tests_always = tests && settings->server_check_delay == 0;
+	pool->check_after = tests ? settings->server_check_delay : 0;
+	pool->idle_timeout = settings->server_idle_timeout;
+	pool->server_lifetime =
+		prefer(SECTION_UNSET, pool->database->server_lifetime, settings->server_lifetime);
+	pool->lifetime_gap = pool->size > 0 ? pool->server_lifetime / pool->size : 0;
+	for (int place = SERVER_PLACE_IDLE; place <= SERVER_PLACE_USED && pool_ops->rearm; place++)
+		list_foreach (node, &pool->servers[place])
+			pool_ops->rearm(server_of(node));
+}
+
+void pool_take_values(struct pool *pool)
+{
+	const struct settings *settings = settings_current();
+	const struct database *database = pool->database;
+	const struct user *user = pool->user;
+	if (database->is_console)
+		pool->mode = POOL_MODE_STATEMENT;
+	else if (user->pool_mode != POOL_MODE_UNSET)
+		pool->mode = user->pool_mode;
+	else
+		pool->mode = database->pool_mode != POOL_MODE_UNSET ? database->pool_mode
+								    : settings->pool_mode;
+	pool->query_wait_timeout = prefer(user->query_wait_timeout, database->query_wait_timeout,
+					  settings->query_wait_timeout);
+	pool->is_forced = database->user && !strcmp(database->user, user->name);
+	configure_sizes(pool, settings);
+	configure_rest(pool, settings);
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: ISC */
+#include "config.h"
+#include "pool/pool_work.h"
+#include "config/snapshot.h"
+#include "core/log.h"
+#include "pool/pool_bound.h"
+#include "pool_member_priv.h"
+
+/* A bound may have got room: for the pools whose clients wait for that, in turn. */
+static void serve_held_back(const struct list *held_back)
+{
+	for (uint32_t most = held_back->length; most > 0; most--) {
+		struct list_node *first = list_first(held_back);
+		if (!first)
+			return;
+		pool_work(container_of(first, struct pool, of_held_back));
+		if (list_first(held_back) == first)
+			return; /* the bound holds for all of them */
+	}
+}
+
+void pool_serve_siblings(const struct pool *pool)
+{
+	serve_held_back(&pool->database->held_back);
+	serve_held_back(&pool->user->held_back);
+}
+
+/* May the pool have one more server? The reserve opens when the first in the queue has waited long
+ * enough.
+ * *@reserve_at: when it will; unchanged: it will not. */
+static bool has_room(const struct pool *pool, usec_t *reserve_at)
+{
+	usec_t patience = settings_current()->reserve_pool_timeout;
+	struct list_node *first = list_first(&pool->clients[CLIENT_PLACE_WAITING]);
+	if (pool->server_count < pool->full)
+		return true;
+	if (pool->server_count >= pool->most || !patience || !first)
+		return false;
+	*reserve_at = client_of(first)->wait_since + patience;
+	return *reserve_at <= clock_now();
+}
+
+/* Do clients want another server connection, besides those that are being made ready? */
+static bool clients_want_more(const struct pool *pool)
+{
+	uint32_t coming = pool->servers[SERVER_PLACE_LOGIN].length;
+	if (!list_is_empty(&pool->clients[CLIENT_PLACE_WELCOME]) && coming == 0)
+		return true;
+	return pool->clients[CLIENT_PLACE_WAITING].length >
+	       coming + pool->servers[SERVER_PLACE_TESTED].length;
+}
+
+static bool is_below_minimum(const struct pool *pool)
+{
+	return pool->server_count < (uint32_t)pool->min_size &&
+	       (pool->is_forced || pool_client_count(pool) > 0);
+}
+
+/* How many logins may be in flight: one messenger until the server is known to answer. */
+static uint32_t parallel_logins(const struct pool *pool)
+{
+	if (pool->connect_failed || pool->login_failed || !pool->welcome_parameters)
+		return 1;
+	return (uint32_t)settings_current()->max_server_logins;
+}
+
+static void launch(struct pool *pool)
+{
+	uint32_t before = pool->server_count;
+	if (before >= pool->full)
+		log_info("", "taking connection from reserve_pool");
+	pool_ops->launch(pool);
+	/* It failed at once. Whoever did not say so must not be asked again in this turn. */
+	if (pool->server_count <= before && pool->retry_at <= clock_now())
+		pool->retry_at = clock_now() + POOL_RETRY_LEAST;
+}
+
+/* Launch one server if one is wanted and may be. False: nothing was done. */
+static bool launch_one(struct pool *pool)
+{
+	bool for_clients = clients_want_more(pool), acted;
+	usec_t later = 0;
+	if (!for_clients) {
+		pool_hold_back(pool, LIMIT_FREE);
+		if (!is_below_minimum(pool))
+			return false;
+	}
+	if (pool->retry_at > clock_now())
+		later = pool->retry_at;
+	else if (pool->servers[SERVER_PLACE_LOGIN].length >= parallel_logins(pool))
+		later = 0; /* the end of a login comes back here */
+	else if (has_room(pool, &later)) {
+		if (pool_is_bounded(pool, for_clients, &acted))
+			return acted;
+		launch(pool);
+		return true;
+	}
+	pool_hold_back(pool, LIMIT_FREE);
+	if (later)
+		loop_timer_set(&pool->timer, later);
+	return false;
+}
+
+/* Test one used server if a client could use it. */
+static bool test_one(const struct pool *pool)
+{
+	struct list_node *used = list_last(&pool->servers[SERVER_PLACE_USED]);
+	if (!used ||
+	    pool->servers[SERVER_PLACE_TESTED].length >= pool->clients[CLIENT_PLACE_WAITING].length)
+		return false;
+	pool_ops->test_server(server_of(used));
+	return list_last(&pool->servers[SERVER_PLACE_USED]) != used;
+}
+
+/* Give an idle server to a client that waits: idle ones may be left from a RESUME, or come back
+ * within an op. */
+static bool assign_one(const struct pool *pool)
+{
+	struct list_node *waiting = list_first(&pool->clients[CLIENT_PLACE_WAITING]);
+	struct list_node *idle = list_first(&pool->servers[SERVER_PLACE_IDLE]);
+	if (!waiting || !idle)
+		return false;
+	pool_ops->assign(client_of(waiting), server_of(idle));
+	return list_first(&pool->clients[CLIENT_PLACE_WAITING]) != waiting;
+}
+
+void pool_work(struct pool *pool)
+{
+	if (LIKELY(pool_has_nothing_to_do(pool)))
+		return;
+	if (pool->is_working) { /* one of the ops below came back here: when it has returned */
+		pool->work_again = true;
+		return;
+	}
+	bool missed = pool->work_again;
+	pool->work_again = false;
+	if (pool->database->is_console || pool_is_halted(pool)) {
+		pool_hold_back(pool, LIMIT_FREE);
+	} else {
+		/* Each step looks at everything again, for an op may have changed anything. */
+		pool->is_working = true;
+		while (assign_one(pool) || test_one(pool) || launch_one(pool))
+			;
+		pool->is_working = false;
+		missed |= pool->work_again;
+		pool->work_again = false;
+	}
+	/* Room that came up meanwhile was kept for this pool, but it may not have taken it. */
+	if (UNLIKELY(missed && pool_held_back_count))
+		pool_serve_siblings(pool);
+}
