@@ -318,8 +318,9 @@ static void describe_failure(const struct tls_session *session, struct error *er
 	unsigned long code = ERR_peek_error();
 	long verified = SSL_get_verify_result(session->ssl);
 	const char *reason = code ? ERR_reason_error_string(code) : NULL;
-	if (ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED)
-		error_set(error, SQLSTATE_CONNECTION_FAILURE, "%s: %s", reason,
+	bool verifies = SSL_get_verify_mode(session->ssl) != SSL_VERIFY_NONE;
+	if (verifies && verified != X509_V_OK)
+		error_set(error, SQLSTATE_CONNECTION_FAILURE, "certificate verify failed: %s",
 			  X509_verify_cert_error_string(verified));
 	else if (reason)
 		error_set(error, SQLSTATE_CONNECTION_FAILURE, "%s", reason);

@@ -1,0 +1,518 @@
+# SPDX-License-Identifier: ISC
+"""Every method of authentication towards clients, with real PostgreSQL behind: secrets of each kind, auth_query, rules,
+maps, PAM and LDAP; what is told to whom, and what stays secret."""
+import contextlib
+import getpass
+import os
+import pathlib
+import socket
+import stat
+import statistics
+import struct
+import subprocess
+import time
+
+import psycopg
+import pytest
+from conftest import ADMIN, DATABASE, Unprivileged, free_port, password_of, temporary_directory, wait_until
+from helpers import Background, server_row
+from test_login import md5_secret, scram_secret
+
+
+def refusal(pooler, **more):
+    with pytest.raises(psycopg.OperationalError) as caught:
+        pooler.connect(**more)
+    return str(caught.value)
+
+
+# ---- the table of stored secrets and methods (contract, 5) ----
+
+STORED = {"plain": password_of, "md5": md5_secret, "scram": lambda name: scram_secret(password_of(name)), "empty": lambda name: ""}
+LETS_IN = {("plain", "plain"), ("plain", "md5"), ("plain", "scram-sha-256"), ("md5", "plain"), ("md5", "md5"),
+           ("scram", "plain"), ("scram", "md5"), ("scram", "scram-sha-256")}
+
+
+@pytest.mark.parametrize("method", ["plain", "md5", "scram-sha-256"])
+@pytest.mark.parametrize("stored", STORED)
+def test_each_secret_with_each_method(pgweir, stored, method):
+    pooler = pgweir({"auth_type": method}, userlist={ADMIN: password_of(ADMIN), "alice": STORED[stored]("alice")})
+    if (stored, method) in LETS_IN:
+        assert pooler.query("SELECT current_user") == [("alice",)]
+    wrong = "SASL authentication failed" if method == "scram-sha-256" or (stored, method) == ("scram", "md5") else \
+        "password authentication failed"
+    assert wrong in refusal(pooler, password="wrong")
+    if (stored, method) not in LETS_IN:
+        assert "authentication failed" in refusal(pooler)
+        assert "authentication failed" in refusal(pooler, password=STORED[stored]("alice") or "x")
+    if method == "plain":
+        with pytest.raises(psycopg.OperationalError, match="empty password returned by client"):
+            raw_password(pooler, "")
+    assert password_of("alice") not in pooler.log()
+
+
+def raw_password(pooler, password):
+    """Log in by hand with a password in clear text."""
+    from conftest import Wire
+    with Wire(pooler) as connection:
+        connection.startup(login=False)
+        assert connection.read_message() == (b"R", b"\0\0\0\3")
+        connection.send(b"p", password.encode() + b"\0")
+        kind, body = connection.read_message()
+        if kind == b"E":
+            raise psycopg.OperationalError(connection.fields(body)["M"])
+
+
+@pytest.mark.parametrize("stored", ["plain", "md5", "scram"])
+@pytest.mark.parametrize("asks", ["scram-sha-256", "md5", "password"])
+def test_each_secret_towards_each_way_of_the_server(pgweir, postgres, stored, asks):
+    """What we hold is used if it can be, and never handed over as it is stored."""
+    role = {"scram-sha-256": "scram", "md5": "md5", "password": "cleartext"}[asks]
+    secret = STORED[stored](role)
+    if stored == "scram":  # pass-through wants the very secret that the server has
+        secret = postgres.execute("SELECT rolpassword FROM pg_authid WHERE rolname = %s", (role,))[0]["rolpassword"]
+        if not secret.startswith("SCRAM"):
+            secret = scram_secret(password_of(role))
+    pooler = pgweir({"auth_type": "md5"}, userlist={ADMIN: password_of(ADMIN), role: secret})
+    works = stored == "plain" or (stored, asks) in {("md5", "md5"), ("scram", "scram-sha-256")}
+    if works:
+        assert pooler.query("SELECT current_user", user=role) == [(role,)]
+    else:
+        assert f'no usable password for user "{role}"' in refusal(pooler, user=role)
+    assert secret not in pooler.log() and password_of(role) not in pooler.log()
+
+
+def test_a_forced_user_logs_in_with_its_own_secret(pgweir, postgres):
+    pooler = pgweir({"auth_type": "scram-sha-256"}, databases={
+        "by_list": server_row(postgres, "user=md5"), "by_row": server_row(postgres, f"user=scram password={password_of('scram')}")},
+        userlist={ADMIN: password_of(ADMIN), "alice": scram_secret(password_of("alice")), "md5": md5_secret("md5")})
+    assert pooler.query("SELECT current_user", "by_list") == [("md5",)]
+    assert pooler.query("SELECT current_user", "by_row") == [("scram",)]
+
+
+def test_any_takes_every_name_and_needs_a_forced_user(pgweir, postgres):
+    pooler = pgweir({"auth_type": "any"}, databases={"forced": server_row(postgres, "user=bob"), "free": server_row(postgres)}, start=False)
+    pooler.start(wait=False)
+    pooler.wait_for_log("process up")
+    assert pooler.query("SELECT current_user", "forced", user="whoever") == [("bob",)]
+    assert "bouncer config error" in refusal(pooler, db="free", user="whoever")
+
+
+def test_the_method_may_differ_by_database_and_user(pgweir, postgres):
+    pooler = pgweir({"auth_type": "scram-sha-256"}, databases={"open": server_row(postgres, "auth_type=trust"), "shut": server_row(postgres)},
+                    users={"bob": "auth_type=plain"})
+    assert pooler.query("SELECT 1", "open", password="wrong") == [(1,)]
+    assert "SASL authentication failed" in refusal(pooler, db="shut", password="wrong")
+    assert "password authentication failed" in refusal(pooler, db="open", user="bob", password="wrong")
+    assert pooler.query("SELECT 1", "open", user="bob") == [(1,)]
+
+
+def test_a_user_removed_by_reload_gets_in_no_more(pgweir):
+    pooler = pgweir({"auth_type": "scram-sha-256"})
+    assert pooler.query("SELECT 1") == [(1,)]
+    pooler.write_userlist({ADMIN: password_of(ADMIN)})
+    pooler.reload()
+    assert "SASL authentication failed" in refusal(pooler)
+    pooler.write_userlist('"alice" "x"\nbroken line\n')
+    with pytest.raises(psycopg.Error):
+        pooler.console("RELOAD")
+    assert "userlist.txt:2" in pooler.log()
+    assert pooler.console("SHOW VERSION")  # nobody was locked out
+
+
+def test_an_unknown_user_takes_as_long_as_a_wrong_password(pgweir):
+    """Medians of interleaved logins; the plain secret's keys were derived when it was loaded."""
+    pooler = pgweir({"auth_type": "scram-sha-256"})
+    refusal(pooler, password="warm")
+
+    def once(user):
+        begin = time.perf_counter()
+        refusal(pooler, user=user, password="wrong")
+        return time.perf_counter() - begin
+
+    known, unknown = [], []
+    for n in range(60):
+        known.append(once("alice"))
+        unknown.append(once(f"nobody{n}"))
+    difference = abs(statistics.median(known) - statistics.median(unknown))
+    noise = statistics.pstdev(known) + statistics.pstdev(unknown)
+    assert difference < max(0.0015, noise), (statistics.median(known), statistics.median(unknown))
+
+
+# ---- failures are counted, delayed, banned ----
+
+
+def test_failed_logins_are_counted(pgweir):
+    pooler = pgweir({"auth_type": "scram-sha-256"})
+    for _ in range(3):
+        refusal(pooler, password="wrong")
+    pooler.query("SELECT 1")
+    row = next(row for row in pooler.console("SHOW LOGINS") if row["database"] == DATABASE)
+    assert (row["login_count"], row["login_failure_count"]) == (1, 3)
+
+
+def test_a_failure_is_told_after_a_delay(pgweir):
+    pooler = pgweir({"auth_type": "plain", "auth_failure_delay": "700ms"})
+    begin = time.monotonic()
+    assert "password authentication failed" in refusal(pooler, password="wrong")
+    assert 0.7 <= time.monotonic() - begin < 5
+    begin = time.monotonic()
+    pooler.query("SELECT 1")
+    assert time.monotonic() - begin < 0.7
+
+
+def test_an_address_that_fails_too_often_is_refused_for_a_while(pgweir):
+    pooler = pgweir({"auth_type": "plain", "auth_failure_limit": 3, "auth_failure_window": "2s"})
+    for _ in range(3):
+        assert "password authentication failed" in refusal(pooler, password="wrong")
+    text = refusal(pooler)
+    assert "too many failed logins from this address" in text
+    assert pooler.query("SELECT 1", host=str(pooler.directory)) == [(1,)]  # another way in
+    wait_until(lambda: _succeeds(pooler), 10, "the end of the ban")
+
+
+def _succeeds(pooler):
+    with contextlib.suppress(psycopg.OperationalError):
+        return pooler.query("SELECT 1") == [(1,)]
+
+
+# ---- auth_query ----
+
+
+@pytest.fixture
+def query_user(postgres):
+    """A superuser that may read pg_authid, and users that no auth_file lists."""
+    postgres.execute("CREATE ROLE asker SUPERUSER LOGIN")
+    postgres.execute(f"CREATE ROLE dora LOGIN PASSWORD '{password_of('dora')}'")
+    postgres.execute("CREATE ROLE olga LOGIN PASSWORD 'olga-secret' VALID UNTIL '2001-01-01'")
+    postgres.execute("CREATE ROLE nora LOGIN")
+    yield "asker"
+    for role in ("asker", "dora", "olga", "nora"):
+        postgres.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", (role,))
+        postgres.execute(f"DROP ROLE {role}")
+
+
+LISTED = {ADMIN: password_of(ADMIN), "asker": ""}
+
+
+def asked(postgres, pattern="pg_authid"):
+    return postgres.log().count(pattern)
+
+
+@pytest.mark.parametrize("method", ["plain", "md5", "scram-sha-256"])
+def test_auth_query_finds_users(pgweir, query_user, method):
+    pooler = pgweir({"auth_type": method, "auth_user": query_user}, userlist=LISTED)
+    assert pooler.query("SELECT current_user", user="dora") == [("dora",)]
+    for user, password in (("dora", "wrong"), ("olga", "olga-secret"), ("nora", "x"), ("nobody", "x")):
+        assert "authentication failed" in refusal(pooler, user=user, password=password)
+    assert {row["name"] for row in pooler.console("SHOW USERS")} >= {"asker", "dora"}
+    assert "nobody" not in {row["name"] for row in pooler.console("SHOW USERS")}
+
+
+def test_auth_query_keys_pass_through_to_a_server_that_asks(pgweir, postgres, query_user):
+    with postgres.hba("host all dora 127.0.0.1/32 scram-sha-256"):
+        pooler = pgweir({"auth_type": "scram-sha-256", "auth_user": query_user, "auth_dbname": DATABASE}, userlist=LISTED)
+        assert pooler.query("SELECT current_user", user="dora") == [("dora",)]
+
+
+def counted(pooler, name="asker"):
+    """Queries that ran as auth_user, by the pool's database."""
+    return sum(row["total_xact_count"] for row in pooler.console("SHOW STATS") if row["database"] == "auth")
+
+
+def test_answers_are_kept_for_auth_query_ttl(pgweir, postgres, query_user):
+    pooler = pgweir({"auth_type": "scram-sha-256", "auth_user": query_user, "auth_dbname": "auth", "auth_query_ttl": "1h"},
+                    databases={DATABASE: server_row(postgres), "auth": server_row(postgres)}, userlist=LISTED)
+    for _ in range(5):
+        pooler.query("SELECT 1", user="dora")
+    assert counted(pooler) == 1
+    for _ in range(2):
+        refusal(pooler, user="nobody")
+    # A failed login asks anew, once: the answer may have been another one since.
+    assert counted(pooler) <= 4
+    postgres.execute("ALTER ROLE dora PASSWORD 'changed'")
+    refusal(pooler, user="dora", password="changed")  # the old secret answered, and was refreshed
+    assert pooler.query("SELECT 1", user="dora", password="changed") == [(1,)]
+    pooler.change_config(auth_query_ttl=0)
+    pooler.reload()
+    before = counted(pooler)
+    for _ in range(3):
+        pooler.query("SELECT 1", user="dora", password="changed")
+    assert counted(pooler) == before + 3
+
+
+def test_a_changed_password_is_taken_at_once_where_it_can_be(pgweir, postgres, query_user):
+    pooler = pgweir({"auth_type": "plain", "auth_user": query_user, "auth_query_ttl": "1h"}, userlist=LISTED)
+    pooler.query("SELECT 1", user="dora")
+    postgres.execute("ALTER ROLE dora PASSWORD 'changed'")
+    assert pooler.query("SELECT 1", user="dora", password="changed") == [(1,)]
+    assert "password authentication failed" in refusal(pooler, user="dora")
+
+
+def test_many_logins_at_a_time_ask_once(pgweir, postgres, query_user):
+    query = "SELECT rolname, rolpassword FROM pg_authid, pg_sleep(0.5) WHERE rolname = $1"
+    pooler = pgweir({"auth_type": "scram-sha-256", "auth_user": query_user, "auth_dbname": "auth", "auth_query": query},
+                    databases={DATABASE: server_row(postgres), "auth": server_row(postgres)}, userlist=LISTED)
+    jobs = [Background(pooler.query, "SELECT current_user", user="dora") for _ in range(10)]
+    assert [job.result() for job in jobs] == [[("dora",)]] * 10
+    assert counted(pooler) == 1
+
+
+def test_names_are_parameters_never_text(pgweir, query_user):
+    pooler = pgweir({"auth_type": "scram-sha-256", "auth_user": query_user}, userlist=LISTED)
+    for name in ("' OR 1=1 --", "dora'; DROP ROLE dora; --", "\\", "$1", '"dora"', "d\xf6ra"):
+        assert "SASL authentication failed" in refusal(pooler, user=name)
+    assert pooler.query("SELECT 1", user="dora") == [(1,)]
+
+
+@pytest.mark.parametrize("query,what", [
+    ("SELECT rolname FROM pg_authid WHERE rolname = $1", "has 1 columns, it must have 2"),
+    ("SELECT 1, 2, 3, $1::text", "has 4 columns, it must have 2"),
+    ("SELECT nonsense($1)", "function nonsense"),
+    ("SELECT rolname, rolpassword FROM pg_authid WHERE $1 IS NOT NULL", "more than one row"),
+    ("SET x.y = 1", "auth_query in database"),
+])
+def test_a_query_that_cannot_work_is_a_clear_error(pgweir, query_user, query, what):
+    pooler = pgweir({"auth_type": "scram-sha-256", "auth_user": query_user, "auth_query": query}, userlist=LISTED)
+    text = refusal(pooler, user="dora")
+    assert "auth_query in database \"test\" failed" in text and what in text
+    assert pooler.console("SHOW VERSION")
+
+
+def test_auth_query_of_a_database_wins(pgweir, postgres, query_user):
+    special = "auth_user=asker auth_query='SELECT $1::text, ''special'''"
+    pooler = pgweir({"auth_type": "scram-sha-256"}, databases={"a": server_row(postgres, special), "b": server_row(postgres)}, userlist=LISTED)
+    assert pooler.query("SELECT 1", "a", user="dora", password="special") == [(1,)]
+    assert "SASL authentication failed" in refusal(pooler, db="b", user="dora")
+
+
+def test_where_auth_query_cannot_run(pgweir, postgres, query_user):
+    pooler = pgweir({"auth_type": "scram-sha-256", "auth_user": query_user, "auth_dbname": "elsewhere", "client_login_timeout": 2},
+                    userlist=LISTED)
+    assert 'authentication database "elsewhere" is not configured' in refusal(pooler, user="dora")
+    pooler.change_config("databases", elsewhere=server_row(postgres))
+    pooler.reload()
+    pooler.query("SELECT 1", user="dora")
+    pooler.console("DISABLE elsewhere")
+    assert 'authentication database "elsewhere" is disabled' in refusal(pooler, user="nora")
+    pooler.console("ENABLE elsewhere")
+    pooler.console("PAUSE elsewhere")
+    text = refusal(pooler, user="nora")  # waits, and is told what for
+    assert "client_login_timeout" in text and 'auth_query in database "elsewhere" has not been answered' in text
+    pooler.console("RESUME elsewhere")
+    assert "SASL authentication failed" in refusal(pooler, user="nora")
+
+
+def test_auth_query_rides_out_a_server_that_is_down(pgweir, postgres, query_user):
+    pooler = pgweir({"auth_type": "scram-sha-256", "auth_user": query_user, "client_login_timeout": 20, "server_login_retry": 1},
+                    userlist=LISTED)
+    postgres.stop()
+    job = Background(pooler.query, "SELECT current_user", user="dora")
+    pooler.wait_for_log("cannot use the server")
+    postgres.start()
+    assert job.result() == [("dora",)]
+
+
+# ---- rules ----
+
+
+def rules(pooler, text, reload=True):
+    (pooler.directory / "hba.conf").write_text(text)
+    Unprivileged.own(pooler.directory / "hba.conf")
+    if reload:
+        pooler.reload()
+
+
+CONSOLE = "host pgbouncer admin 127.0.0.1/32 trust\n"
+
+
+@pytest.fixture
+def ruled(pgweir):
+    def make(text, maps=None, **more):
+        directory = more.pop("directory")
+        (directory / "hba.conf").write_text(CONSOLE + text)
+        settings = {"auth_type": "hba", "auth_hba_file": directory / "hba.conf"}
+        if maps is not None:
+            (directory / "maps.conf").write_text(maps)
+            settings["auth_ident_file"] = directory / "maps.conf"
+        for path in directory.iterdir():
+            Unprivileged.own(path)
+        return pgweir({**settings, **more.pop("config", {})}, **more)
+    with temporary_directory("hba") as directory:
+        yield lambda text, **more: make(text, directory=directory, **more)
+
+
+def test_the_first_rule_that_matches_holds(ruled):
+    pooler = ruled("host all bob 127.0.0.1/32 reject\nhost test alice,carol 127.0.0.0/8 trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
+    assert "login rejected" in refusal(pooler, user="bob")
+    assert pooler.query("SELECT 1", password="wrong") == [(1,)]
+    assert "SASL authentication failed" in refusal(pooler, db="test_session", password="wrong")
+    assert pooler.query("SELECT 1", "test_session") == [(1,)]
+    assert "no authentication method is found" in refusal(pooler, host=str(pooler.directory))
+    shown = pooler.console("SHOW HBA")
+    assert [(row["rule_number"], row["type"], row["auth_method"]) for row in shown] == [
+        (1, "host", "trust"), (2, "host", "reject"), (3, "host", "trust"), (4, "host", "scram-sha-256")]
+    assert shown[1]["user_name"] == "{bob}" and shown[1]["line_number"] == 2
+
+
+def test_a_bad_rule_keeps_the_old_ones_and_names_its_line(ruled):
+    pooler = ruled("host all all 127.0.0.1/32 trust\n")
+    path = pathlib.Path(pooler.console("SHOW HBA")[0]["file_name"])
+    path.write_text(CONSOLE + "host all bob 127.0.0.1/32 rejekt\nhost all all 127.0.0.1/32 trust\n")
+    with pytest.raises(psycopg.Error):
+        pooler.console("RELOAD")
+    pooler.wait_for_log(r"hba\.conf:2: .*rejekt")
+    assert pooler.query("SELECT 1", user="bob") == [(1,)] and len(pooler.console("SHOW HBA")) == 2
+
+
+def test_roles_of_the_server_make_groups(ruled, postgres):
+    postgres.execute("CREATE ROLE team; CREATE ROLE inner_team IN ROLE team; GRANT inner_team TO alice; CREATE ROLE asker SUPERUSER LOGIN")
+    try:
+        pooler = ruled("host all +team 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 reject\n",
+                       config={"auth_user": "asker"}, userlist={**LISTED, "alice": "x", "bob": "y"})
+        assert pooler.query("SELECT 1") == [(1,)]
+        assert "login rejected" in refusal(pooler, user="bob")
+    finally:
+        postgres.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'asker'")
+        postgres.execute("DROP ROLE inner_team; DROP ROLE team; DROP ROLE asker")
+
+
+def test_host_names_are_looked_up(ruled):
+    pooler = ruled("host all alice localhost trust\nhost all bob no-such-host.invalid reject\nhost all all 127.0.0.1/32 trust\n")
+    assert pooler.query("SELECT 1") == [(1,)]
+    # Whom a reject means cannot be told: nobody passes it.
+    assert "login rejected" in refusal(pooler, user="bob")
+    assert pooler.query("SELECT 1", user="carol") == [(1,)]
+
+
+def test_peer_is_the_system_user_or_mapped_to(ruled):
+    me = getpass.getuser()
+    pooler = ruled("local all all peer map=m\n", maps=f"m {me} alice\nm /^(.)oot$ bob\n")
+    over = {"host": str(pooler.directory)}
+    assert pooler.query("SELECT current_user", **over) == [("alice",)]
+    assert "unix socket login rejected" in refusal(pooler, user="carol", **over)
+
+
+# ---- PAM ----
+
+
+@pytest.fixture
+def pam_service():
+    """A PAM service in a directory of its own: a script that gets the password decides."""
+    with temporary_directory("pam") as directory:
+        directory.chmod(0o755)
+        script = directory / "check"
+        script.write_text("#!/bin/sh\nread -r password || true\n[ \"$PAM_USER\" = slow ] && sleep 3\n"
+                          "[ \"$PAM_USER-secret\" = \"$password\" ]\n")
+        script.chmod(0o755)
+        (directory / "pooler").write_text(f"auth required pam_exec.so quiet expose_authtok {script}\naccount required pam_permit.so\n")
+        for path in directory.iterdir():
+            Unprivileged.own(path)
+        yield directory / "pooler"
+
+
+def test_pam_checks_passwords_and_they_serve_for_the_server(pgweir, postgres, pam_service):
+    pooler = pgweir({"auth_type": "pam", "auth_pam_service": pam_service}, userlist={})
+    assert pooler.query("SELECT current_user", user="scram") == [("scram",)]  # the server asks for it
+    assert "PAM authentication failed" in refusal(pooler, user="scram", password="wrong")
+    assert "PAM authentication failed" in refusal(pooler, user="nobody", password="wrong")
+    assert password_of("scram") not in pooler.log() and "wrong" not in pooler.log()
+    pooler.wait_for_log("pam_authenticate of service")
+
+
+def test_a_slow_check_delays_nobody_else(pgweir, postgres, pam_service):
+    pooler = pgweir({"auth_type": "pam", "auth_pam_service": pam_service}, userlist={})
+    with pooler.connect() as held:
+        jobs = [Background(refusal, pooler, user="slow", password="wrong") for _ in range(4)]
+        for _ in range(20):
+            begin = time.monotonic()
+            assert held.execute("SELECT 1").fetchone() == (1,)
+            assert time.monotonic() - begin < 1
+        for job in jobs:
+            assert "PAM authentication failed" in job.result()
+
+
+# ---- LDAP ----
+
+
+@pytest.fixture(scope="session")
+def directory_server():
+    """A real slapd with alice and bob below ou=people; searching needs the manager's password."""
+    with temporary_directory("ldap") as directory:
+        port = free_port()
+        (directory / "data").mkdir()
+        (directory / "slapd.conf").write_text(
+            "include /etc/ldap/schema/core.schema\ninclude /etc/ldap/schema/cosine.schema\ninclude /etc/ldap/schema/inetorgperson.schema\n"
+            "modulepath /usr/lib/ldap\nmoduleload back_mdb\n"
+            f"pidfile {directory}/slapd.pid\ndatabase mdb\nsuffix \"dc=weir\"\nrootdn \"cn=manager,dc=weir\"\nrootpw manager-pw\n"
+            f"directory {directory}/data\naccess to attrs=userPassword by anonymous auth by * none\naccess to * by users read by * none\n")
+        (directory / "people.ldif").write_text(
+            "dn: dc=weir\nobjectClass: dcObject\nobjectClass: organization\no: weir\ndc: weir\n\n"
+            "dn: ou=people,dc=weir\nobjectClass: organizationalUnit\nou: people\n\n" + "".join(
+                f"dn: uid={name},ou=people,dc=weir\nobjectClass: inetOrgPerson\nuid: {name}\ncn: {name}\nsn: {name}\n"
+                f"mail: {name}@weir\nuserPassword: {password_of(name)}\n\n" for name in ("alice", "scram")))
+        subprocess.run(["/usr/sbin/slapadd", "-f", directory / "slapd.conf", "-l", directory / "people.ldif"], check=True, capture_output=True)
+        server = subprocess.Popen(["/usr/sbin/slapd", "-d", "0", "-f", directory / "slapd.conf", "-h", f"ldap://127.0.0.1:{port}/"],
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            wait_until(lambda: not socket.socket().connect_ex(("127.0.0.1", port)), 10, "slapd")
+            yield port
+        finally:
+            server.terminate()
+            server.wait()
+
+
+@pytest.mark.parametrize("options", [
+    "ldapserver=127.0.0.1 ldapport={port} ldapprefix=\"uid=\" ldapsuffix=\",ou=people,dc=weir\"",
+    "ldapserver=127.0.0.1 ldapport={port} ldapbasedn=\"dc=weir\" ldapbinddn=\"cn=manager,dc=weir\" ldapbindpasswd=manager-pw",
+    "ldapserver=127.0.0.1 ldapport={port} ldapbasedn=\"dc=weir\" ldapbinddn=\"cn=manager,dc=weir\" ldapbindpasswd=manager-pw"
+    " ldapsearchfilter=\"(|(uid=$username)(mail=$username))\"",
+    "ldapurl=\"ldap://127.0.0.1:{port}/dc=weir?uid?sub\" ldapbinddn=\"cn=manager,dc=weir\" ldapbindpasswd=manager-pw",
+], ids=["bind", "search", "filter", "url"])
+def test_ldap_checks_passwords(pgweir, postgres, directory_server, options):
+    pooler = pgweir({"auth_type": "trust", "auth_ldap_options": options.format(port=directory_server)},
+                    databases={DATABASE: server_row(postgres, "auth_type=ldap")})
+    assert pooler.query("SELECT current_user", user="scram") == [("scram",)]
+    for user, password in (("scram", "wrong"), ("nobody", "x"), ("*", password_of("alice")), ("alice)(uid=*", "x"), ("alice,ou=people", "x")):
+        assert "LDAP authentication failed" in refusal(pooler, user=user, password=password)
+    with pytest.raises(psycopg.OperationalError, match="empty password returned by client"):
+        raw_password(pooler, "")
+    shown = next(row["value"] for row in pooler.console("SHOW CONFIG") if row["key"] == "auth_ldap_options")
+    assert "manager-pw" not in shown and "manager-pw" not in pooler.log() and password_of("scram") not in pooler.log()
+
+
+def test_ldap_by_a_rule_and_a_directory_that_is_down(ruled, directory_server):
+    pooler = ruled(f"host all alice 127.0.0.1/32 ldap ldapserver=127.0.0.1 ldapport={directory_server} ldapprefix=\"uid=\" ldapsuffix=\",ou=people,dc=weir\"\n"
+                   f"host all bob 127.0.0.1/32 ldap ldapserver=127.0.0.1 ldapport={free_port()} ldapprefix=\"uid=\" ldapsuffix=\",dc=weir\"\n")
+    assert pooler.query("SELECT current_user") == [("alice",)]
+    assert "LDAP authentication failed" in refusal(pooler, user="bob")
+    pooler.wait_for_log("LDAP bind: Can't contact LDAP server")
+
+
+# ---- bad input ----
+
+
+@pytest.mark.parametrize("name", ["'", '"', "a;b", "\\'", "x" * 127])
+@pytest.mark.parametrize("method", ["trust", "plain", "md5", "scram-sha-256"])
+def test_odd_names_are_just_unknown(pgweir, name, method):
+    pooler = pgweir({"auth_type": method})
+    assert "authentication failed" in refusal(pooler, user=name, password="x")
+
+
+def test_names_that_are_too_long_or_no_utf8(pgweir, wire):
+    pooler = pgweir({"auth_type": "plain"})
+    connection = wire(pooler)
+    connection.startup(login=False, user="x" * 128)
+    assert connection.read_error()["M"] == "username too long"
+    connection = wire(pooler)
+    body = b"user\0\xff\xfe\x01\0database\0test\0\0"
+    connection.send_raw(struct.pack("!II", len(body) + 8, 3 << 16) + body)
+    assert connection.read_message() == (b"R", b"\0\0\0\3")
+    assert "\x01" not in pooler.log()
+
+
+def test_a_password_of_65530_bytes_works_and_one_more_does_not(pgweir):
+    long = "p" * 65530
+    pooler = pgweir({"auth_type": "plain"}, userlist={ADMIN: password_of(ADMIN), "alice": long})
+    raw_password(pooler, long)
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        raw_password(pooler, long + "p")
