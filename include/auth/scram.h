@@ -30,12 +30,11 @@ enum {
 
 struct scram_derivation {
 	char *password; /* as it was given */
-	char *normal;	/* normalised */
 	uint8_t salt[SCRAM_SALT_MAX];
 	size_t salt_size;
 	uint32_t iterations;
 	struct scram_keys keys; /* the result */
-	bool failed;		/* the library refuses the salt or the iterations */
+	bool failed;		/* no keys: the password is too long, or there are no iterations */
 };
 
 void scram_derivation_init(struct scram_derivation *derivation, const char *password,

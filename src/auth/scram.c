@@ -16,7 +16,6 @@ enum { PHASE_FIRST, PHASE_CHALLENGE, PHASE_FINAL, PHASE_VERIFY, PHASE_DONE };
 #define BOUND_HEADER "p=tls-server-end-point,,"
 
 enum {
-	KEY_TEXT = (DIGEST_SHA256 + 2) / 3 * 4 + 1,
 	SALT_TEXT = (SECRET_SALT_MAX + 2) / 3 * 4 + 1,
 	BINDING_TEXT = (sizeof BOUND_HEADER + SCRAM_BINDING_MAX + 2) / 3 * 4 + 1,
 	MADE_SALT = 16, /* salts that we make, as long as PostgreSQL's */
@@ -98,10 +97,17 @@ static void key_xor(const uint8_t a[DIGEST_SHA256], const uint8_t b[DIGEST_SHA25
 		result[i] = a[i] ^ b[i];
 }
 
-static void sign(const uint8_t key[DIGEST_SHA256], const char *auth_message,
+/* AuthMessage: client-first-message-bare, server-first-message and client-final-message without its
+ * proof, with commas between. */
+enum { AUTH_PARTS = 5 };
+
+static void sign(const uint8_t key[DIGEST_SHA256], const struct digest_part auth[AUTH_PARTS],
 		 uint8_t signature[DIGEST_SHA256])
 {
-	digest_hmac_sha256(key, DIGEST_SHA256, auth_message, strlen(auth_message), signature);
+	struct digest_hmac_key pads;
+	digest_hmac_key_init(&pads, key, DIGEST_SHA256);
+	digest_hmac_parts(&pads, auth, AUTH_PARTS, signature);
+	memory_erase(&pads, sizeof(pads));
 }
 
 /* c= of the final message: what was said of channel binding in the first one, so that nobody on the
@@ -132,7 +138,6 @@ void scram_derivation_init(struct scram_derivation *derivation, const char *pass
 	assert(salt_size <= SCRAM_SALT_MAX);
 	*derivation = (struct scram_derivation){.salt_size = salt_size, .iterations = iterations};
 	derivation->password = memory_strdup(password);
-	derivation->normal = saslprep(password);
 	memcpy(derivation->salt, salt, salt_size);
 }
 
@@ -140,13 +145,18 @@ void scram_derive(struct scram_derivation *derivation)
 {
 	struct scram_keys *keys = &derivation->keys;
 	uint8_t salted[DIGEST_SHA256];
-	/* A library that refuses (FIPS asks for a minimum of iterations and salt) leaves keys that
-	 * nobody has. */
-	derivation->failed = !digest_pbkdf2_sha256(derivation->normal, strlen(derivation->normal),
-						   derivation->salt, derivation->salt_size,
-						   derivation->iterations, salted);
+	derivation->failed = strlen(derivation->password) > SECRET_LENGTH_MAX;
 	if (derivation->failed)
-		random_bytes(salted, sizeof salted);
+		return;
+	char *normal = saslprep(derivation->password);
+	size_t length = strlen(normal);
+	derivation->failed =
+		!digest_pbkdf2_sha256(normal, length, derivation->salt, derivation->salt_size,
+				      derivation->iterations, salted);
+	memory_erase(normal, length);
+	memory_free(&normal);
+	if (derivation->failed)
+		return;
 	digest_hmac_sha256(salted, sizeof salted, "Client Key", 10, keys->client_key);
 	digest_hmac_sha256(salted, sizeof salted, "Server Key", 10, keys->server_key);
 	memory_erase(salted, sizeof salted);
@@ -161,12 +171,9 @@ void scram_derivation_keep(const struct scram_derivation *derivation)
 
 void scram_derivation_fini(struct scram_derivation *derivation)
 {
-	char **texts[] = {&derivation->password, &derivation->normal};
-	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-		if (*texts[i])
-			memory_erase(*texts[i], strlen(*texts[i]));
-		memory_free(texts[i]);
-	}
+	if (derivation->password)
+		memory_erase(derivation->password, strlen(derivation->password));
+	memory_free(&derivation->password);
 	memory_erase(derivation, sizeof *derivation);
 }
 
@@ -198,6 +205,7 @@ static void init_plain(struct scram_server *state, const char *password,
 		scram_derive(&derivation);
 		scram_derivation_keep(&derivation);
 		keys = derivation.keys;
+		state->doomed = derivation.failed; /* keys of nothing but zeros */
 		scram_derivation_fini(&derivation);
 	}
 	state->secret = (struct scram_secret){.iterations = iterations, .salt_size = MADE_SALT};
@@ -319,8 +327,7 @@ bool scram_server_first(struct scram_server *state, bool is_plus, const uint8_t 
 		return malformed(error, "Channel binding was not offered.");
 	if (!take_gs2_header(state, is_plus, &at, error))
 		return false;
-	char *bare = memory_strdup(at);
-	state->client_first_bare = bare;
+	state->client_first_bare = memory_strdup(at);
 	const char *nonce = NULL;
 	if (!parse_client_first_bare(at, &nonce, error))
 		return false;
@@ -334,7 +341,7 @@ bool scram_server_first(struct scram_server *state, bool is_plus, const uint8_t 
 	digest_base64_encode(state->secret.salt, state->secret.salt_size, salt);
 	state->server_first = memory_printf("r=%s,s=%s,i=%u", state->nonce, salt,
 					    (unsigned)state->secret.iterations);
-	snprintf(reply, SCRAM_MESSAGE_MAX, "%s", state->server_first);
+	strcpy(reply, state->server_first); /* of a nonce and a salt that are bounded */
 	state->phase = PHASE_FINAL;
 	return true;
 }
@@ -375,11 +382,11 @@ static bool parse_client_final(const struct scram_server *state, char *text,
 }
 
 /* Is it the proof of who knows the password? Leaves the client's key in @state if so. */
-static bool proof_is_right(struct scram_server *state, const char *auth_message,
+static bool proof_is_right(struct scram_server *state, const struct digest_part auth[AUTH_PARTS],
 			   const uint8_t proof[DIGEST_SHA256])
 {
 	uint8_t hash[DIGEST_SHA256];
-	sign(state->secret.stored_key, auth_message, hash);
+	sign(state->secret.stored_key, auth, hash);
 	key_xor(proof, hash, state->client_key);
 	digest_sha256(state->client_key, DIGEST_SHA256, hash);
 	bool is_right = digest_is_equal(hash, state->secret.stored_key, DIGEST_SHA256);
@@ -402,20 +409,22 @@ bool scram_server_final(struct scram_server *state, const uint8_t *message, size
 		return malformed(error, "The message is empty, too long, or has a zero byte.");
 	if (!parse_client_final(state, text, proof, &without_proof, error))
 		return false;
-	char *auth_message =
-		memory_printf("%s,%s,%.*s", state->client_first_bare, state->server_first,
-			      (int)without_proof, (const char *)message);
-	bool is_right = proof_is_right(state, auth_message, proof);
+	const struct digest_part auth[AUTH_PARTS] = {
+		{state->client_first_bare, strlen(state->client_first_bare)},
+		{",", 1},
+		{state->server_first, strlen(state->server_first)},
+		{",", 1},
+		{message, without_proof},
+	};
+	bool is_right = proof_is_right(state, auth, proof);
 	if (is_right) {
-		char encoded[KEY_TEXT];
-		sign(state->secret.server_key, auth_message, signature);
-		digest_base64_encode(signature, sizeof(signature), encoded);
-		snprintf(reply, SCRAM_MESSAGE_MAX, "v=%s", encoded);
+		sign(state->secret.server_key, auth, signature);
+		memcpy(reply, "v=", 2);
+		digest_base64_encode(signature, sizeof(signature), reply + 2);
 	}
-	memory_free(&auth_message);
 	/* Whoever has the secret's stored key makes the client's key from the proof. */
 	memory_erase(proof, sizeof(proof));
-	memory_erase(text, sizeof(text));
+	memory_erase(text, size);
 	return is_right ||
 	       error_set(error, SQLSTATE_INVALID_PASSWORD, "SASL authentication failed");
 }
@@ -474,6 +483,17 @@ static bool malformed_server(struct error *error, const char *detail)
 	return error_detail(error, "%s", detail);
 }
 
+/* server-error: "e=" and what is wrong. */
+static bool server_error(char *at, struct error *error)
+{
+	const char *reason = take_attribute(&at, 'e');
+	char printable[128];
+	return error_set(
+		error, SQLSTATE_INVALID_PASSWORD,
+		"error received from server in SCRAM exchange: %s",
+		text_printable(reason ? reason : "malformed", printable, sizeof(printable)));
+}
+
 /* server-first-message: the whole nonce, the salt and the iterations. */
 static bool parse_server_first(struct scram_client *state, char *text, struct error *error)
 {
@@ -519,6 +539,8 @@ bool scram_client_challenge(struct scram_client *state, const uint8_t *message, 
 	if (!in_order || !message_text(message, size, text))
 		return malformed_server(
 			error, "The message is unexpected, empty, too long, or has a zero byte.");
+	if (*text == 'e')
+		return server_error(text, error);
 	state->server_first = memory_strdup(text);
 	if (!parse_server_first(state, text, error))
 		return false;
@@ -556,9 +578,8 @@ static bool find_keys(struct scram_client *state, const struct scram_derivation 
 	if (state->has_keys)
 		return true;
 	if (derived && derived->failed)
-		return error_set(
-			error, SQLSTATE_SYSTEM_ERROR,
-			"the cryptographic library refuses the server's SCRAM salt or iterations");
+		return error_set(error, SQLSTATE_SYSTEM_ERROR,
+				 "the password is too long for SCRAM");
 	if (derived)
 		state->keys = derived->keys;
 	else if (!key_cache_find(&source, &state->keys))
@@ -569,7 +590,7 @@ static bool find_keys(struct scram_client *state, const struct scram_derivation 
 bool scram_client_final(struct scram_client *state, const struct scram_derivation *derived,
 			char *reply, struct error *error)
 {
-	char encoded[KEY_TEXT], binding[BINDING_TEXT];
+	char binding[BINDING_TEXT];
 	uint8_t stored_key[DIGEST_SHA256], proof[DIGEST_SHA256];
 	bool in_order = state->phase == PHASE_FINAL;
 	state->phase = PHASE_DONE;
@@ -579,18 +600,23 @@ bool scram_client_final(struct scram_client *state, const struct scram_derivatio
 	if (!find_keys(state, derived, error))
 		return false;
 	encode_binding(state->gs2_flag, state->binding, state->binding_size, binding);
-	char *auth_message = memory_printf("%s,%s,c=%s,r=%s", state->client_first_bare,
-					   state->server_first, binding, state->whole_nonce);
+	size_t length = (size_t)snprintf(reply, SCRAM_MESSAGE_MAX, "c=%s,r=%s", binding,
+					 state->whole_nonce);
+	const struct digest_part auth[AUTH_PARTS] = {
+		{state->client_first_bare, strlen(state->client_first_bare)},
+		{",", 1},
+		{state->server_first, strlen(state->server_first)},
+		{",", 1},
+		{reply, length},
+	};
 	digest_sha256(state->keys.client_key, DIGEST_SHA256, stored_key);
-	sign(stored_key, auth_message, proof);
+	sign(stored_key, auth, proof);
 	key_xor(proof, state->keys.client_key, proof);
-	sign(state->keys.server_key, auth_message, state->server_signature);
-	memory_free(&auth_message);
-	digest_base64_encode(proof, sizeof(proof), encoded);
-	snprintf(reply, SCRAM_MESSAGE_MAX, "c=%s,r=%s,p=%s", binding, state->whole_nonce, encoded);
+	sign(state->keys.server_key, auth, state->server_signature);
+	memcpy(reply + length, ",p=", 3);
+	digest_base64_encode(proof, sizeof(proof), reply + length + 3);
 	memory_erase(stored_key, sizeof(stored_key));
 	memory_erase(proof, sizeof(proof));
-	memory_erase(encoded, sizeof(encoded));
 	state->phase = PHASE_VERIFY;
 	return true;
 }
@@ -606,20 +632,15 @@ bool scram_client_verify(struct scram_client *state, const uint8_t *message, siz
 	if (!in_order || !message_text(message, size, text))
 		return malformed_server(
 			error, "The message is unexpected, empty, too long, or has a zero byte.");
-	if (*at == 'e') {
-		const char *reason = take_attribute(&at, 'e');
-		char printable[128];
-		return error_set(error, SQLSTATE_INVALID_PASSWORD,
-				 "error received from server in SCRAM exchange: %s",
-				 text_printable(reason ? reason : "malformed", printable,
-						sizeof(printable)));
-	}
+	if (*at == 'e')
+		return server_error(at, error);
 	const char *encoded = take_attribute(&at, 'v');
 	if (!encoded || *at || !decode_key(encoded, signature))
 		return malformed_server(error, "Malformed server-final-message.");
 	if (!digest_is_equal(signature, state->server_signature, DIGEST_SHA256))
-		return error_set(error, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,
-				 "incorrect server signature");
+		return error_set(
+			error, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,
+			"SASL authentication failed: the server does not know the password");
 	return true;
 }
 
