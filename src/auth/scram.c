@@ -25,17 +25,19 @@ enum {
  * tell that there is no secret. This key makes the salts; it lives as long as the process. */
 static struct {
 	bool is_made;
-	uint8_t key[DIGEST_SHA256];
+	struct digest_hmac_key key;
 } salts;
 
 static void make_salt(const char *user, uint8_t salt[MADE_SALT])
 {
+	const struct digest_part part = {user, strlen(user)};
 	uint8_t digest[DIGEST_SHA256];
 	if (!salts.is_made) {
-		random_bytes(salts.key, sizeof(salts.key));
+		random_bytes(digest, sizeof(digest));
+		digest_hmac_key_init(&salts.key, digest, sizeof(digest));
 		salts.is_made = true;
 	}
-	digest_hmac_sha256(salts.key, sizeof(salts.key), user, strlen(user), digest);
+	digest_hmac_parts(&salts.key, &part, 1, digest);
 	memcpy(salt, digest, MADE_SALT);
 }
 
@@ -232,13 +234,16 @@ void scram_server_init(struct scram_server *state, const struct secret *secret, 
 	*state = (struct scram_server){.phase = PHASE_FIRST, .binding_size = binding_size};
 	if (binding_size)
 		memcpy(state->binding, binding, binding_size);
+	make_nonce(state->nonce);
+	/* To read a stored secret takes as long as to make a salt. */
+	if (secret && secret->kind == SECRET_SCRAM &&
+	    secret_parse_scram(secret->text, &state->secret))
+		return;
 	uint8_t salt[MADE_SALT];
 	make_salt(user, salt);
-	make_nonce(state->nonce);
-	enum secret_kind kind = secret ? secret->kind : SECRET_NONE;
-	if (kind == SECRET_PLAIN)
+	if (secret && secret->kind == SECRET_PLAIN && *secret->text)
 		init_plain(state, secret->text, salt, iterations);
-	else if (kind != SECRET_SCRAM || !secret_parse_scram(secret->text, &state->secret))
+	else
 		init_mock(state, salt, iterations);
 }
 
