@@ -81,6 +81,8 @@ bool scram_server_first(struct scram_server *state, bool is_plus, const uint8_t 
 bool scram_server_final(struct scram_server *state, const uint8_t *message, size_t size,
 			char *reply, struct error *error);
 void scram_server_fini(struct scram_server *state);
+/* Erase what is kept between exchanges (at exit). */
+void scram_release(void);
 
 /* ---- our side when we log in to a server ---- */
 

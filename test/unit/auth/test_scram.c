@@ -130,6 +130,7 @@ static void teardown(void)
 	scram_client_fini(&client);
 	scram_server_fini(&server);
 	key_cache_release();
+	scram_release();
 }
 
 START_TEST(the_rfcs_server_says_what_the_rfc_says)
