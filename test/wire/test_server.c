@@ -621,9 +621,9 @@ static void plays_scram(char *last)
 	begin_login();
 	wire_say(server, 'R', "\0\0\0\nSCRAM-SHA-256\0", 19);
 	wire_expect_message(server, 'p', "SCRAM-SHA-256|");
-	scram_server_init(&scram, &secret, "u1", 4096);
+	scram_server_init(&scram, &secret, "u1", 4096, NULL, 0);
 	memcpy(reply, "\0\0\0\x0b", 4);
-	ck_assert(scram_server_first(&scram, server->body + 18, server->size - 18, reply + 4,
+	ck_assert(scram_server_first(&scram, false, server->body + 18, server->size - 18, reply + 4,
 				     &error));
 	wire_say(server, 'R', reply, 4 + strlen(reply + 4));
 	wire_expect_message(server, 'p', "p=");

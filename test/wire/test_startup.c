@@ -454,10 +454,17 @@ static struct wire_peer *begins_sasl(struct scram_client *scram, const char *use
 	wire_expect_message(client, 'R', "");
 	ck_assert_mem_eq(client->body, "\0\0\0\nSCRAM-SHA-256\0", 19);
 	ck_assert_str_eq(wire_state(client), "AUTH");
-	scram_client_init(scram, password, NULL, NULL);
+	scram_client_init(scram, password, NULL, NULL, 0, false);
 	say_sasl_initial(client, scram);
 	wire_expect_message(client, 'R', "r=");
-	ck_assert(scram_client_final(scram, client->body + 4, client->size - 4, text, &error));
+	ck_assert(scram_client_challenge(scram, client->body + 4, client->size - 4, &error));
+	struct scram_derivation derivation;
+	if (scram_client_derivation(scram, &derivation)) {
+		scram_derive(&derivation);
+		scram_derivation_keep(&derivation);
+		scram_derivation_fini(&derivation);
+	}
+	ck_assert(scram_client_final(scram, NULL, text, &error));
 	return client;
 }
 
