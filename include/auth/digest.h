@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-/* digest: hashes, HMAC and PBKDF2 through OpenSSL, and comparison in constant time. */
+/* digest: hashes, HMAC and PBKDF2 through OpenSSL, and comparison in constant time. SHA-256 is
+ * OpenSSL's, called below its provider machinery: that costs more than the hash of a SCRAM message
+ * itself. Everything here is pure and safe in any thread. */
 #ifndef PGWEIR_AUTH_DIGEST_H
 #define PGWEIR_AUTH_DIGEST_H
 
@@ -9,18 +11,28 @@
 
 enum { DIGEST_SHA256 = 32, DIGEST_MD5 = 16 };
 
-void digest_sha256(const void *bytes, size_t size, uint8_t result[DIGEST_SHA256]);
-void digest_hmac_sha256(const void *key, size_t key_size, const void *bytes, size_t size,
-			uint8_t result[DIGEST_SHA256]);
-/* A key of HMAC after its first halves: each use of it saves two of the blocks that are hashed. */
+/* A piece of what is digested, so that pieces need not be joined first. */
+struct digest_part {
+	const void *bytes;
+	size_t size;
+};
+
+/* A key of HMAC-SHA-256, its two pads hashed already: each use saves two blocks. Erase it. */
 struct digest_hmac_key {
 	uint32_t inner[8], outer[8];
 };
-void digest_hmac_prepare(const void *key, size_t key_size, struct digest_hmac_key *prepared);
-void digest_hmac_prepared(const struct digest_hmac_key *prepared, const void *bytes, size_t size,
-			  uint8_t result[DIGEST_SHA256]);
+
+void digest_sha256(const void *bytes, size_t size, uint8_t result[DIGEST_SHA256]);
+void digest_sha256_parts(const struct digest_part *parts, size_t count,
+			 uint8_t result[DIGEST_SHA256]);
+void digest_hmac_sha256(const void *key, size_t key_size, const void *bytes, size_t size,
+			uint8_t result[DIGEST_SHA256]);
+void digest_hmac_key_init(struct digest_hmac_key *key, const void *bytes, size_t size);
+void digest_hmac_parts(const struct digest_hmac_key *key, const struct digest_part *parts,
+		       size_t count, uint8_t result[DIGEST_SHA256]);
+/* The time taken is proportional to @iterations. False: there are none. */
 bool digest_pbkdf2_sha256(const char *password, size_t length, const uint8_t *salt,
-			  size_t salt_size, unsigned iterations, uint8_t result[DIGEST_SHA256]);
+			  size_t salt_size, uint32_t iterations, uint8_t result[DIGEST_SHA256]);
 /* False: the cryptographic library refuses MD5 (FIPS). */
 bool digest_md5(const void *bytes, size_t size, uint8_t result[DIGEST_MD5]);
 /* Constant time in @size. */

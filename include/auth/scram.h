@@ -30,12 +30,11 @@ enum {
 
 struct scram_derivation {
 	char *password; /* as it was given */
-	char *normal;	/* normalised */
 	uint8_t salt[SCRAM_SALT_MAX];
 	size_t salt_size;
 	uint32_t iterations;
 	struct scram_keys keys; /* the result */
-	bool failed;		/* the library refuses the salt or the iterations */
+	bool failed;		/* no keys: the password is too long, or there are no iterations */
 };
 
 void scram_derivation_init(struct scram_derivation *derivation, const char *password,
@@ -82,6 +81,8 @@ bool scram_server_first(struct scram_server *state, bool is_plus, const uint8_t 
 bool scram_server_final(struct scram_server *state, const uint8_t *message, size_t size,
 			char *reply, struct error *error);
 void scram_server_fini(struct scram_server *state);
+/* Erase what is kept between exchanges (at exit). */
+void scram_release(void);
 
 /* ---- our side when we log in to a server ---- */
 

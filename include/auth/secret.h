@@ -18,7 +18,6 @@ struct scram_secret {
 	uint8_t salt[SECRET_SALT_MAX];
 	uint8_t salt_size;
 	uint8_t stored_key[DIGEST_SHA256], server_key[DIGEST_SHA256];
-	struct digest_hmac_key stored_hmac, server_hmac; /* the same, ready for use */
 };
 
 /* A view; the text belongs to the userlist or to the configuration. */
@@ -31,9 +30,7 @@ struct secret {
 /* What kind of secret is this text? A text that begins like a SCRAM or MD5 secret but is not one is
  * SECRET_PLAIN, as in PostgreSQL; "" and NULL are SECRET_NONE. */
 struct secret secret_from_text(const char *text);
-/* Make the keys of @scram ready for use. */
-void secret_prepare_scram(struct scram_secret *scram);
-/* The parts of a SECRET_SCRAM text, ready for use. */
+/* The parts of a SECRET_SCRAM text. */
 bool secret_parse_scram(const char *text, struct scram_secret *scram);
 /* Make one from a plain password (normalised by the caller) with a given salt. */
 void secret_build_scram(const char *password, const uint8_t *salt, size_t salt_size,

@@ -4,93 +4,150 @@
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "config.h"
 #include "auth/digest.h"
+#include "core/memory.h"
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/sha.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* A digest that silently came out as rubbish could let someone in. SHA-256 fails only without
- * memory, or with a library that is broken; both are like memory_alloc() failing. */
-static void must(bool worked)
+enum { BLOCK = SHA256_CBLOCK };
+
+/* A digest that silently came out as rubbish could let someone in. These fail only in a library
+ * that is broken, which is like memory_alloc() failing. */
+static void must(int worked)
 {
-	if (worked)
+	if (worked == 1)
 		return;
 	fputs("the cryptographic library failed to compute SHA-256\n", stderr);
 	abort();
 }
 
+static void update(SHA256_CTX *context, const struct digest_part *parts, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (parts[i].size > 0)
+			must(SHA256_Update(context, parts[i].bytes, parts[i].size));
+	}
+}
+
+void digest_sha256_parts(const struct digest_part *parts, size_t count,
+			 uint8_t result[DIGEST_SHA256])
+{
+	SHA256_CTX context;
+	must(SHA256_Init(&context));
+	update(&context, parts, count);
+	must(SHA256_Final(result, &context));
+	memory_erase(&context, sizeof(context));
+}
+
 void digest_sha256(const void *bytes, size_t size, uint8_t result[DIGEST_SHA256])
 {
-	SHA256_CTX context;
-	must(SHA256_Init(&context) && SHA256_Update(&context, bytes, size) &&
-	     SHA256_Final(result, &context));
+	const struct digest_part part = {bytes, size};
+	digest_sha256_parts(&part, 1, result);
 }
 
-/* The state of the hash after one block: the key xor @pad. */
-static void hash_pad(const uint8_t key[SHA256_CBLOCK], uint8_t pad, uint32_t state[8])
+/* A context that has taken a pad, which is one block. */
+static void resume(SHA256_CTX *context, const uint32_t state[8])
 {
-	uint8_t block[SHA256_CBLOCK];
+	must(SHA256_Init(context));
+	for (int i = 0; i < 8; i++)
+		context->h[i] = state[i];
+	context->Nl = BLOCK * 8;
+}
+
+static void hash_pad(const uint8_t key[BLOCK], uint8_t with, uint32_t state[8])
+{
+	uint8_t pad[BLOCK];
 	SHA256_CTX context;
-	for (size_t i = 0; i < sizeof block; i++)
-		block[i] = key[i] ^ pad;
+	for (size_t i = 0; i < BLOCK; i++)
+		pad[i] = key[i] ^ with;
 	must(SHA256_Init(&context));
-	SHA256_Transform(&context, block);
-	memcpy(state, context.h, sizeof context.h);
-	OPENSSL_cleanse(block, sizeof block);
-	OPENSSL_cleanse(&context, sizeof context);
+	SHA256_Transform(&context, pad);
+	for (int i = 0; i < 8; i++)
+		state[i] = context.h[i];
+	memory_erase(pad, sizeof(pad));
+	memory_erase(&context, sizeof(context));
 }
 
-void digest_hmac_prepare(const void *key, size_t key_size, struct digest_hmac_key *prepared)
+void digest_hmac_key_init(struct digest_hmac_key *key, const void *bytes, size_t size)
 {
-	uint8_t padded[SHA256_CBLOCK] = {0};
-	_Static_assert(sizeof prepared->inner == sizeof((SHA256_CTX *)0)->h, "the state of a hash");
-	if (key_size > sizeof padded)
-		digest_sha256(key, key_size, padded);
-	else if (key_size)
-		memcpy(padded, key, key_size);
-	hash_pad(padded, 0x36, prepared->inner);
-	hash_pad(padded, 0x5c, prepared->outer);
-	OPENSSL_cleanse(padded, sizeof padded);
+	uint8_t block[BLOCK] = {0};
+	if (size > BLOCK)
+		digest_sha256(bytes, size, block);
+	else if (size > 0)
+		memcpy(block, bytes, size);
+	hash_pad(block, 0x36, key->inner);
+	hash_pad(block, 0x5c, key->outer);
+	memory_erase(block, sizeof(block));
 }
 
-/* Go on from the state after one block. */
-static void hash_from(const uint32_t state[8], const void *bytes, size_t size,
-		      uint8_t result[DIGEST_SHA256])
+void digest_hmac_parts(const struct digest_hmac_key *key, const struct digest_part *parts,
+		       size_t count, uint8_t result[DIGEST_SHA256])
 {
 	SHA256_CTX context;
-	must(SHA256_Init(&context));
-	memcpy(context.h, state, sizeof context.h);
-	context.Nl = 8 * SHA256_CBLOCK; /* bits so far */
-	must(SHA256_Update(&context, bytes, size) && SHA256_Final(result, &context));
-}
-
-void digest_hmac_prepared(const struct digest_hmac_key *prepared, const void *bytes, size_t size,
-			  uint8_t result[DIGEST_SHA256])
-{
 	uint8_t inner[DIGEST_SHA256];
-	hash_from(prepared->inner, bytes, size, inner);
-	hash_from(prepared->outer, inner, sizeof inner, result);
+	resume(&context, key->inner);
+	update(&context, parts, count);
+	must(SHA256_Final(inner, &context));
+	resume(&context, key->outer);
+	must(SHA256_Update(&context, inner, sizeof(inner)));
+	must(SHA256_Final(result, &context));
+	memory_erase(&context, sizeof(context));
+	memory_erase(inner, sizeof(inner));
 }
 
 void digest_hmac_sha256(const void *key, size_t key_size, const void *bytes, size_t size,
 			uint8_t result[DIGEST_SHA256])
 {
-	struct digest_hmac_key prepared;
-	digest_hmac_prepare(key, key_size, &prepared);
-	digest_hmac_prepared(&prepared, bytes, size, result);
-	OPENSSL_cleanse(&prepared, sizeof prepared);
+	const struct digest_part part = {bytes, size};
+	struct digest_hmac_key pads;
+	digest_hmac_key_init(&pads, key, key_size);
+	digest_hmac_parts(&pads, &part, 1, result);
+	memory_erase(&pads, sizeof(pads));
+}
+
+static void put_state(uint8_t block[BLOCK], const SHA256_CTX *context)
+{
+	for (int i = 0; i < 8; i++) {
+		block[4 * i] = (uint8_t)(context->h[i] >> 24);
+		block[4 * i + 1] = (uint8_t)(context->h[i] >> 16);
+		block[4 * i + 2] = (uint8_t)(context->h[i] >> 8);
+		block[4 * i + 3] = (uint8_t)context->h[i];
+	}
 }
 
 bool digest_pbkdf2_sha256(const char *password, size_t length, const uint8_t *salt,
-			  size_t salt_size, unsigned iterations, uint8_t result[DIGEST_SHA256])
+			  size_t salt_size, uint32_t iterations, uint8_t result[DIGEST_SHA256])
 {
-	if (length > INT_MAX || salt_size > INT_MAX || iterations > INT_MAX)
+	static const uint8_t first[4] = {0, 0, 0, 1};
+	const struct digest_part parts[] = {{salt, salt_size}, {first, sizeof(first)}};
+	struct digest_hmac_key key;
+	SHA256_CTX context;
+	if (iterations == 0)
 		return false;
-	return PKCS5_PBKDF2_HMAC(password, (int)length, salt, (int)salt_size, (int)iterations,
-				 EVP_sha256(), DIGEST_SHA256, result) == 1;
+	digest_hmac_key_init(&key, password, length);
+	digest_hmac_parts(&key, parts, 2, result);
+	/* From here on each HMAC is two blocks of one shape: 32 bytes behind a pad. Only their
+	 * first half changes; behind it are the padding's 1 bit and the length of 96 bytes. */
+	uint8_t block[BLOCK] = {[DIGEST_SHA256] = 0x80, [BLOCK - 2] = 3};
+	memcpy(block, result, DIGEST_SHA256);
+	must(SHA256_Init(&context));
+	while (--iterations > 0) {
+		memcpy(context.h, key.inner, sizeof(key.inner));
+		SHA256_Transform(&context, block);
+		put_state(block, &context);
+		memcpy(context.h, key.outer, sizeof(key.outer));
+		SHA256_Transform(&context, block);
+		put_state(block, &context);
+		for (size_t i = 0; i < DIGEST_SHA256; i++)
+			result[i] ^= block[i];
+	}
+	memory_erase(&key, sizeof(key));
+	memory_erase(&context, sizeof(context));
+	memory_erase(block, sizeof(block));
+	return true;
 }
 
 bool digest_md5(const void *bytes, size_t size, uint8_t result[DIGEST_MD5])

@@ -19,24 +19,27 @@ static struct list by_use;
 static size_t reserved;
 static struct {
 	bool is_made;
-	uint8_t bytes[DIGEST_SHA256];
+	struct digest_hmac_key key;
 } secret;
 
 static void make_name(const struct key_source *source, uint8_t name[DIGEST_SHA256])
 {
-	struct {
-		uint8_t password[DIGEST_SHA256], salt[DIGEST_SHA256];
-		uint32_t iterations;
-	} parts = {.iterations = source->iterations};
+	/* Numbers first, so that no two sources are one text. */
+	const uint64_t numbers[] = {source->iterations, source->salt_size};
+	const struct digest_part parts[] = {
+		{numbers, sizeof numbers},
+		{source->salt, source->salt_size},
+		{source->password, strlen(source->password)},
+	};
 	if (!secret.is_made) {
-		random_bytes(secret.bytes, sizeof secret.bytes);
+		uint8_t bytes[DIGEST_SHA256];
+		random_bytes(bytes, sizeof bytes);
+		digest_hmac_key_init(&secret.key, bytes, sizeof bytes);
+		memory_erase(bytes, sizeof bytes);
 		secret.is_made = true;
 		list_init(&by_use);
 	}
-	digest_sha256(source->password, strlen(source->password), parts.password);
-	digest_sha256(source->salt, source->salt_size, parts.salt);
-	digest_hmac_sha256(secret.bytes, sizeof secret.bytes, &parts, sizeof parts, name);
-	memory_erase(&parts, sizeof parts);
+	digest_hmac_parts(&secret.key, parts, sizeof parts / sizeof *parts, name);
 }
 
 static struct entry *find(const uint8_t name[DIGEST_SHA256])

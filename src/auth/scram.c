@@ -16,7 +16,6 @@ enum { PHASE_FIRST, PHASE_CHALLENGE, PHASE_FINAL, PHASE_VERIFY, PHASE_DONE };
 #define BOUND_HEADER "p=tls-server-end-point,,"
 
 enum {
-	KEY_TEXT = (DIGEST_SHA256 + 2) / 3 * 4 + 1,
 	SALT_TEXT = (SECRET_SALT_MAX + 2) / 3 * 4 + 1,
 	BINDING_TEXT = (sizeof BOUND_HEADER + SCRAM_BINDING_MAX + 2) / 3 * 4 + 1,
 	MADE_SALT = 16, /* salts that we make, as long as PostgreSQL's */
@@ -26,17 +25,21 @@ enum {
  * tell that there is no secret. This key makes the salts; it lives as long as the process. */
 static struct {
 	bool is_made;
-	uint8_t key[DIGEST_SHA256];
+	struct digest_hmac_key key;
+	uint8_t mock_key[DIGEST_SHA256]; /* of all mocks; no proof is right for them */
 } salts;
 
 static void make_salt(const char *user, uint8_t salt[MADE_SALT])
 {
+	const struct digest_part part = {user, strlen(user)};
 	uint8_t digest[DIGEST_SHA256];
 	if (!salts.is_made) {
-		random_bytes(salts.key, sizeof(salts.key));
+		random_bytes(digest, sizeof(digest));
+		digest_hmac_key_init(&salts.key, digest, sizeof(digest));
+		random_bytes(salts.mock_key, sizeof(salts.mock_key));
 		salts.is_made = true;
 	}
-	digest_hmac_sha256(salts.key, sizeof(salts.key), user, strlen(user), digest);
+	digest_hmac_parts(&salts.key, &part, 1, digest);
 	memcpy(salt, digest, MADE_SALT);
 }
 
@@ -98,10 +101,39 @@ static void key_xor(const uint8_t a[DIGEST_SHA256], const uint8_t b[DIGEST_SHA25
 		result[i] = a[i] ^ b[i];
 }
 
-static void sign(const uint8_t key[DIGEST_SHA256], const char *auth_message,
+/* AuthMessage: client-first-message-bare, server-first-message and client-final-message without its
+ * proof, with commas between. */
+enum { AUTH_PARTS = 5 };
+
+/* The pads of keys that signed lately, found by a key's first byte: a stored secret signs each
+ * login of its user, and hashing the pads anew is a third of the work. They say no more than the
+ * stored secrets do. */
+static struct pads {
+	bool is_made;
+	uint8_t key[DIGEST_SHA256];
+	struct digest_hmac_key hmac;
+} known_pads[256];
+
+static const struct digest_hmac_key *pads_of(const uint8_t key[DIGEST_SHA256])
+{
+	struct pads *pads = &known_pads[key[0]];
+	if (!pads->is_made || memcmp(pads->key, key, DIGEST_SHA256) != 0) {
+		memcpy(pads->key, key, DIGEST_SHA256);
+		digest_hmac_key_init(&pads->hmac, key, DIGEST_SHA256);
+		pads->is_made = true;
+	}
+	return &pads->hmac;
+}
+
+void scram_release(void)
+{
+	memory_erase(known_pads, sizeof known_pads);
+}
+
+static void sign(const uint8_t key[DIGEST_SHA256], const struct digest_part auth[AUTH_PARTS],
 		 uint8_t signature[DIGEST_SHA256])
 {
-	digest_hmac_sha256(key, DIGEST_SHA256, auth_message, strlen(auth_message), signature);
+	digest_hmac_parts(pads_of(key), auth, AUTH_PARTS, signature);
 }
 
 /* c= of the final message: what was said of channel binding in the first one, so that nobody on the
@@ -132,7 +164,6 @@ void scram_derivation_init(struct scram_derivation *derivation, const char *pass
 	assert(salt_size <= SCRAM_SALT_MAX);
 	*derivation = (struct scram_derivation){.salt_size = salt_size, .iterations = iterations};
 	derivation->password = memory_strdup(password);
-	derivation->normal = saslprep(password);
 	memcpy(derivation->salt, salt, salt_size);
 }
 
@@ -140,13 +171,18 @@ void scram_derive(struct scram_derivation *derivation)
 {
 	struct scram_keys *keys = &derivation->keys;
 	uint8_t salted[DIGEST_SHA256];
-	/* A library that refuses (FIPS asks for a minimum of iterations and salt) leaves keys that
-	 * nobody has. */
-	derivation->failed = !digest_pbkdf2_sha256(derivation->normal, strlen(derivation->normal),
-						   derivation->salt, derivation->salt_size,
-						   derivation->iterations, salted);
+	derivation->failed = strlen(derivation->password) > SECRET_LENGTH_MAX;
 	if (derivation->failed)
-		random_bytes(salted, sizeof salted);
+		return;
+	char *normal = saslprep(derivation->password);
+	size_t length = strlen(normal);
+	derivation->failed =
+		!digest_pbkdf2_sha256(normal, length, derivation->salt, derivation->salt_size,
+				      derivation->iterations, salted);
+	memory_erase(normal, length);
+	memory_free(&normal);
+	if (derivation->failed)
+		return;
 	digest_hmac_sha256(salted, sizeof salted, "Client Key", 10, keys->client_key);
 	digest_hmac_sha256(salted, sizeof salted, "Server Key", 10, keys->server_key);
 	memory_erase(salted, sizeof salted);
@@ -161,12 +197,9 @@ void scram_derivation_keep(const struct scram_derivation *derivation)
 
 void scram_derivation_fini(struct scram_derivation *derivation)
 {
-	char **texts[] = {&derivation->password, &derivation->normal};
-	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-		if (*texts[i])
-			memory_erase(*texts[i], strlen(*texts[i]));
-		memory_free(texts[i]);
-	}
+	if (derivation->password)
+		memory_erase(derivation->password, strlen(derivation->password));
+	memory_free(&derivation->password);
 	memory_erase(derivation, sizeof *derivation);
 }
 
@@ -198,13 +231,13 @@ static void init_plain(struct scram_server *state, const char *password,
 		scram_derive(&derivation);
 		scram_derivation_keep(&derivation);
 		keys = derivation.keys;
+		state->doomed = derivation.failed; /* keys of nothing but zeros */
 		scram_derivation_fini(&derivation);
 	}
 	state->secret = (struct scram_secret){.iterations = iterations, .salt_size = MADE_SALT};
 	memcpy(state->secret.salt, salt, MADE_SALT);
 	digest_sha256(keys.client_key, DIGEST_SHA256, state->secret.stored_key);
 	memcpy(state->secret.server_key, keys.server_key, DIGEST_SHA256);
-	secret_prepare_scram(&state->secret);
 	memory_erase(&keys, sizeof keys);
 }
 
@@ -214,9 +247,9 @@ static void init_mock(struct scram_server *state, const uint8_t salt[MADE_SALT],
 	state->doomed = true;
 	state->secret = (struct scram_secret){.iterations = iterations, .salt_size = MADE_SALT};
 	memcpy(state->secret.salt, salt, MADE_SALT);
-	random_bytes(state->secret.stored_key, DIGEST_SHA256);
-	random_bytes(state->secret.server_key, DIGEST_SHA256);
-	secret_prepare_scram(&state->secret);
+	/* One key for all, so that signing finds its pads as it does for a known user. */
+	memcpy(state->secret.stored_key, salts.mock_key, DIGEST_SHA256);
+	memcpy(state->secret.server_key, salts.mock_key, DIGEST_SHA256);
 }
 
 void scram_server_init(struct scram_server *state, const struct secret *secret, const char *user,
@@ -226,17 +259,16 @@ void scram_server_init(struct scram_server *state, const struct secret *secret, 
 	*state = (struct scram_server){.phase = PHASE_FIRST, .binding_size = binding_size};
 	if (binding_size)
 		memcpy(state->binding, binding, binding_size);
-	uint8_t salt[MADE_SALT];
 	make_nonce(state->nonce);
-	enum secret_kind kind = secret ? secret->kind : SECRET_NONE;
-	if (kind == SECRET_SCRAM && secret->scram) {
+	/* To read a stored secret takes as long as to make a salt. */
+	bool is_scram = secret && secret->kind == SECRET_SCRAM;
+	if (is_scram && secret->scram)
 		state->secret = *secret->scram;
+	if (is_scram && (secret->scram || secret_parse_scram(secret->text, &state->secret)))
 		return;
-	}
-	if (kind == SECRET_SCRAM && secret_parse_scram(secret->text, &state->secret))
-		return;
+	uint8_t salt[MADE_SALT];
 	make_salt(user, salt);
-	if (kind == SECRET_PLAIN)
+	if (secret && secret->kind == SECRET_PLAIN && *secret->text)
 		init_plain(state, secret->text, salt, iterations);
 	else
 		init_mock(state, salt, iterations);
@@ -327,8 +359,7 @@ bool scram_server_first(struct scram_server *state, bool is_plus, const uint8_t 
 		return malformed(error, "Channel binding was not offered.");
 	if (!take_gs2_header(state, is_plus, &at, error))
 		return false;
-	char *bare = memory_strdup(at);
-	state->client_first_bare = bare;
+	state->client_first_bare = memory_strdup(at);
 	const char *nonce = NULL;
 	if (!parse_client_first_bare(at, &nonce, error))
 		return false;
@@ -342,7 +373,7 @@ bool scram_server_first(struct scram_server *state, bool is_plus, const uint8_t 
 	digest_base64_encode(state->secret.salt, state->secret.salt_size, salt);
 	state->server_first = memory_printf("r=%s,s=%s,i=%u", state->nonce, salt,
 					    (unsigned)state->secret.iterations);
-	snprintf(reply, SCRAM_MESSAGE_MAX, "%s", state->server_first);
+	strcpy(reply, state->server_first); /* of a nonce and a salt that are bounded */
 	state->phase = PHASE_FINAL;
 	return true;
 }
@@ -383,11 +414,11 @@ static bool parse_client_final(const struct scram_server *state, char *text,
 }
 
 /* Is it the proof of who knows the password? Leaves the client's key in @state if so. */
-static bool proof_is_right(struct scram_server *state, const char *auth_message,
+static bool proof_is_right(struct scram_server *state, const struct digest_part auth[AUTH_PARTS],
 			   const uint8_t proof[DIGEST_SHA256])
 {
 	uint8_t hash[DIGEST_SHA256];
-	digest_hmac_prepared(&state->secret.stored_hmac, auth_message, strlen(auth_message), hash);
+	sign(state->secret.stored_key, auth, hash);
 	key_xor(proof, hash, state->client_key);
 	digest_sha256(state->client_key, DIGEST_SHA256, hash);
 	bool is_right = digest_is_equal(hash, state->secret.stored_key, DIGEST_SHA256);
@@ -410,21 +441,22 @@ bool scram_server_final(struct scram_server *state, const uint8_t *message, size
 		return malformed(error, "The message is empty, too long, or has a zero byte.");
 	if (!parse_client_final(state, text, proof, &without_proof, error))
 		return false;
-	char *auth_message =
-		memory_printf("%s,%s,%.*s", state->client_first_bare, state->server_first,
-			      (int)without_proof, (const char *)message);
-	bool is_right = proof_is_right(state, auth_message, proof);
+	const struct digest_part auth[AUTH_PARTS] = {
+		{state->client_first_bare, strlen(state->client_first_bare)},
+		{",", 1},
+		{state->server_first, strlen(state->server_first)},
+		{",", 1},
+		{message, without_proof},
+	};
+	bool is_right = proof_is_right(state, auth, proof);
 	if (is_right) {
-		char encoded[KEY_TEXT];
-		digest_hmac_prepared(&state->secret.server_hmac, auth_message, strlen(auth_message),
-				     signature);
-		digest_base64_encode(signature, sizeof(signature), encoded);
-		snprintf(reply, SCRAM_MESSAGE_MAX, "v=%s", encoded);
+		sign(state->secret.server_key, auth, signature);
+		memcpy(reply, "v=", 2);
+		digest_base64_encode(signature, sizeof(signature), reply + 2);
 	}
-	memory_free(&auth_message);
 	/* Whoever has the secret's stored key makes the client's key from the proof. */
 	memory_erase(proof, sizeof(proof));
-	memory_erase(text, sizeof(text));
+	memory_erase(text, size);
 	return is_right ||
 	       error_set(error, SQLSTATE_INVALID_PASSWORD, "SASL authentication failed");
 }
@@ -483,6 +515,17 @@ static bool malformed_server(struct error *error, const char *detail)
 	return error_detail(error, "%s", detail);
 }
 
+/* server-error: "e=" and what is wrong. */
+static bool server_error(char *at, struct error *error)
+{
+	const char *reason = take_attribute(&at, 'e');
+	char printable[128];
+	return error_set(
+		error, SQLSTATE_INVALID_PASSWORD,
+		"error received from server in SCRAM exchange: %s",
+		text_printable(reason ? reason : "malformed", printable, sizeof(printable)));
+}
+
 /* server-first-message: the whole nonce, the salt and the iterations. */
 static bool parse_server_first(struct scram_client *state, char *text, struct error *error)
 {
@@ -528,6 +571,8 @@ bool scram_client_challenge(struct scram_client *state, const uint8_t *message, 
 	if (!in_order || !message_text(message, size, text))
 		return malformed_server(
 			error, "The message is unexpected, empty, too long, or has a zero byte.");
+	if (*text == 'e')
+		return server_error(text, error);
 	state->server_first = memory_strdup(text);
 	if (!parse_server_first(state, text, error))
 		return false;
@@ -565,9 +610,8 @@ static bool find_keys(struct scram_client *state, const struct scram_derivation 
 	if (state->has_keys)
 		return true;
 	if (derived && derived->failed)
-		return error_set(
-			error, SQLSTATE_SYSTEM_ERROR,
-			"the cryptographic library refuses the server's SCRAM salt or iterations");
+		return error_set(error, SQLSTATE_SYSTEM_ERROR,
+				 "the password is too long for SCRAM");
 	if (derived)
 		state->keys = derived->keys;
 	else if (!key_cache_find(&source, &state->keys))
@@ -578,7 +622,7 @@ static bool find_keys(struct scram_client *state, const struct scram_derivation 
 bool scram_client_final(struct scram_client *state, const struct scram_derivation *derived,
 			char *reply, struct error *error)
 {
-	char encoded[KEY_TEXT], binding[BINDING_TEXT];
+	char binding[BINDING_TEXT];
 	uint8_t stored_key[DIGEST_SHA256], proof[DIGEST_SHA256];
 	bool in_order = state->phase == PHASE_FINAL;
 	state->phase = PHASE_DONE;
@@ -588,18 +632,23 @@ bool scram_client_final(struct scram_client *state, const struct scram_derivatio
 	if (!find_keys(state, derived, error))
 		return false;
 	encode_binding(state->gs2_flag, state->binding, state->binding_size, binding);
-	char *auth_message = memory_printf("%s,%s,c=%s,r=%s", state->client_first_bare,
-					   state->server_first, binding, state->whole_nonce);
+	size_t length = (size_t)snprintf(reply, SCRAM_MESSAGE_MAX, "c=%s,r=%s", binding,
+					 state->whole_nonce);
+	const struct digest_part auth[AUTH_PARTS] = {
+		{state->client_first_bare, strlen(state->client_first_bare)},
+		{",", 1},
+		{state->server_first, strlen(state->server_first)},
+		{",", 1},
+		{reply, length},
+	};
 	digest_sha256(state->keys.client_key, DIGEST_SHA256, stored_key);
-	sign(stored_key, auth_message, proof);
+	sign(stored_key, auth, proof);
 	key_xor(proof, state->keys.client_key, proof);
-	sign(state->keys.server_key, auth_message, state->server_signature);
-	memory_free(&auth_message);
-	digest_base64_encode(proof, sizeof(proof), encoded);
-	snprintf(reply, SCRAM_MESSAGE_MAX, "c=%s,r=%s,p=%s", binding, state->whole_nonce, encoded);
+	sign(state->keys.server_key, auth, state->server_signature);
+	memcpy(reply + length, ",p=", 3);
+	digest_base64_encode(proof, sizeof(proof), reply + length + 3);
 	memory_erase(stored_key, sizeof(stored_key));
 	memory_erase(proof, sizeof(proof));
-	memory_erase(encoded, sizeof(encoded));
 	state->phase = PHASE_VERIFY;
 	return true;
 }
@@ -615,20 +664,15 @@ bool scram_client_verify(struct scram_client *state, const uint8_t *message, siz
 	if (!in_order || !message_text(message, size, text))
 		return malformed_server(
 			error, "The message is unexpected, empty, too long, or has a zero byte.");
-	if (*at == 'e') {
-		const char *reason = take_attribute(&at, 'e');
-		char printable[128];
-		return error_set(error, SQLSTATE_INVALID_PASSWORD,
-				 "error received from server in SCRAM exchange: %s",
-				 text_printable(reason ? reason : "malformed", printable,
-						sizeof(printable)));
-	}
+	if (*at == 'e')
+		return server_error(at, error);
 	const char *encoded = take_attribute(&at, 'v');
 	if (!encoded || *at || !decode_key(encoded, signature))
 		return malformed_server(error, "Malformed server-final-message.");
 	if (!digest_is_equal(signature, state->server_signature, DIGEST_SHA256))
-		return error_set(error, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,
-				 "incorrect server signature");
+		return error_set(
+			error, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,
+			"SASL authentication failed: the server does not know the password");
 	return true;
 }
 

@@ -24,7 +24,7 @@ static const char *parse_part(const char *text, char end, uint8_t *bytes, size_t
 	return stop + 1;
 }
 
-static bool parse_scram(const char *text, struct scram_secret *scram)
+bool secret_parse_scram(const char *text, struct scram_secret *scram)
 {
 	static const char scheme[] = "SCRAM-SHA-256$";
 	if (strncmp(text, scheme, sizeof(scheme) - 1) != 0)
@@ -59,24 +59,10 @@ struct secret secret_from_text(const char *text)
 	struct scram_secret scram;
 	if (is_md5(text))
 		secret.kind = SECRET_MD5;
-	else if (parse_scram(text, &scram))
+	else if (secret_parse_scram(text, &scram))
 		secret.kind = SECRET_SCRAM;
 	memory_erase(&scram, sizeof(scram));
 	return secret;
-}
-
-void secret_prepare_scram(struct scram_secret *scram)
-{
-	digest_hmac_prepare(scram->stored_key, DIGEST_SHA256, &scram->stored_hmac);
-	digest_hmac_prepare(scram->server_key, DIGEST_SHA256, &scram->server_hmac);
-}
-
-bool secret_parse_scram(const char *text, struct scram_secret *scram)
-{
-	if (!parse_scram(text, scram))
-		return false;
-	secret_prepare_scram(scram);
-	return true;
 }
 
 void secret_build_scram(const char *password, const uint8_t *salt, size_t salt_size,
@@ -94,7 +80,6 @@ void secret_build_scram(const char *password, const uint8_t *salt, size_t salt_s
 	digest_hmac_sha256(salted, sizeof(salted), "Client Key", 10, client_key);
 	digest_sha256(client_key, sizeof(client_key), scram->stored_key);
 	digest_hmac_sha256(salted, sizeof(salted), "Server Key", 10, scram->server_key);
-	secret_prepare_scram(scram);
 	memory_erase(salted, sizeof(salted));
 	memory_erase(client_key, sizeof(client_key));
 }

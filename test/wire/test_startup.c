@@ -459,12 +459,12 @@ static struct wire_peer *begins_sasl(struct scram_client *scram, const char *use
 	wire_expect_message(client, 'R', "r=");
 	ck_assert(scram_client_challenge(scram, client->body + 4, client->size - 4, &error));
 	struct scram_derivation derivation;
-	bool derives = scram_client_derivation(scram, &derivation);
-	if (derives)
+	if (scram_client_derivation(scram, &derivation)) {
 		scram_derive(&derivation);
-	ck_assert(scram_client_final(scram, derives ? &derivation : NULL, text, &error));
-	if (derives)
+		scram_derivation_keep(&derivation);
 		scram_derivation_fini(&derivation);
+	}
+	ck_assert(scram_client_final(scram, NULL, text, &error));
 	return client;
 }
 

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include "auth/scram.h"
 #include "config/snapshot.h"
 #include "conn/client.h"
 #include "conn/endpoint.h"
@@ -90,6 +91,22 @@ void wire_server_up(void)
 	listen_as_server();
 }
 
+/* No test waits for a thread: the keys of plain passwords are there from the start. */
+static void derive_known_keys(void)
+{
+	static const char *const users[] = {"u1", "u2"};
+	for (size_t i = 0; i < sizeof users / sizeof *users; i++) {
+		struct scram_derivation derivation;
+		if (!scram_server_derivation("secret", users[i],
+					     (uint32_t)settings_current()->scram_iterations,
+					     &derivation))
+			continue;
+		scram_derive(&derivation);
+		scram_derivation_keep(&derivation);
+		scram_derivation_fini(&derivation);
+	}
+}
+
 void wire_open(const char *settings, const char *row)
 {
 	struct error error;
@@ -114,6 +131,7 @@ void wire_open(const char *settings, const char *row)
 	struct snapshot *snapshot = snapshot_load(path, &error);
 	ck_assert_msg(snapshot != NULL, "%s", error.message);
 	snapshot_install(snapshot);
+	derive_known_keys();
 	gate_open();
 	registry_open();
 	registry_apply();

@@ -6,6 +6,7 @@ test_unit_auth_test_auth_SOURCES = \
 	test/unit/auth/test_secret.c \
 	test/unit/auth/test_saslprep.c \
 	test/unit/auth/test_md5.c \
+	test/unit/auth/test_key_cache.c \
 	test/unit/auth/test_scram.c \
 	test/unit/auth/test_userlist.c \
 	test/unit/auth/test_method.c \

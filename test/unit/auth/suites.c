@@ -6,6 +6,7 @@ Suite *suite_digest(void);
 Suite *suite_secret(void);
 Suite *suite_saslprep(void);
 Suite *suite_md5(void);
+Suite *suite_key_cache(void);
 Suite *suite_scram(void);
 Suite *suite_userlist(void);
 Suite *suite_method(void);
@@ -14,7 +15,16 @@ Suite *suite_rule_file(void);
 Suite *suite_ident(void);
 Suite *suite_hba(void);
 
-suite_fn *const SUITES[] = {
-	suite_digest, suite_secret,  suite_saslprep,  suite_md5,   suite_scram, suite_userlist,
-	suite_method, suite_pattern, suite_rule_file, suite_ident, suite_hba,	NULL,
-};
+suite_fn *const SUITES[] = {suite_digest,
+			    suite_secret,
+			    suite_saslprep,
+			    suite_md5,
+			    suite_key_cache,
+			    suite_scram,
+			    suite_userlist,
+			    suite_method,
+			    suite_pattern,
+			    suite_rule_file,
+			    suite_ident,
+			    suite_hba,
+			    NULL};

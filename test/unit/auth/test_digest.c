@@ -33,8 +33,36 @@ START_TEST(digests_match_their_standards)
 				       digest)); /* RFC 7914 */
 	assert_hex(digest, DIGEST_SHA256,
 		   "55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc");
+	ck_assert(digest_pbkdf2_sha256("Password", 8, (const uint8_t *)"NaCl", 4, 80000, digest));
+	ck_assert(!digest_pbkdf2_sha256("Password", 8, (const uint8_t *)"NaCl", 4, 0, digest));
+	assert_hex(digest, DIGEST_SHA256,
+		   "4ddcd8f60b98be21830cee5ef22701f9641a4418d04c0414aeff08876b34ab56");
 	ck_assert(digest_md5("message digest", 14, digest)); /* RFC 1321 */
 	assert_hex(digest, DIGEST_MD5, "f96b697d7cb7938d525a2f31aaf161d0");
+}
+END_TEST
+
+START_TEST(parts_are_digested_as_if_joined)
+{
+	static const struct digest_part parts[] = {
+		{"what do ya ", 11}, {NULL, 0}, {"want", 4}, {" for nothing?", 13}};
+	uint8_t joined[DIGEST_SHA256], apart[DIGEST_SHA256], key[200];
+	struct digest_hmac_key pads;
+	digest_sha256("what do ya want for nothing?", 28, joined);
+	digest_sha256_parts(parts, 4, apart);
+	ck_assert_mem_eq(joined, apart, sizeof(joined));
+	digest_hmac_key_init(&pads, "Jefe", 4);
+	for (int i = 0; i < 2; i++) {
+		digest_hmac_parts(&pads, parts, 4, apart);
+		assert_hex(apart, DIGEST_SHA256,
+			   "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+	}
+	/* RFC 4231, test case 6: a key that is longer than a block is hashed first. */
+	memset(key, 0xaa, sizeof(key));
+	digest_hmac_sha256(key, 131, "Test Using Larger Than Block-Size Key - Hash Key First", 54,
+			   apart);
+	assert_hex(apart, DIGEST_SHA256,
+		   "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
 }
 END_TEST
 
@@ -105,6 +133,7 @@ Suite *suite_digest(void)
 	Suite *suite = suite_create("digest");
 	TCase *tcase = tcase_create("digest");
 	tcase_add_test(tcase, digests_match_their_standards);
+	tcase_add_test(tcase, parts_are_digested_as_if_joined);
 	tcase_add_test(tcase, equal_is_equal_in_every_byte);
 	tcase_add_test(tcase, base64_matches_the_rfc_both_ways);
 	tcase_add_test(tcase, base64_that_is_not_exact_is_refused);

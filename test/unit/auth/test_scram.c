@@ -41,32 +41,21 @@ static bool server_step(bool (*step)(struct scram_server *, const uint8_t *, siz
 	return good;
 }
 
-static bool first_unbound(struct scram_server *state, const uint8_t *message, size_t size,
-			  char *answer, struct error *why)
+static bool plain_first(struct scram_server *state, const uint8_t *message, size_t size,
+			char *answer, struct error *why)
 {
 	return scram_server_first(state, false, message, size, answer, why);
 }
 
-/* All that our side does between the server's challenge and its own answer. */
-static bool answer(struct scram_client *state, const uint8_t *message, size_t size, char *text,
-		   struct error *why)
+static bool plus_first(struct scram_server *state, const uint8_t *message, size_t size,
+		       char *answer, struct error *why)
 {
-	struct scram_derivation derivation;
-	*text = '\0';
-	if (!scram_client_challenge(state, message, size, why))
-		return false;
-	if (!scram_client_derivation(state, &derivation))
-		return scram_client_final(state, NULL, text, why);
-	scram_derive(&derivation);
-	scram_derivation_keep(&derivation);
-	bool well = scram_client_final(state, &derivation, text, why);
-	scram_derivation_fini(&derivation);
-	return well;
+	return scram_server_first(state, true, message, size, answer, why);
 }
 
 static bool server_first(const char *message)
 {
-	return server_step(first_unbound, message, strlen(message));
+	return server_step(plain_first, message, strlen(message));
 }
 
 static bool server_final(const char *message)
@@ -74,12 +63,27 @@ static bool server_final(const char *message)
 	return server_step(scram_server_final, message, strlen(message));
 }
 
+/* The keys are derived here and kept in the cache, as the caller does in a thread. */
+static bool answer_challenge(struct scram_client *state, char *answer, struct error *why)
+{
+	struct scram_derivation derivation;
+	if (!scram_client_derivation(state, &derivation))
+		return scram_client_final(state, NULL, answer, why);
+	scram_derive(&derivation);
+	scram_derivation_keep(&derivation);
+	bool good = scram_client_final(state, &derivation, answer, why);
+	scram_derivation_fini(&derivation);
+	return good;
+}
+
 static bool client_final(const char *message, size_t size)
 {
 	uint8_t *copy = malloc(size ? size : 1);
 	memcpy(copy, message, size);
 	error = (struct error){0};
-	bool good = answer(&client, copy, size, reply, &error);
+	*reply = '\0';
+	bool good = scram_client_challenge(&client, copy, size, &error) &&
+		    answer_challenge(&client, reply, &error);
 	free(copy);
 	return good;
 }
@@ -125,6 +129,8 @@ static void teardown(void)
 {
 	scram_client_fini(&client);
 	scram_server_fini(&server);
+	key_cache_release();
+	scram_release();
 }
 
 START_TEST(the_rfcs_server_says_what_the_rfc_says)
@@ -157,43 +163,59 @@ static const uint8_t *said(void)
 	return memcpy(copy, reply, sizeof(copy));
 }
 
-/* A whole login of our client at our server. */
-static bool login(const struct secret *secret, const char *password, const uint8_t *client_key,
-		  const uint8_t *server_key)
+/* How a login is bound to its connection, as each side sees it. */
+struct binding {
+	uint8_t data[SCRAM_BINDING_MAX];
+	size_t size;
+};
+
+/* A whole login of our client at our server. @keys instead of a password: left by another login.
+ */
+static bool login_bound(const struct secret *secret, const char *password,
+			const struct scram_keys *keys, const struct binding *ours,
+			const struct binding *seen, bool offers_plus)
 {
 	struct scram_client mine;
 	struct scram_server theirs;
 	bool good = false;
-	struct scram_keys keys = {{0}, {0}};
-	if (client_key)
-		memcpy(keys.client_key, client_key, DIGEST_SHA256);
-	if (server_key)
-		memcpy(keys.server_key, server_key, DIGEST_SHA256);
-	scram_client_init(&mine, password, &keys, NULL, 0, false);
-	scram_server_init(&theirs, secret, "bob", 100, NULL, 0);
+	scram_client_init(&mine, password, keys, seen->data, seen->size, offers_plus);
+	scram_server_init(&theirs, secret, "bob", 100, ours->data, ours->size);
+	error = (struct error){0};
+	bool is_plus = strcmp(scram_client_mechanism(&mine), SCRAM_PLUS_NAME) == 0;
 	ck_assert(scram_client_first(&mine, reply));
-	ck_assert(first_unbound(&theirs, said(), strlen(reply), reply, &error));
-	ck_assert(answer(&mine, said(), strlen(reply), reply, &error));
-	if (scram_server_final(&theirs, said(), strlen(reply), reply, &error)) {
-		good = true;
+	if (scram_server_first(&theirs, is_plus, said(), strlen(reply), reply, &error)) {
+		ck_assert(scram_client_challenge(&mine, said(), strlen(reply), &error));
+		ck_assert(answer_challenge(&mine, reply, &error));
+		good = scram_server_final(&theirs, said(), strlen(reply), reply, &error);
+	}
+	if (good) {
+		struct scram_keys left;
 		ck_assert(scram_client_verify(&mine, said(), strlen(reply), &error));
 		/* What a client's login leaves is enough to log in with. */
+		memcpy(left.client_key, theirs.client_key, DIGEST_SHA256);
+		memcpy(left.server_key, theirs.secret.server_key, DIGEST_SHA256);
 		if (password)
-			ck_assert(login(secret, NULL, theirs.client_key, theirs.secret.server_key));
+			ck_assert(login_bound(secret, NULL, &left, ours, seen, offers_plus));
 	}
 	scram_client_fini(&mine);
 	scram_server_fini(&theirs);
 	return good;
 }
 
+static bool login(const struct secret *secret, const char *password)
+{
+	const struct binding none = {.size = 0};
+	return login_bound(secret, password, NULL, &none, &none, false);
+}
+
 START_TEST(whoever_knows_the_password_logs_in)
 {
 	struct secret secret = secret_from_text("pencil");
-	ck_assert(login(&secret, "pencil", NULL, NULL));
+	ck_assert(login(&secret, "pencil"));
 	secret = secret_from_text(STORED);
-	ck_assert(login(&secret, "pencil", NULL, NULL));
+	ck_assert(login(&secret, "pencil"));
 	secret = secret_from_text("I\xc2\xadX"); /* both sides normalise */
-	ck_assert(login(&secret, "\xe2\x85\xa8", NULL, NULL));
+	ck_assert(login(&secret, "\xe2\x85\xa8"));
 }
 END_TEST
 
@@ -203,12 +225,12 @@ START_TEST(whoever_does_not_is_told_the_same_always)
 					    "", NULL};
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
 		struct secret secret = secret_from_text(texts[i]);
-		ck_assert(!login(texts[i] ? &secret : NULL, "pencik", NULL, NULL));
+		ck_assert(!login(texts[i] ? &secret : NULL, "pencik"));
 		ck_assert_str_eq(error.message, "SASL authentication failed");
 		ck_assert_str_eq(error.sqlstate, "28P01");
 		ck_assert_str_eq(error.detail, "");
 		ck_assert_str_eq(reply, "");
-		ck_assert(!login(texts[i] ? &secret : NULL, "", NULL, NULL));
+		ck_assert(!login(texts[i] ? &secret : NULL, ""));
 	}
 }
 END_TEST
@@ -249,16 +271,19 @@ END_TEST
 START_TEST(a_mock_fails_even_with_its_own_keys_right)
 {
 	/* Play the mock's own keys back: only what is doomed keeps this client out. */
-	struct scram_keys keys = {.client_key = {1}};
+	uint8_t client_key[DIGEST_SHA256] = {1};
 	struct scram_client mine;
 	struct scram_server theirs;
 	scram_server_init(&theirs, NULL, "nobody", 100, NULL, 0);
-	digest_sha256(keys.client_key, DIGEST_SHA256, theirs.secret.stored_key);
+	digest_sha256(client_key, sizeof(client_key), theirs.secret.stored_key);
+	struct scram_keys keys;
+	memcpy(keys.client_key, client_key, DIGEST_SHA256);
 	memcpy(keys.server_key, theirs.secret.server_key, DIGEST_SHA256);
 	scram_client_init(&mine, NULL, &keys, NULL, 0, false);
 	ck_assert(scram_client_first(&mine, reply));
-	ck_assert(first_unbound(&theirs, said(), strlen(reply), reply, &error));
-	ck_assert(answer(&mine, said(), strlen(reply), reply, &error));
+	ck_assert(scram_server_first(&theirs, false, said(), strlen(reply), reply, &error));
+	ck_assert(scram_client_challenge(&mine, said(), strlen(reply), &error));
+	ck_assert(answer_challenge(&mine, reply, &error));
 	ck_assert(!scram_server_final(&theirs, said(), strlen(reply), reply, &error));
 	ck_assert_str_eq(error.message, "SASL authentication failed");
 	scram_client_fini(&mine);
@@ -339,11 +364,11 @@ START_TEST(a_long_nonce_or_message_is_refused)
 	memcpy(message, "n,,n=", 5);
 	memcpy(message + SCRAM_MESSAGE_MAX - 6, ",r=abcd", 8);
 	begin_server();
-	ck_assert(server_step(first_unbound, message, SCRAM_MESSAGE_MAX));
+	ck_assert(server_step(plain_first, message, SCRAM_MESSAGE_MAX));
 	begin_server();
-	ck_assert(!server_step(first_unbound, message, SCRAM_MESSAGE_MAX + 1));
+	ck_assert(!server_step(plain_first, message, SCRAM_MESSAGE_MAX + 1));
 	begin_server();
-	ck_assert(!server_step(first_unbound, "n,,n=,r=abc\0x", 13));
+	ck_assert(!server_step(plain_first, "n,,n=,r=abc\0x", 13));
 }
 END_TEST
 
@@ -375,7 +400,7 @@ START_TEST(every_truncation_of_a_clients_message_is_refused)
 	size_t shortest = strlen("n,,n=user,r=x");
 	for (size_t size = 0; size < strlen(CLIENT_FIRST); size++) {
 		begin_server();
-		ck_assert_int_eq(server_step(first_unbound, CLIENT_FIRST, size), size >= shortest);
+		ck_assert_int_eq(server_step(plain_first, CLIENT_FIRST, size), size >= shortest);
 	}
 	for (size_t size = 0; size < strlen(CLIENT_FINAL); size++) {
 		begin_server();
@@ -427,7 +452,7 @@ START_TEST(every_mutation_of_a_clients_first_message_ends_refused)
 			char message[] = CLIENT_FIRST;
 			message[at] = (char)(message[at] ^ 1 << bit);
 			begin_server();
-			if (server_step(first_unbound, message, strlen(CLIENT_FIRST)))
+			if (server_step(plain_first, message, strlen(CLIENT_FIRST)))
 				ck_assert_msg(!server_final(CLIENT_FINAL), "%s", message);
 		}
 	}
@@ -462,7 +487,6 @@ START_TEST(a_servers_bad_first_message_is_refused)
 	static const char *const rows[] = {
 		"",
 		"m=ext," SERVER_FIRST,
-		"e=other-error",
 		"r=" CLIENT_NONCE ",s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096", /* nothing added */
 		"r=x" NONCE ",s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096",
 		"r=rOpr,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096",
@@ -501,7 +525,7 @@ START_TEST(the_longest_nonce_of_a_server_fits_our_answer)
 	const char *rest = ",s=AA==,i=1";
 	size_t head = strlen("r=" CLIENT_NONCE), most = SCRAM_MESSAGE_MAX - head - strlen(rest);
 	int accepted = 0, refused = 0;
-	for (size_t length = most - 300; length <= most; length++) {
+	for (size_t length = most - 400; length <= most; length++) {
 		char message[SCRAM_MESSAGE_MAX + 1] = "r=" CLIENT_NONCE;
 		memset(message + head, 'x', length);
 		strcpy(message + head + length, rest);
@@ -543,9 +567,10 @@ END_TEST
 START_TEST(every_mutation_of_a_servers_signature_is_refused)
 {
 	/* With keys, so that the iterations are not computed each time. */
+	struct scram_keys keys;
 	begin_client("pencil");
 	ck_assert(client_final(SERVER_FIRST, strlen(SERVER_FIRST)));
-	struct scram_keys keys = client.keys;
+	keys = client.keys;
 	for (size_t at = 0; at <= strlen(SERVER_FINAL); at++) {
 		for (int bit = 0; bit < 8; bit++) {
 			char message[] = SERVER_FINAL;
@@ -572,7 +597,8 @@ START_TEST(a_server_that_does_not_know_the_secret_is_found_out)
 	begin_client("pencil");
 	ck_assert(client_final(SERVER_FIRST, strlen(SERVER_FIRST)));
 	ck_assert(!client_verify(other, strlen(other)));
-	ck_assert_str_eq(error.message, "incorrect server signature");
+	ck_assert_str_eq(error.message,
+			 "SASL authentication failed: the server does not know the password");
 	begin_client("pencil");
 	ck_assert(client_final(SERVER_FIRST, strlen(SERVER_FIRST)));
 	ck_assert(!client_verify("e=invalid\nproof", 15));
@@ -609,6 +635,222 @@ START_TEST(nothing_is_left_of_a_finished_exchange)
 }
 END_TEST
 
+static const struct binding none = {.size = 0}, ours = {.data = {1, 2, 3, 255}, .size = 32},
+			    other = {.data = {1, 2, 3, 254}, .size = 32},
+			    shorter = {.data = {1, 2, 3, 255}, .size = 20},
+			    longest = {.data = {7}, .size = SCRAM_BINDING_MAX};
+
+START_TEST(each_mechanism_and_flag_ends_as_it_must)
+{
+	static const struct {
+		const struct binding *ours, *seen;
+		bool offers_plus;
+		const char *mechanism, *refusal, *sqlstate;
+	} rows[] = {
+		/* no TLS: 'n' */
+		{&none, &none, false, SCRAM_NAME, NULL, ""},
+		/* TLS, but the client has no data for it: 'n' */
+		{&ours, &none, true, SCRAM_NAME, NULL, ""},
+		/* TLS, and the server truly has no channel binding: 'y' */
+		{&none, &ours, false, SCRAM_NAME, NULL, ""},
+		/* the server's offer was taken away: 'y' is found out */
+		{&ours, &ours, false, SCRAM_NAME, "SCRAM channel binding negotiation error",
+		 "28000"},
+		{&ours, &ours, true, SCRAM_PLUS_NAME, NULL, ""},
+		{&longest, &longest, true, SCRAM_PLUS_NAME, NULL, ""},
+		{&ours, &other, true, SCRAM_PLUS_NAME, "SCRAM channel binding check failed",
+		 "28000"},
+		{&ours, &shorter, true, SCRAM_PLUS_NAME, "SCRAM channel binding check failed",
+		 "28000"},
+		{&shorter, &ours, true, SCRAM_PLUS_NAME, "SCRAM channel binding check failed",
+		 "28000"},
+		/* chosen without an offer */
+		{&none, &ours, true, SCRAM_PLUS_NAME, "malformed SCRAM message", "08P01"},
+	};
+	struct secret stored = secret_from_text(STORED);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct scram_client probe;
+		scram_client_init(&probe, "pencil", NULL, rows[i].seen->data, rows[i].seen->size,
+				  rows[i].offers_plus);
+		ck_assert_str_eq(scram_client_mechanism(&probe), rows[i].mechanism);
+		scram_client_fini(&probe);
+		bool good = login_bound(&stored, "pencil", NULL, rows[i].ours, rows[i].seen,
+					rows[i].offers_plus);
+		ck_assert_msg(good == !rows[i].refusal, "row %zu", i);
+		ck_assert_str_eq(error.message, rows[i].refusal ? rows[i].refusal : "");
+		ck_assert_str_eq(error.sqlstate, rows[i].sqlstate);
+		ck_assert(!login_bound(&stored, "pencik", NULL, rows[i].ours, rows[i].seen,
+				       rows[i].offers_plus));
+	}
+}
+END_TEST
+
+static void begin_bound_server(void)
+{
+	struct secret secret = secret_from_text(STORED);
+	scram_server_fini(&server);
+	scram_server_init(&server, &secret, "user", 4096, ours.data, ours.size);
+	strcpy(server.nonce, SERVER_NONCE);
+}
+
+START_TEST(the_flag_must_fit_the_mechanism)
+{
+	static const struct {
+		const char *header;
+		bool is_plus, good;
+	} rows[] = {
+		{"n,,", false, true},
+		{"n,,", true, false},
+		{"y,,", false, false},
+		{"y,,", true, false},
+		{"p=tls-server-end-point,,", false, false},
+		{"p=tls-server-end-point,,", true, true},
+		{"p=tls-unique,,", true, false},
+		{"p=tls-exporter,,", true, false},
+		{"p=tls-server-end-pointx,,", true, false},
+		{"p=tls-server-end-point,a=bob,", true, false},
+		{"p=tls-server-end-point,", true, false},
+		{"p=,,", true, false},
+		{"p,,", true, false},
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		char message[200];
+		snprintf(message, sizeof(message), "%sn=user,r=" CLIENT_NONCE, rows[i].header);
+		begin_bound_server();
+		bool good = server_step(rows[i].is_plus ? plus_first : plain_first, message,
+					strlen(message));
+		ck_assert_msg(good == rows[i].good, "%s %d", rows[i].header, rows[i].is_plus);
+		ck_assert_int_eq(good, !*error.sqlstate);
+	}
+}
+END_TEST
+
+START_TEST(every_change_of_a_bound_answer_is_refused)
+{
+	static const char first[] = "p=tls-server-end-point,,n=user,r=" CLIENT_NONCE;
+	struct scram_keys keys;
+	char answer[SCRAM_MESSAGE_MAX];
+	begin_client("pencil");
+	ck_assert(client_final(SERVER_FIRST, strlen(SERVER_FIRST)));
+	keys = client.keys;
+	scram_client_fini(&client);
+	scram_client_init(&client, NULL, &keys, ours.data, ours.size, true);
+	strcpy(client.nonce, CLIENT_NONCE);
+	ck_assert(scram_client_first(&client, reply));
+	memory_free(&client.client_first_bare);
+	client.client_first_bare = memory_strdup("n=user,r=" CLIENT_NONCE);
+	ck_assert(client_final(SERVER_FIRST, strlen(SERVER_FIRST)));
+	strcpy(answer, reply);
+	size_t length = strlen(answer);
+	for (size_t at = 0; at <= length; at++) {
+		for (int bit = 0; bit < 8; bit++) {
+			char message[SCRAM_MESSAGE_MAX];
+			strcpy(message, answer);
+			if (at < length)
+				message[at] = (char)(message[at] ^ 1 << bit);
+			begin_bound_server();
+			ck_assert(server_step(plus_first, first, strlen(first)));
+			ck_assert_int_eq(server_step(scram_server_final, message, length),
+					 at == length);
+		}
+		begin_bound_server();
+		ck_assert(server_step(plus_first, first, strlen(first)));
+		ck_assert_int_eq(server_step(scram_server_final, answer, at), at == length);
+	}
+	/* The header of another flag, with a good nonce: the binding itself is compared. */
+	begin_bound_server();
+	ck_assert(server_step(plus_first, first, strlen(first)));
+	ck_assert(!server_final(CLIENT_FINAL));
+	ck_assert_str_eq(error.message, "SCRAM channel binding check failed");
+}
+END_TEST
+
+START_TEST(keys_are_derived_once)
+{
+	struct scram_derivation derivation;
+	struct secret secret = secret_from_text("once");
+	key_cache_release();
+	ck_assert(scram_server_derivation("once", "bob", 100, &derivation));
+	ck_assert_uint_eq(derivation.iterations, 100);
+	scram_derive(&derivation);
+	scram_derivation_keep(&derivation);
+	scram_derivation_fini(&derivation);
+	ck_assert_ptr_null(derivation.password);
+	ck_assert(!scram_server_derivation("once", "bob", 100, &derivation));
+	ck_assert(scram_server_derivation("once", "bob", 101, &derivation));
+	scram_derivation_fini(&derivation);
+	ck_assert(scram_server_derivation("once", "eve", 100, &derivation));
+	scram_derivation_fini(&derivation);
+	ck_assert(scram_server_derivation("twice", "bob", 100, &derivation));
+	scram_derivation_fini(&derivation);
+	ck_assert(login(&secret, "once"));
+	ck_assert(!login(&secret, "twice"));
+}
+END_TEST
+
+START_TEST(a_password_is_as_long_as_a_secret_may_be)
+{
+	static const uint8_t salt[16];
+	for (size_t length = SECRET_LENGTH_MAX; length <= SECRET_LENGTH_MAX + 1; length++) {
+		char *password = malloc(length + 1);
+		memset(password, 'x', length);
+		password[length] = '\0';
+		struct scram_derivation derivation;
+		scram_derivation_init(&derivation, password, salt, sizeof(salt), 1);
+		scram_derive(&derivation);
+		ck_assert_int_eq(derivation.failed, length > SECRET_LENGTH_MAX);
+		scram_derivation_fini(&derivation);
+		struct secret secret = {.kind = SECRET_PLAIN, .text = password};
+		ck_assert_int_eq(login_bound(&secret, "y", NULL, &none, &none, false), false);
+		if (length <= SECRET_LENGTH_MAX)
+			ck_assert(login(&secret, password));
+		free(password);
+	}
+}
+END_TEST
+
+START_TEST(every_mutation_of_a_servers_first_message_ends_refused)
+{
+	/* Keys given: what is tested is the exchange, not the derivation. */
+	struct scram_keys keys;
+	begin_client("pencil");
+	ck_assert(client_final(SERVER_FIRST, strlen(SERVER_FIRST)));
+	keys = client.keys;
+	for (size_t at = 0; at < strlen(SERVER_FIRST); at++) {
+		for (int bit = 0; bit < 8; bit++) {
+			char message[] = SERVER_FIRST;
+			message[at] = (char)(message[at] ^ 1 << bit);
+			scram_client_fini(&client);
+			scram_client_init(&client, NULL, &keys, NULL, 0, false);
+			strcpy(client.nonce, CLIENT_NONCE);
+			ck_assert(scram_client_first(&client, reply));
+			memory_free(&client.client_first_bare);
+			client.client_first_bare = memory_strdup("n=user,r=" CLIENT_NONCE);
+			if (!client_final(message, strlen(SERVER_FIRST)))
+				continue;
+			/* The true server neither takes that answer nor is its proof believed. */
+			char answer[SCRAM_MESSAGE_MAX];
+			strcpy(answer, reply);
+			begin_server();
+			ck_assert(server_first(CLIENT_FIRST));
+			ck_assert_msg(!server_final(answer), "%s", message);
+			ck_assert(!client_verify(SERVER_FINAL, strlen(SERVER_FINAL)));
+		}
+	}
+}
+END_TEST
+
+START_TEST(a_servers_error_is_told_at_each_step)
+{
+	begin_client("pencil");
+	ck_assert(!client_final("e=other-error", 13));
+	ck_assert_str_eq(error.message,
+			 "error received from server in SCRAM exchange: other-error");
+	ck_assert_str_eq(error.sqlstate, "28P01");
+	ck_assert_str_eq(reply, "");
+}
+END_TEST
+
 Suite *suite_scram(void)
 {
 	Suite *suite = suite_create("scram");
@@ -635,6 +877,13 @@ Suite *suite_scram(void)
 	tcase_add_test(tcase, every_mutation_of_a_servers_signature_is_refused);
 	tcase_add_test(tcase, a_server_that_does_not_know_the_secret_is_found_out);
 	tcase_add_test(tcase, nothing_is_left_of_a_finished_exchange);
+	tcase_add_test(tcase, each_mechanism_and_flag_ends_as_it_must);
+	tcase_add_test(tcase, the_flag_must_fit_the_mechanism);
+	tcase_add_test(tcase, every_change_of_a_bound_answer_is_refused);
+	tcase_add_test(tcase, keys_are_derived_once);
+	tcase_add_test(tcase, a_password_is_as_long_as_a_secret_may_be);
+	tcase_add_test(tcase, every_mutation_of_a_servers_first_message_ends_refused);
+	tcase_add_test(tcase, a_servers_error_is_told_at_each_step);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }
