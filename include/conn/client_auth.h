@@ -26,6 +26,8 @@ void client_auth_begin(struct client *client, struct buffer **out);
 void client_auth_answer(struct client *client, const struct message *message);
 /* Is its next message awaited? Else it has nothing to say yet. */
 bool client_auth_awaits(const struct client *client);
+/* The longest that it may be. */
+uint32_t client_auth_message_max(const struct client *client);
 /* What a login that took too long was waiting for; NULL: the client. */
 const char *client_auth_waits_for(const struct client *client);
 

@@ -17,9 +17,9 @@
 #include "proto/message.h"
 
 enum {
-	ENDPOINT_RECEIVE = 128 * 1024, /* bytes per read */
-	ENDPOINT_HOLD_MAX =
-		16 * 1024 + MESSAGE_WHOLE_MAX, /* bytes that may be held back between reads */
+	ENDPOINT_RECEIVE = 128 * 1024,			   /* bytes per read */
+	ENDPOINT_HOLD_MAX = 68 * 1024 + MESSAGE_WHOLE_MAX, /* bytes that may be held back between
+							      reads: the longest is a password */
 	ENDPOINT_QUEUE_MAX =
 		512 *
 		1024 /* out-queue of a blocked connection; the partner is paused long before */

@@ -15,7 +15,10 @@
 #include "net/tls_session.h"
 #include "pool/registry.h"
 
-enum { DEFAULT_ITERATIONS = 4096 }; /* of PostgreSQL */
+enum {
+	DEFAULT_ITERATIONS = 4096,		       /* of PostgreSQL */
+	PASSWORD_MESSAGE_MAX = SECRET_LENGTH_MAX + 64, /* one byte too many is a wrong password */
+};
 
 static const struct client_auth_ops *ops;
 static size_t queried_kinds[SECRET_SCRAM + 1]; /* secrets that auth_query answered */
@@ -576,6 +579,11 @@ void client_auth_answer(struct client *client, const struct message *message)
 bool client_auth_awaits(const struct client *client)
 {
 	return client->state == CLIENT_AUTH && client->login->exchange != EXCHANGE_NONE;
+}
+
+uint32_t client_auth_message_max(const struct client *client)
+{
+	return client->login->exchange == EXCHANGE_PASSWORD ? PASSWORD_MESSAGE_MAX : STARTUP_MAX;
 }
 
 const char *client_auth_waits_for(const struct client *client)

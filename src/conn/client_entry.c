@@ -496,7 +496,7 @@ void client_entry_answer(struct client *client, const uint8_t *bytes, size_t siz
 			    bytes[0] ? "unknown pkt" : "client re-sent startup pkt");
 		return;
 	}
-	switch (message_parse(bytes, size, STARTUP_MAX, &message)) {
+	switch (message_parse(bytes, size, client_auth_message_max(client), &message)) {
 	case FRAME_SHORT:
 		client_hold(client, bytes, size);
 		return;

@@ -69,17 +69,17 @@ def make_table(postgres, name, columns):
 
 
 class Background(threading.Thread):
-    """function(*arguments) in a thread; result() waits for it, and answers or raises what it did."""
+    """function(*arguments, **named) in a thread; result() waits for it, and answers or raises what it did."""
 
-    def __init__(self, function, *arguments):
+    def __init__(self, function, *arguments, **named):
         super().__init__(daemon=True)
-        self.function, self.arguments = function, arguments
+        self.function, self.arguments, self.named = function, arguments, named
         self.value = self.error = None
         self.start()
 
     def run(self):
         try:
-            self.value = self.function(*self.arguments)
+            self.value = self.function(*self.arguments, **self.named)
         except BaseException as error:  # handed to who asks for the result
             self.error = error
 
