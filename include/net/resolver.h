@@ -25,6 +25,8 @@ struct resolver_query {
 	void (*callback)(struct resolver_query *query, const struct address *addresses,
 			 unsigned count, const struct error *error);
 	struct resolver_name *name; /* NULL: not waiting */
+	const char
+		*found; /* the name that was asked for; in the callback of resolver_lookup_name() */
 	struct resolver_query *next;
 };
 
@@ -36,6 +38,9 @@ void resolver_set_options(const struct resolver_options *options); /* reload: tt
  * (cache). count 0: failed,
  * @error says why. Addresses have port 0 and are valid during the callback. */
 void resolver_lookup(struct resolver_query *query, const char *host);
+/* Look up the name of @address, of which only the callback knows: query->found, with count 1. It is
+ * not cached: addresses come from strangers. */
+void resolver_lookup_name(struct resolver_query *query, const struct address *address);
 void resolver_cancel(struct resolver_query *query);
 
 /* "c-ares 1.18.1" */

@@ -486,6 +486,36 @@ static void name_answered(struct resolver_query *query, const struct address *ad
 	search(client);
 }
 
+/* The name of the client's address, for a rule that says ".suffix"; it counts only if it has that
+ * address. */
+static void suffix_answered(struct resolver_query *query, const struct address *addresses,
+			    unsigned count, const struct error *error)
+{
+	struct client_login *login = container_of(query, struct client_login, lookup);
+	struct client *client = login->client;
+	if (count == 0) {
+		name_answered(query, addresses, 0, error);
+	} else if (hba_name_has(query->found, login->search.text)) {
+		login->lookup.callback = name_answered;
+		resolver_lookup(&login->lookup, query->found);
+	} else {
+		hba_answer(&login->search, false);
+		search(client);
+	}
+}
+
+static void ask_name(struct client *client)
+{
+	struct client_login *login = client->login;
+	if (*login->search.text == '.') {
+		login->lookup.callback = suffix_answered;
+		resolver_lookup_name(&login->lookup, &client->endpoint.remote);
+	} else {
+		login->lookup.callback = name_answered;
+		resolver_lookup(&login->lookup, login->search.text);
+	}
+}
+
 static void role_answered(struct auth_query_wish *wish, const struct auth_query_answer *answer)
 {
 	struct client_login *login = container_of(wish, struct client_login, wish);
@@ -536,8 +566,7 @@ static void search(struct client *client)
 		fail_method(client, "no authentication method is found");
 		break;
 	case HBA_ASKS_NAME:
-		login->lookup.callback = name_answered;
-		resolver_lookup(&login->lookup, login->search.text);
+		ask_name(client);
 		break;
 	case HBA_ASKS_GROUP:
 		ask_role(client);

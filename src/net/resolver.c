@@ -9,6 +9,7 @@
 #include <ares.h>
 #include <assert.h>
 #include <errno.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/time.h>
@@ -31,6 +32,9 @@ struct resolver_name {
 	usec_t expires;			     /* 0: never asked */
 	unsigned count;
 	struct address *addresses;
+	bool is_reverse; /* asks for the name of an address, not kept */
+	struct address of;
+	char *found;
 	char host[];
 };
 
@@ -108,23 +112,35 @@ static void watch_socket(void *unused, ares_socket_t fd, int readable, int writa
 
 /* --- answers --- */
 
+static void forget(struct resolver_name *name)
+{
+	map_remove(&room.names, &name->node);
+	memory_free(&name->addresses);
+	memory_free(&name->found);
+	memory_free(&name);
+}
+
 static void tell(struct resolver_name *name)
 {
 	struct error error;
 	bool failed = name->count == 0;
 	if (failed)
 		error_set(&error, SQLSTATE_CONNECTION_FAILURE,
-			  "could not translate host name \"%s\" to address: %s", name->host,
-			  ares_strerror(name->status));
+			  name->is_reverse ? "could not find the name of address %s: %s"
+					   : "could not translate host name \"%s\" to address: %s",
+			  name->host, ares_strerror(name->status));
 	name->telling = true;
 	for (struct resolver_query *query; (query = name->first);) {
 		name->first = query->next;
 		query->name = NULL;
 		query->next = NULL;
+		query->found = name->found;
 		query->callback(query, name->addresses, name->count, failed ? &error : NULL);
 	}
 	name->last = NULL;
 	name->telling = false;
+	if (name->is_reverse)
+		forget(name);
 }
 
 /* "There is no such name" is an answer; that nobody answered is none. */
@@ -180,6 +196,22 @@ static void answered(void *context, int status, int timeouts, struct ares_addrin
 	tell(name);
 }
 
+static void named(void *context, int status, int timeouts, struct hostent *host)
+{
+	struct resolver_name *name = context;
+	(void)timeouts;
+	if (status == ARES_EDESTRUCTION) /* resolver_close() */
+		return;
+	name->asking = false;
+	name->status = status;
+	if (status == ARES_SUCCESS && host && host->h_name) {
+		name->found = memory_strdup(host->h_name);
+		name->addresses = memory_dup(&name->of, sizeof name->of);
+		name->count = 1;
+	}
+	tell(name);
+}
+
 /* --- questions --- */
 
 static struct resolver_name *name_of(const char *host)
@@ -203,6 +235,35 @@ static void ask(struct resolver_name *name)
 	set_timer();
 }
 
+static void wait_for(struct resolver_query *query, struct resolver_name *name)
+{
+	query->name = name;
+	if (name->first)
+		name->last->next = query;
+	else
+		name->first = query;
+	name->last = query;
+}
+
+void resolver_lookup_name(struct resolver_query *query, const struct address *address)
+{
+	char text[ADDRESS_TEXT];
+	assert(room.channel);
+	query->next = NULL;
+	struct resolver_name *name = name_of(address_host(address, text));
+	bool is_new = !name->is_reverse;
+	name->is_reverse = true;
+	name->of = *address;
+	wait_for(query, name);
+	if (!is_new)
+		return;
+	name->asking = true;
+	ares_gethostbyaddr(room.channel, &address->v4,
+			   address->family == AF_INET ? sizeof address->v4 : sizeof address->v6,
+			   address->family, named, name); /* may answer at once */
+	set_timer();
+}
+
 void resolver_lookup(struct resolver_query *query, const char *host)
 {
 	struct address address;
@@ -214,12 +275,7 @@ void resolver_lookup(struct resolver_query *query, const char *host)
 		return;
 	}
 	struct resolver_name *name = name_of(host);
-	query->name = name;
-	if (name->first)
-		name->last->next = query;
-	else
-		name->first = query;
-	name->last = query;
+	wait_for(query, name);
 	if (name->asking || name->telling) /* comes with the answer that is under way */
 		return;
 	if (clock_now() < name->expires)
@@ -296,9 +352,7 @@ void resolver_close(void)
 		struct resolver_name *name = container_of(node, struct resolver_name, node);
 		while (name->first)
 			resolver_cancel(name->first);
-		map_remove(&room.names, node);
-		memory_free(&name->addresses);
-		memory_free(&name);
+		forget(name);
 	}
 }
 

@@ -382,6 +382,14 @@ def test_host_names_are_looked_up(ruled):
     assert pooler.query("SELECT 1", user="carol") == [(1,)]
 
 
+def test_suffixes_of_host_names_are_looked_up_both_ways(ruled):
+    name = socket.gethostbyaddr("127.0.0.1")[0]
+    pooler = ruled(f"host all alice .{name[1:]} trust\nhost all bob .{name} reject\nhost all carol .elsewhere.invalid trust\nhost all bob 127.0.0.1/32 trust\n")
+    assert "no authentication method is found" in refusal(pooler)  # a label is not half a suffix
+    assert pooler.query("SELECT 1", user="bob") == [(1,)]
+    assert "no authentication method is found" in refusal(pooler, user="carol")
+
+
 def test_peer_is_the_system_user_or_mapped_to(ruled):
     me = getpass.getuser()
     pooler = ruled("local all all peer map=m\n", maps=f"m {me} alice\nm /^(.)oot$ bob\n")
