@@ -4,7 +4,7 @@ doc_docgen_SOURCES = doc/docgen.c
 doc_docgen_LDADD = $(LAYERS) $(ALL_LIBS)
 
 dist_man_MANS = doc/pgweir.1 doc/pgweir.5
-dist_doc_DATA += doc/config.md doc/states.md doc/usage.md doc/architecture.md doc/compatibility.md
+dist_doc_DATA += doc/config.md doc/states.md doc/usage.md doc/architecture.md doc/authentication.md doc/compatibility.md
 EXTRA_DIST += doc/usage.head.md doc/pgweir.5.head test/docs/run
 TESTS += test/docs/run
 

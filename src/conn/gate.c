@@ -173,7 +173,6 @@ void gate_close(void)
 	client_auth_close();
 	auth_query_close();
 	offload_close();
-	key_cache_release();
 	list_foreach (member, pool_all()) {
 		struct pool *pool = container_of(member, struct pool, node);
 		pool_kill(pool, CLOSE_SERVER_SHUTDOWN);

@@ -3,6 +3,9 @@
 #include "admin/console.h"
 #include "admin/control.h"
 #include "auth/digest.h"
+#include "auth/ldap.h"
+#include "auth/pam.h"
+#include "auth/scram.h"
 #include "config/snapshot.h"
 #include "conn/gate.h"
 #include "core/buffer.h"
@@ -17,6 +20,7 @@
 #include "daemon/systemd.h"
 #include "net/listener.h"
 #include "net/resolver.h"
+#include "net/tls_session.h"
 #include "pool/maintenance.h"
 #include "pool/registry.h"
 #include <inttypes.h>
@@ -282,6 +286,9 @@ static void leave(void)
 
 static void release_memory(void)
 {
+	key_cache_release();
+	scram_release();
+	tls_session_release();
 	buffer_release();
 	memory_cache_release();
 }
@@ -340,8 +347,9 @@ static int run(void)
 
 static void print_version(void)
 {
-	printf("%s\n%s\nadns: %s\ntls: %s\nsystemd: yes\n", PACKAGE_STRING, loop_describe(),
-	       resolver_describe(), digest_describe());
+	printf("%s\n%s\nadns: %s\ntls: %s\nsystemd: yes\npam: %s\nldap: %s\n", PACKAGE_STRING,
+	       loop_describe(), resolver_describe(), digest_describe(),
+	       pam_is_built_in() ? "yes" : "no", ldap_is_built_in() ? "yes" : "no");
 }
 
 static void print_help(void)
