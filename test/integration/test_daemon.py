@@ -69,7 +69,8 @@ def test_version_names_the_libraries(binary):
     assert re.fullmatch(r"libev \d+\.\d+ \(epoll\)", lines[1])
     assert re.fullmatch(r"adns: c-ares \d+\.\d+\.\d+", lines[2])
     assert re.fullmatch(r"tls: OpenSSL 3\..*", lines[3])
-    assert lines[4:] == ["systemd: yes"]
+    assert lines[4] == "systemd: yes"
+    assert [re.fullmatch(r"(pam|ldap): (yes|no)", line)[1] for line in lines[5:]] == ["pam", "ldap"]
     assert run(binary, "-V").stdout == ended.stdout
 
 
