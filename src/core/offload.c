@@ -107,10 +107,14 @@ static void take_finished(void)
 void offload_open(void)
 {
 	pthread_mutex_lock(&lock);
-	list_init(&finished);
+	if (!finished.head.next)
+		list_init(&finished);
 	closing = false;
+	bool is_late = !list_is_empty(&finished); /* left behind by offload_close() */
 	pthread_mutex_unlock(&lock);
 	loop_on_wake(take_finished);
+	if (is_late)
+		loop_wake();
 }
 
 static void list_queue(struct offload_queue *queue)
