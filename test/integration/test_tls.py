@@ -485,6 +485,48 @@ def test_a_cancel_request_travels_as_its_connection(pgweir, authority, tls_postg
     assert pooler.log().count("SSL established") >= 2
 
 
+def test_direct_tls_towards_a_server_that_takes_it(pgweir, authority, postgres):
+    """The server here is another pooler, which takes direct TLS as PostgreSQL 17 does."""
+    behind = started(pgweir(client_side(authority, "require"), start=False))
+    row = f"host=localhost port={behind.port} dbname={DATABASE} server_tls_sslmode=verify-full server_tls_ca_file={authority['ca.crt']}"
+    front = pgweir(databases={"direct": f"{row} server_tls_negotiation=direct", "asked": row})
+    for name in ("direct", "asked"):
+        assert front.query("SELECT current_user", name) == [("alice",)]
+    tls = {row["database"]: row["tls"] for row in front.console("SHOW SERVERS")}
+    assert all(value.startswith("TLSv1.3/") for value in tls.values()) and set(tls) == {"direct", "asked"}
+
+
+def test_direct_tls_towards_a_server_that_does_not_take_it(pgweir, authority, tls_postgres):
+    pooler = pgweir({"server_tls_sslmode": "require", "server_tls_negotiation": "direct", "query_wait_timeout": 1})
+    assert "query_wait_timeout" in refusal(pooler)  # PostgreSQL 15 takes a ClientHello for a start-up packet
+    pooler.wait_for_log("cannot use the server: ")
+
+
+def test_a_revoked_server_is_refused(pgweir, authority, tls_postgres):
+    for suffix in ("crt", "key"):
+        shutil.copy(authority[f"revoked.{suffix}"], tls_postgres.data / f"server.{suffix}")
+        (tls_postgres.data / f"server.{suffix}").chmod(0o600)
+        Unprivileged.own(tls_postgres.data / f"server.{suffix}")
+    tls_postgres.execute("SELECT pg_reload_conf()")
+    row = server_row(tls_postgres, f"server_tls_sslmode=verify-ca server_tls_ca_file={authority['ca.crt']}")
+    pooler = pgweir({"query_wait_timeout": 1}, databases={"lax": row, "strict": f"{row} server_tls_crl_file={authority['crl.pem']}"})
+    assert pooler.query("SELECT 1", "lax") == [(1,)]
+    assert "TLS handshake failed: certificate verify failed: certificate revoked" in refusal(pooler, db="strict")
+
+
+@pytest.mark.parametrize("answer", [b"X", b"SX", b"N" + b"R\0\0\0\x08\0\0\0\0", b"E\0\0\0\x04"], ids=["other", "two", "smuggled", "error"])
+def test_a_server_that_answers_the_request_for_tls_with_anything_else(pgweir, answer):
+    """An answer with more behind it was put together by somebody in between."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        pooler = pgweir({"query_wait_timeout": 1}, databases={DATABASE: f"host=127.0.0.1 port={listener.getsockname()[1]}"})
+        job = Background(refusal, pooler)
+        with listener.accept()[0] as connection:
+            assert connection.recv(100) == SSL_REQUEST
+            connection.sendall(answer)
+            assert connection.recv(100) == b""  # it is told nothing more, no password above all
+        assert "did not answer the SSLRequest" in job.result()
+
+
 # ---- channel binding, end to end ----
 
 
