@@ -48,6 +48,7 @@ struct client_login {
 	char *service;		   /* PAM: of the rule; NULL: as set */
 	struct ldap_options *ldap; /* of the rule; NULL: as set */
 	char *password; /* what it typed, where a check or a server needs it; erased too */
+	char *answer;	/* to the MD5 challenge; for a second look */
 	enum client_login_exchange exchange;
 	uint8_t salt[4];
 	bool began_sasl;
@@ -94,6 +95,8 @@ enum client_login_step client_login_begin(struct client_login *login, unsigned i
 enum client_login_step client_login_answer(struct client_login *login,
 					   const struct message *message, struct buffer **out,
 					   struct error *error);
+/* Does its answer to the MD5 challenge fit the secret that is known now? */
+bool client_login_answer_fits(const struct client_login *login);
 /* What a client is told whose proof is wrong, whichever the reason. Returns false. */
 bool client_login_mismatch(const struct client_login *login, struct error *error);
 

@@ -21,6 +21,8 @@ static inline bool pool_is_failing(const struct pool *pool, struct error *error)
 
 /* As if nobody had logged in yet, or failed to. */
 void pool_forget_welcome(struct pool *pool);
+/* What was made of it for clients: it depends on the database's row, too. */
+void pool_forget_greeting(struct pool *pool);
 void pool_forget_failure(struct pool *pool);
 
 #endif

@@ -271,7 +271,8 @@ static void secret_answered(struct auth_query_wish *wish, const struct auth_quer
 	struct client_login *login = container_of(wish, struct client_login, wish);
 	struct client *client = login->client;
 	struct error error;
-	bool is_second = login->began_sasl || login->password;
+	struct buffer *out = NULL;
+	bool is_second = login->began_sasl || login->password || login->answer;
 	if (answer->result == AUTH_QUERY_FAILED) {
 		cannot(client, answer->error);
 		return;
@@ -286,6 +287,10 @@ static void secret_answered(struct auth_query_wish *wish, const struct auth_quer
 	if (login->is_known && strcmp(login->user, answer->user) != 0) {
 		memory_free(&login->user);
 		login->user = memory_strdup(answer->user);
+	}
+	if (is_second && login->is_known && client_login_answer_fits(login)) {
+		proven(client, &out);
+		return;
 	}
 	if (is_second && !login->password) { /* nothing to hold it against; the next login has it */
 		client_login_mismatch(login, &error);

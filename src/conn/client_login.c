@@ -55,6 +55,7 @@ void client_login_free(struct client_login **login)
 	parameter_release(&l->parameters);
 	client_login_take_secret(l, NULL);
 	erase(&l->password);
+	erase(&l->answer);
 	memory_free(&l->service);
 	ldap_options_free(&l->ldap);
 	memory_free(&l->user);
@@ -185,6 +186,8 @@ enum client_login_step client_login_begin(struct client_login *login, unsigned i
 {
 	bool is_scram = login->secret.kind == SECRET_NONE ? mock_is_scram
 							  : login->secret.kind == SECRET_SCRAM;
+	if (login->method != AUTH_SCRAM_SHA_256 && !(login->method == AUTH_MD5 && is_scram))
+		login->secret.scram = NULL; /* the list may be gone when the answer comes */
 	switch (login->method) {
 	case AUTH_MD5:
 		if (is_scram)
@@ -209,10 +212,17 @@ bool client_login_mismatch(const struct client_login *login, struct error *error
 	return error_set(error, SQLSTATE_INVALID_PASSWORD, "%s", text);
 }
 
+bool client_login_answer_fits(const struct client_login *login)
+{
+	return login->answer && md5_verify(&login->secret, login->user, login->salt, login->answer);
+}
+
 static enum client_login_step answer_md5(struct client_login *login, const char *answer,
 					 struct error *error)
 {
-	if (md5_verify(&login->secret, login->user, login->salt, answer))
+	erase(&login->answer);
+	login->answer = memory_strdup(answer);
+	if (client_login_answer_fits(login))
 		return CLIENT_LOGIN_PROVEN;
 	client_login_mismatch(login, error);
 	return CLIENT_LOGIN_FAILED;

@@ -47,6 +47,7 @@ void pool_free(struct pool **pool)
 
 void pool_configure(struct pool *pool)
 {
+	pool_forget_greeting(pool);
 	pool_take_values(pool);
 	/* New limits: what is too much and unused goes now, the rest when it comes free
 	 * (pool_verdict). */

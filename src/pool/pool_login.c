@@ -6,15 +6,20 @@
 #include "pool/pool_work.h"
 #include "pool_member_priv.h"
 
+void pool_forget_greeting(struct pool *pool)
+{
+	if (pool->greeting && pool_ops->drop_greeting)
+		pool_ops->drop_greeting(pool->greeting);
+	pool->greeting = NULL;
+}
+
 void pool_forget_welcome(struct pool *pool)
 {
 	buffer_free(&pool->welcome);
 	if (pool->welcome_parameters)
 		pool_ops->drop_parameters(pool->welcome_parameters);
 	pool->welcome_parameters = NULL;
-	if (pool->greeting && pool_ops->drop_greeting)
-		pool_ops->drop_greeting(pool->greeting);
-	pool->greeting = NULL;
+	pool_forget_greeting(pool);
 }
 
 void pool_forget_failure(struct pool *pool)

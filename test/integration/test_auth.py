@@ -238,10 +238,13 @@ def test_answers_are_kept_for_auth_query_ttl(pgweir, postgres, query_user):
     assert counted(pooler) == before + 3
 
 
-def test_a_changed_password_is_taken_at_once_where_it_can_be(pgweir, postgres, query_user):
-    pooler = pgweir({"auth_type": "plain", "auth_user": query_user, "auth_query_ttl": "1h"}, userlist=LISTED)
+@pytest.mark.parametrize("method", ["plain", "md5"])
+def test_a_changed_password_is_taken_at_once_where_it_can_be(pgweir, postgres, query_user, method):
+    if method == "md5":
+        postgres.execute("SET password_encryption = 'md5'; ALTER ROLE dora PASSWORD %s" % repr(password_of("dora")))
+    pooler = pgweir({"auth_type": method, "auth_user": query_user, "auth_query_ttl": "1h"}, userlist=LISTED)
     pooler.query("SELECT 1", user="dora")
-    postgres.execute("ALTER ROLE dora PASSWORD 'changed'")
+    postgres.execute(f"SET password_encryption = '{'md5' if method == 'md5' else 'scram-sha-256'}'; ALTER ROLE dora PASSWORD 'changed'")
     assert pooler.query("SELECT 1", user="dora", password="changed") == [(1,)]
     assert "password authentication failed" in refusal(pooler, user="dora")
 
@@ -281,6 +284,14 @@ def test_auth_query_of_a_database_wins(pgweir, postgres, query_user):
     pooler = pgweir({"auth_type": "scram-sha-256"}, databases={"a": server_row(postgres, special), "b": server_row(postgres)}, userlist=LISTED)
     assert pooler.query("SELECT 1", "a", user="dora", password="special") == [(1,)]
     assert "SASL authentication failed" in refusal(pooler, db="b", user="dora")
+
+
+def test_a_reload_of_what_clients_are_greeted_with_is_seen_by_the_next(pgweir, postgres):
+    pooler = pgweir(databases={DATABASE: server_row(postgres, "timezone=Asia/Tokyo")})
+    assert pooler.query("SHOW timezone") == [("Asia/Tokyo",)] == pooler.query("SHOW timezone")
+    pooler.change_config("databases", **{DATABASE: server_row(postgres, "timezone=Europe/Oslo")})
+    pooler.reload()
+    assert pooler.query("SHOW timezone") == [("Europe/Oslo",)]
 
 
 def test_where_auth_query_cannot_run(pgweir, postgres, query_user):
