@@ -4,6 +4,7 @@
 #include "section_priv.h"
 #include "settings_priv.h"
 #include "config/ini.h"
+#include "auth/pam.h"
 #include "core/buffer.h"
 #include "core/error.h"
 #include "core/list.h"
@@ -244,16 +245,16 @@ static bool load_userlist(const struct loading *loading, struct error *error)
 	return fail_file(loading, SETTING_auth_file, &reason, error);
 }
 
-static bool uses_hba(const struct snapshot *snapshot)
+static bool uses_method(const struct snapshot *snapshot, enum auth_method method)
 {
-	if (snapshot->settings.auth_type == AUTH_HBA ||
-	    (snapshot->automatic && snapshot->automatic->auth_type == AUTH_HBA))
+	if (snapshot->settings.auth_type == method ||
+	    (snapshot->automatic && snapshot->automatic->auth_type == method))
 		return true;
 	map_foreach (node, &snapshot->databases)
-		if (database_of(node)->auth_type == AUTH_HBA)
+		if (database_of(node)->auth_type == method)
 			return true;
 	map_foreach (node, &snapshot->users)
-		if (user_of(node)->auth_type == AUTH_HBA)
+		if (user_of(node)->auth_type == method)
 			return true;
 	return false;
 }
@@ -305,6 +306,17 @@ static bool check_rules(const struct hba *hba, struct error *error)
 	return true;
 }
 
+/* Methods that this build does not have. */
+static bool check_methods(const struct loading *loading, struct error *error)
+{
+	if (uses_method(loading->snapshot, AUTH_PAM) && !pam_is_built_in()) {
+		error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
+			  "auth_type \"pam\": this pgweir was built without PAM");
+		return fail_setting(loading, SETTING_auth_type, error);
+	}
+	return true;
+}
+
 static bool load_rules(const struct loading *loading, struct error *error)
 {
 	struct snapshot *snapshot = loading->snapshot;
@@ -324,7 +336,7 @@ static bool load_rules(const struct loading *loading, struct error *error)
 			return fail_setting(loading, SETTING_auth_ldap_options, error);
 		}
 	}
-	if (!uses_hba(snapshot))
+	if (!uses_method(snapshot, AUTH_HBA))
 		return true;
 	if (!*settings->auth_hba_file) {
 		error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
@@ -420,8 +432,8 @@ static bool load(struct loading *loading, const char *path, struct error *error)
 		return false;
 	if (!check_settings(&snapshot->settings, &culprit, error))
 		return fail_setting(loading, culprit, error);
-	return load_userlist(loading, error) && load_rules(loading, error) &&
-	       load_encryption(loading, error);
+	return load_userlist(loading, error) && check_methods(loading, error) &&
+	       load_rules(loading, error) && load_encryption(loading, error);
 }
 
 struct snapshot *snapshot_load(const char *path, struct error *error)

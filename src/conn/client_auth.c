@@ -159,6 +159,10 @@ static void check(struct client *client)
 		.service = login->service ? login->service : settings_current()->auth_pam_service,
 		.ldap = login->ldap ? login->ldap : snapshot_current()->ldap,
 	};
+	if (login->method == AUTH_LDAP && !request.ldap) {
+		fail_method(client, "auth_ldap_options is null");
+		return;
+	}
 	switch (client_check_begin(&request, checked, client, &login->check, &well)) {
 	case CLIENT_CHECK_NOW:
 		checked(client, well, &nothing);

@@ -497,6 +497,12 @@ def test_ldap_checks_passwords(pgweir, postgres, directory_server, options):
     assert "manager-pw" not in shown and "manager-pw" not in pooler.log() and password_of("scram") not in pooler.log()
 
 
+def test_ldap_without_options_lets_nobody_in(pgweir, postgres):
+    pooler = pgweir(databases={DATABASE: server_row(postgres, "auth_type=ldap")})
+    assert "auth_ldap_options is null" in refusal(pooler)
+    assert pooler.console("SHOW VERSION")
+
+
 def test_ldap_by_a_rule_and_a_directory_that_is_down(ruled, directory_server):
     pooler = ruled(f"host all alice 127.0.0.1/32 ldap ldapserver=127.0.0.1 ldapport={directory_server} ldapprefix=\"uid=\" ldapsuffix=\",ou=people,dc=weir\"\n"
                    f"host all bob 127.0.0.1/32 ldap ldapserver=127.0.0.1 ldapport={free_port()} ldapprefix=\"uid=\" ldapsuffix=\",dc=weir\"\n")
