@@ -390,6 +390,18 @@ static void derive(struct server *server)
 	server_fail_login(server, CLOSE_LOGIN_FAILED, false, &error);
 }
 
+/* Starting up, shutting down, or thrown out in the middle of a login by either: as if it could not
+ * be reached. */
+static bool is_restarting(const struct error *error)
+{
+	static const enum sqlstate passing[] = {SQLSTATE_ADMIN_SHUTDOWN, SQLSTATE_CRASH_SHUTDOWN,
+						SQLSTATE_CANNOT_CONNECT_NOW};
+	for (size_t i = 0; i < sizeof passing / sizeof *passing; i++)
+		if (!strcmp(error->sqlstate, sqlstate_code(passing[i])))
+			return true;
+	return false;
+}
+
 /* What arrives before the first ReadyForQuery: few messages, each seen whole. */
 void server_login_input(struct server *server, const uint8_t *bytes, size_t size)
 {
@@ -420,10 +432,7 @@ void server_login_input(struct server *server, const uint8_t *bytes, size_t size
 			return; /* a server has nothing to say before it has our answer */
 		}
 		if (step == SERVER_LOGIN_REFUSED || step == SERVER_LOGIN_BROKEN) {
-			/* Starting up, shutting down, too many clients just now: as if it could not
-			 * be reached. */
-			bool passes =
-				!strcmp(error.sqlstate, sqlstate_code(SQLSTATE_CANNOT_CONNECT_NOW));
+			bool passes = is_restarting(&error);
 			server_fail_login(server, CLOSE_LOGIN_FAILED, !passes, &error);
 			return;
 		}

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <time.h>
 #include "core/loop.h"
+#include "core/memory.h"
 
 enum { CLOSE_WAIT_MSEC = 200, STACK_SIZE = 512 * 1024 };
 
@@ -16,7 +17,15 @@ static struct offload_queue *queues;
 static struct list finished;
 static bool closing;
 static unsigned threads;
+static struct list workers;
 static unsigned pending; /* the loop's alone */
+
+struct worker {
+	struct list_node node;
+	struct offload_queue *queue;
+	pthread_t thread;
+	bool has_ended;
+};
 
 static struct offload_job *job_of(struct list_node *node)
 {
@@ -27,7 +36,8 @@ static struct offload_job *job_of(struct list_node *node)
 
 static void *run(void *argument)
 {
-	struct offload_queue *queue = argument;
+	struct worker *worker = argument;
+	struct offload_queue *queue = worker->queue;
 	struct list_node *node;
 	pthread_mutex_lock(&lock);
 	for (;;) {
@@ -47,6 +57,7 @@ static void *run(void *argument)
 		if (!closing)
 			loop_wake();
 	}
+	worker->has_ended = true;
 	queue->threads--;
 	threads--;
 	pthread_cond_broadcast(&thread_ended);
@@ -58,19 +69,22 @@ static void *run(void *argument)
 static bool start_thread(struct offload_queue *queue)
 {
 	pthread_attr_t attributes;
-	pthread_t thread;
 	sigset_t all, before;
+	struct worker *worker = memory_alloc(sizeof *worker);
+	worker->queue = queue;
 	pthread_attr_init(&attributes);
-	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attributes, STACK_SIZE);
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
-	bool well = pthread_create(&thread, &attributes, run, queue) == 0;
+	bool well = pthread_create(&worker->thread, &attributes, run, worker) == 0;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attributes);
 	if (well) {
 		queue->threads++;
 		threads++;
+		list_push_last(&workers, &worker->node);
+	} else {
+		memory_free(&worker);
 	}
 	return well;
 }
@@ -107,8 +121,10 @@ static void take_finished(void)
 void offload_open(void)
 {
 	pthread_mutex_lock(&lock);
-	if (!finished.head.next)
+	if (!finished.head.next) {
 		list_init(&finished);
+		list_init(&workers);
+	}
 	closing = false;
 	bool is_late = !list_is_empty(&finished); /* left behind by offload_close() */
 	pthread_mutex_unlock(&lock);
@@ -171,9 +187,34 @@ static void await_threads(void)
 		;
 }
 
+/* Those that came back have ended, or are about to. Others are left alone with their call. */
+static void take_ended(struct list *ended)
+{
+	list_init(ended);
+	if (!workers.head.next)
+		return;
+	list_foreach_safe (node, &workers) {
+		if (!container_of(node, struct worker, node)->has_ended)
+			continue;
+		list_remove(&workers, node);
+		list_push_last(ended, node);
+	}
+}
+
+static void join(struct list *ended)
+{
+	struct list_node *node;
+	while ((node = list_pop_first(ended))) {
+		struct worker *worker = container_of(node, struct worker, node);
+		pthread_join(worker->thread, NULL);
+		memory_free(&worker);
+	}
+}
+
 void offload_close(void)
 {
 	struct list_node *node;
+	struct list ended;
 	pthread_mutex_lock(&lock);
 	closing = true;
 	pthread_cond_broadcast(&work_came);
@@ -183,6 +224,8 @@ void offload_close(void)
 			discard(job_of(node));
 	while (finished.head.next && (node = list_pop_first(&finished)))
 		discard(job_of(node));
+	take_ended(&ended);
 	pthread_mutex_unlock(&lock);
+	join(&ended);
 	loop_on_wake(NULL);
 }
