@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-/* ldap: checks a password by an LDAP directory, by a simple bind as the user, or by a search for
- * the user and then a bind as what was found. Options are written as in pg_hba.conf (manual,
- * section 20.10). Checking blocks: for a thread. Options are immutable and shared by counted
- * references, which any thread may take and drop. */
+/* ldap: is this the user's password, by the directory's word? Names are escaped after RFC 4514 (in
+ * a DN) and RFC 4515 (in a filter). What a TLS connection trusts is said in OpenLDAP's ldap.conf or
+ * its LDAPTLS_* environment, as for PostgreSQL. */
 #ifndef PGWEIR_AUTH_LDAP_H
 #define PGWEIR_AUTH_LDAP_H
 
@@ -11,16 +10,14 @@
 struct error;
 struct ldap_options;
 
-bool ldap_is_built_in(void);
-/* From "ldapserver=... ldapport=...": words name=value, a value with blanks in "quotes", a quote in
- * it doubled. NULL: @error says what is wrong and what is allowed, never a password. */
-struct ldap_options *ldap_options_parse(const char *text, struct error *error);
-/* NULL is passed through. */
-struct ldap_options *ldap_options_ref(struct ldap_options *options);
-void ldap_options_free(struct ldap_options **options);
-
-/* Is @password that of @user? False: @error says why, for the log; it never has a password. An
- * empty password is refused: to a directory it means no authentication at all. */
+/* Bind as the user; in search+bind mode find the one entry that has the name first, on a connection
+ * of its own. Blocks, a few times the timeout at most: to be called in core/offload. An empty
+ * password is refused before anything is sent: directories take it for an anonymous bind and say
+ * yes.
+ *
+ * False: the message is what the client may be told, "LDAP authentication failed"; the SQLSTATE is
+ * 28P01 when the user is refused, 58000 when the directory does not work; the detail is for the log
+ * only. Any thread. */
 bool ldap_check(const struct ldap_options *options, const char *user, const char *password,
 		struct error *error);
 

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include "auth/hba.h"
 #include "auth/ident.h"
-#include "auth/ldap.h"
+#include "auth/ldap_options.h"
 #include "auth/userlist.h"
 #include "config/encryption.h"
 #include "config/section.h"

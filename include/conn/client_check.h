@@ -6,7 +6,7 @@
 #define PGWEIR_CONN_CLIENT_CHECK_H
 
 #include <stdbool.h>
-#include "auth/ldap.h"
+#include "auth/ldap_options.h"
 #include "auth/method.h"
 #include "auth/secret.h"
 #include "core/error.h"
@@ -30,7 +30,7 @@ enum client_check_result {
 	CLIENT_CHECK_BUSY,  /* too many are waiting already */
 };
 
-/* @why is for the log alone, and empty when there is nothing to say. */
+/* @why: its detail is for the log alone, and empty when there is nothing to say. */
 typedef void client_check_fn(void *context, bool well, const struct error *why);
 
 enum client_check_result client_check_begin(const struct client_check_request *request,

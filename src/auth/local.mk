@@ -14,4 +14,5 @@ src_auth_libauth_a_SOURCES = \
 	include/auth/ident.h src/auth/ident.c \
 	include/auth/hba.h src/auth/hba.c \
 	include/auth/pam.h src/auth/pam.c \
+	include/auth/ldap_options.h src/auth/ldap_options.c \
 	include/auth/ldap.h src/auth/ldap.c

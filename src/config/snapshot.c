@@ -301,7 +301,7 @@ static bool check_rules(const struct hba *hba, struct error *error)
 		struct ldap_options *options = snapshot_rule_ldap(rule, error);
 		if (!options)
 			return error_prefix(error, "%s:%u", rule->file_name, rule->line_number);
-		ldap_options_free(&options);
+		ldap_options_release(&options);
 	}
 	return true;
 }
@@ -309,12 +309,9 @@ static bool check_rules(const struct hba *hba, struct error *error)
 /* Methods that this build does not have. */
 static bool check_methods(const struct loading *loading, struct error *error)
 {
-	if (uses_method(loading->snapshot, AUTH_PAM) && !pam_is_built_in()) {
-		error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
-			  "auth_type \"pam\": this pgweir was built without PAM");
-		return fail_setting(loading, SETTING_auth_type, error);
-	}
-	return true;
+	bool well = (!uses_method(loading->snapshot, AUTH_PAM) || pam_is_available(error)) &&
+		    (!uses_method(loading->snapshot, AUTH_LDAP) || ldap_is_available(error));
+	return well || fail_setting(loading, SETTING_auth_type, error);
 }
 
 static bool load_rules(const struct loading *loading, struct error *error)
@@ -477,7 +474,7 @@ void snapshot_free(struct snapshot **snapshot)
 	userlist_free(&s->userlist);
 	hba_free(&s->hba);
 	ident_free(&s->ident);
-	ldap_options_free(&s->ldap);
+	ldap_options_release(&s->ldap);
 	encryption_free(&s->encryption);
 	settings_fini(&s->settings);
 	memory_free(&s->path);
@@ -546,7 +543,7 @@ static bool set_files(const struct settings *settings, struct error *error)
 	userlist_free(&keeps->userlist);
 	hba_free(&keeps->hba);
 	ident_free(&keeps->ident);
-	ldap_options_free(&keeps->ldap);
+	ldap_options_release(&keeps->ldap);
 	if (well) {
 		current->userlist = fresh.userlist;
 		current->hba = fresh.hba;

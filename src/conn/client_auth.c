@@ -133,8 +133,8 @@ static void checked(void *context, bool well, const struct error *why)
 	struct client *client = context;
 	struct buffer *out = NULL;
 	client->login->check = NULL;
-	if (!well && *why->message)
-		log_info(client_subject(client), "%s", why->message);
+	if (!well && *why->detail)
+		log_info(client_subject(client), "%s: %s", why->message, why->detail);
 	if (well)
 		proven(client, &out);
 	else

@@ -37,13 +37,23 @@ static struct client_check *check_of(struct offload_job *job)
 
 /* ---- in a thread ---- */
 
+/* A service with a path is in that directory. */
+static void check_by_pam(struct client_check *check)
+{
+	char *slash = strrchr(check->service, '/');
+	struct pam_options options = {.service = slash ? slash + 1 : check->service};
+	if (slash)
+		*slash = '\0';
+	options.directory = slash ? check->service : NULL;
+	check->well = pam_check(&options, check->user, check->password, check->host, &check->why);
+}
+
 static void work(struct offload_job *job)
 {
 	struct client_check *check = check_of(job);
 	switch (check->method) {
 	case AUTH_PAM:
-		check->well = pam_check(check->service, check->user, check->password, check->host,
-					&check->why);
+		check_by_pam(check);
 		break;
 	case AUTH_LDAP:
 		check->well = ldap_check(check->ldap, check->user, check->password, &check->why);
@@ -78,7 +88,7 @@ static void discard(struct offload_job *job)
 	memory_free(&check->user);
 	memory_free(&check->host);
 	memory_free(&check->service);
-	ldap_options_free(&check->ldap);
+	ldap_options_release(&check->ldap);
 	scram_derivation_fini(&check->derivation);
 	memory_erase(&check->scram, sizeof check->scram);
 	memory_free(&check);
@@ -96,7 +106,7 @@ static enum client_check_result submit(struct offload_queue *queue,
 	check->password = memory_strdup(request->password);
 	check->host = memory_strdup(request->remote_host);
 	check->service = memory_strdup(request->service);
-	check->ldap = ldap_options_ref(request->ldap);
+	check->ldap = request->ldap ? ldap_options_hold(request->ldap) : NULL;
 	if (scram) {
 		check->scram = *scram;
 		scram_derivation_init(&check->derivation, request->password, scram->salt,

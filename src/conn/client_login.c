@@ -57,7 +57,7 @@ void client_login_free(struct client_login **login)
 	erase(&l->password);
 	erase(&l->answer);
 	memory_free(&l->service);
-	ldap_options_free(&l->ldap);
+	ldap_options_release(&l->ldap);
 	memory_free(&l->user);
 	memory_free(&l->database);
 	memory_free(login);

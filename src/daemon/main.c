@@ -3,7 +3,7 @@
 #include "admin/console.h"
 #include "admin/control.h"
 #include "auth/digest.h"
-#include "auth/ldap.h"
+#include "auth/ldap_options.h"
 #include "auth/pam.h"
 #include "auth/scram.h"
 #include "config/snapshot.h"
@@ -349,7 +349,7 @@ static void print_version(void)
 {
 	printf("%s\n%s\nadns: %s\ntls: %s\nsystemd: yes\npam: %s\nldap: %s\n", PACKAGE_STRING,
 	       loop_describe(), resolver_describe(), digest_describe(),
-	       pam_is_built_in() ? "yes" : "no", ldap_is_built_in() ? "yes" : "no");
+	       pam_is_available(NULL) ? "yes" : "no", ldap_is_available(NULL) ? "yes" : "no");
 }
 
 static void print_help(void)

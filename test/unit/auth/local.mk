@@ -15,7 +15,9 @@ test_unit_auth_test_auth_SOURCES = \
 	test/unit/auth/test_ident.c \
 	test/unit/auth/test_hba.c \
 	test/unit/auth/test_ban.c \
+	test/unit/auth/test_pam.c \
 	test/unit/auth/test_ldap.c \
+	test/unit/auth/scratch.h test/unit/auth/scratch.c \
 	test/unit/auth/rule_dir.h test/unit/auth/rule_dir.c \
 	test/unit/suite.h test/unit/main.c
 test_unit_auth_test_auth_CPPFLAGS = $(AM_CPPFLAGS) -DSUITES=test_auth_suites

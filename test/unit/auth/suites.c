@@ -15,9 +15,10 @@ Suite *suite_rule_file(void);
 Suite *suite_ident(void);
 Suite *suite_hba(void);
 Suite *suite_ban(void);
+Suite *suite_pam(void);
 Suite *suite_ldap(void);
 
-suite_fn *const SUITES[] = {
-	suite_digest, suite_secret,   suite_saslprep, suite_md5,     suite_key_cache,
-	suite_scram,  suite_userlist, suite_method,   suite_pattern, suite_rule_file,
-	suite_ident,  suite_hba,      suite_ban,      suite_ldap,    NULL};
+suite_fn *const SUITES[] = {suite_digest,    suite_secret,    suite_saslprep, suite_md5,
+			    suite_key_cache, suite_scram,     suite_userlist, suite_method,
+			    suite_pattern,   suite_rule_file, suite_ident,    suite_hba,
+			    suite_ban,	     suite_pam,	      suite_ldap,     NULL};

@@ -213,7 +213,7 @@ START_TEST(rules_and_maps_are_loaded_with_the_rest_or_nothing_is)
 	files_write("hba", "host all all 1.2.3.4/32 ldap ldapserver=x\n");
 	assert_fails("[pgbouncer]\nauth_type = hba\nauth_hba_file = hba\n", "hba:1: ");
 	assert_fails("[pgbouncer]\nauth_ldap_options = ldapserver=x ldapbindpasswd=geheim y=1\n",
-		     "a.ini:2: auth_ldap_options: unknown LDAP option \"y\"");
+		     "a.ini:2: auth_ldap_options: ");
 	ck_assert_ptr_null(strstr(error.message, "geheim"));
 }
 END_TEST
