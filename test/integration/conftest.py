@@ -9,8 +9,10 @@ The binary under test is $PGWEIR, else build/pgweir. Run as root, daemons run as
 """
 import contextlib
 import getpass
+import itertools
 import os
 import pathlib
+import random
 import re
 import shutil
 import socket
@@ -43,10 +45,18 @@ def password_of(role):
     return role + "-secret"
 
 
+# One port after the other, each worker in its own part of a range from which the kernel gives no client its port: nobody
+# else takes it before it is listened on, and who connects to it in vain is not connected to itself.
+PORTS = range(10240, 32768)
+WORKER_PORTS = PORTS[int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 8::8]
+next_ports = itertools.cycle(random.sample(WORKER_PORTS, len(WORKER_PORTS)))
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    for port in next_ports:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_until(condition, seconds=10, what="the condition"):
@@ -123,9 +133,10 @@ class Postgres:
         self.logfile = directory / "postgres.log"
         self._run("initdb", "-D", self.data, "-U", self.superuser, "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C")
         with open(self.data / "postgresql.conf", "a", encoding="ascii") as conf:
+            # Not synchronous_commit = off: what is committed must outlive an immediate stop.
             conf.write(
                 f"port = {self.port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = '{directory}'\n"
-                "max_connections = 100\nfsync = off\nsynchronous_commit = off\nfull_page_writes = off\n"
+                "max_connections = 100\nfsync = off\nfull_page_writes = off\n"
                 "shared_buffers = 16MB\nmax_prepared_transactions = 10\nlog_line_prefix = '%m [%p] %u@%d '\n"
             )
         self._write_hba(self.default_hba)

@@ -18,8 +18,8 @@ def steady(pgweir, postgres):
     """A pooler that must be as it was, after the test: same descriptors, same memory, still serving."""
     pooler = pgweir({"pool_mode": "transaction", "default_pool_size": 3, "log_connections": 0, "log_disconnections": 0, "log_pooler_errors": 0,
                      "client_login_timeout": 5, "max_client_conn": 500})
-    for _ in range(3):  # what is made once is made now
-        jobs = [Background(pooler.query, "SELECT pg_sleep(0.02), repeat('w', 100000)") for _ in range(20)]
+    for _ in range(2):  # what is made once is made now
+        jobs = [Background(pooler.query, "SELECT pg_sleep(0.01), repeat('w', 100000)") for _ in range(12)]
         for job in jobs:
             job.result()
         for sample in (b"garbage", STARTUP[:9], STARTUP + query("SELECT 1")[:7]):

@@ -28,7 +28,7 @@ async def by_the_driver(pooler, tag, end):
             cursor = await connection.execute(select, (tag, str(tag), count))
             return check(await cursor.fetchall(), count)
 
-        while time.monotonic() < end:
+        while time.monotonic() < end or not right:
             count = chance.choice((0, 1, 3, 50, 2000))
             action = chance.random()
             if action < 0.5:
