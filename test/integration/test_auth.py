@@ -433,7 +433,7 @@ def test_pam_checks_passwords_and_they_serve_for_the_server(pgweir, postgres, pa
     assert "PAM authentication failed" in refusal(pooler, user="scram", password="wrong")
     assert "PAM authentication failed" in refusal(pooler, user="nobody", password="wrong")
     assert password_of("scram") not in pooler.log() and "wrong" not in pooler.log()
-    pooler.wait_for_log("PAM authentication failed: .*uthentication failure")
+    pooler.wait_for_log("PAM authentication failed: pam_authenticate: ")
 
 
 def test_a_slow_check_delays_nobody_else(pgweir, postgres, pam_service):
