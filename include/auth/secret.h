@@ -27,8 +27,9 @@ struct secret {
 	const struct scram_secret *scram; /* its parts, if its owner keeps them; may be NULL */
 };
 
-/* What kind of secret is this text? A text that begins like a SCRAM or MD5 secret but is not one is
- * SECRET_PLAIN, as in PostgreSQL; "" and NULL are SECRET_NONE. */
+/* What kind of secret is this text? A text that begins like a SCRAM secret but is
+ * none is SECRET_NONE: a damaged verifier must not become a password. Like MD5 only: SECRET_PLAIN;
+ * "" and NULL are SECRET_NONE. */
 struct secret secret_from_text(const char *text);
 /* The parts of a SECRET_SCRAM text. */
 bool secret_parse_scram(const char *text, struct scram_secret *scram);

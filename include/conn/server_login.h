@@ -24,7 +24,7 @@ struct server_login {
 	size_t binding_size;		    /* 0: none */
 	struct derive *derive;		    /* under way */
 	struct scram_client scram;
-	bool scram_begun, must_derive, scram_verified, authenticated;
+	bool has_answered, scram_begun, must_derive, scram_verified, authenticated;
 	bool ready;			  /* ReadyForQuery came */
 	struct buffer *welcome;		  /* the ParameterStatus messages */
 	struct parameter_set *parameters; /* the tracked ones of them */

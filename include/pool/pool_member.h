@@ -37,6 +37,8 @@ enum server_place {
 	SERVER_PLACE_COUNT
 };
 
+enum { POOL_SCRAM_KEY = 32 };
+
 /* Embedded in a client. */
 struct pool_client {
 	struct list_node node;
@@ -107,9 +109,12 @@ struct pool {
 		*welcome; /* ParameterStatus messages of the pool's server; NULL: it sent none */
 	void *welcome_parameters; /* the conn layer's own view of them; NULL: not known yet */
 	void *greeting;		  /* ... and what it made of them last; NULL: nothing */
-	usec_t retry_at;	  /* no attempt before; 0: at once */
-	struct error failure;	  /* why the last attempt failed; message "" if it did not */
-	struct loop_timer timer;  /* retry, reserve */
+	/* Learned when a client logged in to this pool, one or the other; erased when replaced */
+	char *learned_secret;	 /* auth_query's answer, or what was typed; NULL: none */
+	uint8_t *learned_keys;	 /* ClientKey, ServerKey, POOL_SCRAM_KEY bytes each; NULL: none */
+	usec_t retry_at;	 /* no attempt before; 0: at once */
+	struct error failure;	 /* why the last attempt failed; message "" if it did not */
+	struct loop_timer timer; /* retry, reserve */
 };
 
 /* At the start. Nothing is paused, nothing draining. */

@@ -19,19 +19,11 @@ struct user {
 	int pool_size, reserve_pool_size, max_user_connections, max_user_client_connections;
 	usec_t query_wait_timeout;
 	bool is_configured; /* in [users] or auth_file */
-	/* Learned when a client logged in, for logging in to servers; erased when replaced. */
-	char *secret; /* auth_query's answer, or what was typed for PAM or LDAP; NULL: none */
-	uint8_t *scram_keys; /* ClientKey and ServerKey, USER_SCRAM_KEY bytes each; NULL: none */
 };
-
-enum { USER_SCRAM_KEY = 32 };
 
 struct user *user_new(const char *name);
 /* Take the row's values; NULL: all unset. */
 void user_configure(struct user *user, const struct section_user *row);
-/* NULL: none is known any more. */
-void user_learn_secret(struct user *user, const char *secret);
-void user_learn_scram_keys(struct user *user, const uint8_t *client_key, const uint8_t *server_key);
 void user_free(struct user **user);
 
 #endif

@@ -6,6 +6,8 @@
 #include <limits.h>
 #include <string.h>
 
+static const char scheme[] = "SCRAM-SHA-256$";
+
 static bool is_md5(const char *text)
 {
 	return strncmp(text, "md5", 3) == 0 && strspn(text + 3, "0123456789abcdef") == 32 &&
@@ -26,7 +28,6 @@ static const char *parse_part(const char *text, char end, uint8_t *bytes, size_t
 
 bool secret_parse_scram(const char *text, struct scram_secret *scram)
 {
-	static const char scheme[] = "SCRAM-SHA-256$";
 	if (strncmp(text, scheme, sizeof(scheme) - 1) != 0)
 		return false;
 	text += sizeof(scheme) - 1;
@@ -61,6 +62,8 @@ struct secret secret_from_text(const char *text)
 		secret.kind = SECRET_MD5;
 	else if (secret_parse_scram(text, &scram))
 		secret.kind = SECRET_SCRAM;
+	else if (strncmp(text, scheme, sizeof scheme - 1) == 0)
+		secret.kind = SECRET_NONE; /* a damaged one: it must not become a password */
 	memory_erase(&scram, sizeof(scram));
 	return secret;
 }

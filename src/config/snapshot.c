@@ -538,7 +538,8 @@ static bool set_files(const struct settings *settings, struct error *error)
 	fresh.hba = NULL;
 	fresh.ident = NULL;
 	fresh.ldap = NULL;
-	bool well = load_userlist(&loading, error) && load_rules(&loading, error);
+	bool well = load_userlist(&loading, error) && check_methods(&loading, error) &&
+		    load_rules(&loading, error);
 	struct snapshot *keeps = well ? current : &fresh;
 	userlist_free(&keeps->userlist);
 	hba_free(&keeps->hba);
@@ -588,6 +589,8 @@ const struct section_database *snapshot_database(const struct snapshot *snapshot
 const struct section_database *snapshot_row(const struct snapshot *snapshot, const char *name)
 {
 	const struct section_database *row = snapshot_database(snapshot, name);
+	if (!strcmp(name, "pgbouncer") || !strcmp(name, "pgweir"))
+		return NULL; /* the console: rows of databases do not speak of it */
 	return row ? row : snapshot->automatic;
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include "auth/secret.h"
 #include "config/snapshot.h"
 #include "core/log.h"
 #include "core/map.h"
@@ -20,6 +21,7 @@ enum {
 	OUT_MAX = 128 * 1024,
 	RECEIVE = 16 * 1024,
 	COLUMNS = 2,
+	QUESTIONS_MAX = 100, /* under way */
 };
 
 /* What is known, or being asked. */
@@ -48,7 +50,10 @@ struct question {
 	unsigned ready_count, row_count;
 	char *complaint; /* what is wrong with it; told when it has come to its end */
 	struct loop_work ending;
+	struct loop_timer timer;
 };
+
+static const usec_t patience_else = 60 * USEC_PER_SECOND; /* without client_login_timeout */
 
 static struct map entries;
 static struct list answered, questions;
@@ -140,6 +145,7 @@ static void question_free(struct loop_work *work)
 {
 	struct question *question = container_of(work, struct question, ending);
 	list_remove(&questions, &question->node);
+	loop_timer_fini(&question->timer);
 	stream_close(&question->stream);
 	buffer_erase(&question->in);
 	erase(&question->user);
@@ -154,6 +160,7 @@ static void question_end(struct question *question)
 {
 	question->entry->question = NULL;
 	question->entry = NULL;
+	loop_timer_clear(&question->timer);
 	stream_pause(&question->stream);
 	question->ending.callback = question_free;
 	loop_post(&question->ending);
@@ -217,6 +224,8 @@ static void take_row(struct question *question, const struct message *message)
 		if (size == UINT32_MAX)
 			continue;
 		const uint8_t *bytes = field_get_bytes(&reader, size);
+		if (size > SECRET_LENGTH_MAX)
+			complain(question, "a value of its row is too long");
 		if (bytes && !memchr(bytes, 0, size))
 			texts[i] = memory_strndup((const char *)bytes, size);
 	}
@@ -365,16 +374,30 @@ static bool put_question(struct buffer **out, const struct auth_query *query)
 	return field_end(&writer) && well;
 }
 
+static void due(struct loop_timer *timer)
+{
+	struct question *question = container_of(timer, struct question, timer);
+	if (question->entry)
+		fail(question, "it was not answered in time");
+}
+
 static void begin(struct auth_query_entry *entry, const struct auth_query *query)
 {
 	struct question *question = memory_alloc(sizeof *question);
+	usec_t patience = settings_current()->client_login_timeout;
 	struct buffer *out = NULL;
 	int pair[2];
+	loop_timer_init(&question->timer, due);
 	question->entry = entry;
 	question->database = memory_strdup(query->database);
 	question->stream.fd = -1;
 	entry->question = question;
 	list_push_last(&questions, &question->node);
+	if (questions.length > QUESTIONS_MAX) {
+		fail(question, "too many questions are under way");
+		return;
+	}
+	loop_timer_set(&question->timer, clock_now() + (patience ? patience : patience_else));
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair)) {
 		fail(question, strerror(errno));
 		return;
@@ -423,9 +446,15 @@ void auth_query_ask(struct auth_query_wish *wish, const struct auth_query *query
 
 void auth_query_cancel(struct auth_query_wish *wish)
 {
-	if (wish->entry) /* the question goes on: others may want its answer */
-		list_remove(&wish->entry->wishes, &wish->node);
+	struct auth_query_entry *entry = wish->entry;
 	wish->entry = NULL;
+	if (!entry)
+		return;
+	list_remove(&entry->wishes, &wish->node);
+	if (list_is_empty(&entry->wishes) && entry->question) { /* nobody wants it any more */
+		question_end(entry->question);
+		entry_free(entry);
+	}
 }
 
 const char *auth_query_waits_for(const struct auth_query_wish *wish)

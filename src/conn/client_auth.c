@@ -89,7 +89,6 @@ static void proven(struct client *client, struct buffer **out)
 {
 	struct client_login *login = client->login;
 	login->exchange = EXCHANGE_NONE;
-	ban_forget(&client->endpoint.remote);
 	ops->proven(client, out);
 }
 
@@ -202,8 +201,9 @@ static void begin_exchange(struct client *client);
 static void derived(void *context, const struct scram_derivation *derivation)
 {
 	struct client *client = context;
-	(void)derivation; /* it is in the cache */
 	client->login->derive = NULL;
+	if (derivation->failed) /* nobody has this password: as if it were not there */
+		client_login_take_secret(client->login, NULL);
 	begin_exchange(client);
 }
 
@@ -294,6 +294,7 @@ static void secret_answered(struct auth_query_wish *wish, const struct auth_quer
 	}
 	if (is_second && login->is_known && client_login_answer_fits(login)) {
 		proven(client, &out);
+		buffer_free(&out);
 		return;
 	}
 	if (is_second && !login->password) { /* nothing to hold it against; the next login has it */
@@ -347,6 +348,9 @@ static void ask_secret(struct client *client, bool fresh)
 		auth_query_ask(&login->wish, &query, fresh);
 	} else if (*error.message) {
 		cannot(client, &error);
+	} else if (fresh) { /* not set up any more */
+		client_login_mismatch(login, &error);
+		fail(client, &error);
 	} else {
 		user_known(client);
 	}
@@ -413,7 +417,8 @@ static void begin_method(struct client *client)
 		fail_method(client, "login rejected");
 		break;
 	case AUTH_ANY:
-		if (forces_user(login->database))
+		/* At the console everybody may look, and admin_users by name. */
+		if (registry_is_console_name(login->database) || forces_user(login->database))
 			proven(client, &out);
 		else
 			fail_method(client, "bouncer config error");
@@ -549,6 +554,11 @@ static void ask_role(struct client *client)
 		auth_query_ask(&login->wish, &query, false);
 		return;
 	}
+	if (!*error.message && *query.login) { /* at the console, or auth_user himself */
+		hba_answer(&login->search, false);
+		search(client);
+		return;
+	}
 	if (!*error.message)
 		error_set(&error, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,
 			  "a rule asks for members of a role, which needs auth_user");
@@ -582,22 +592,34 @@ static void search(struct client *client)
 	}
 }
 
-void client_auth_begin(struct client *client, struct buffer **out)
+static bool is_banned(const struct client *client)
 {
 	const struct settings *settings = settings_current();
-	struct client_login *login = client->login;
+	return ban_holds(&client->endpoint.remote, clock_now(), settings->auth_failure_limit,
+			 settings->auth_failure_window);
+}
+
+static void refuse_banned(struct client *client)
+{
 	struct error error;
-	if (ban_holds(&client->endpoint.remote, clock_now(), settings->auth_failure_limit,
-		      settings->auth_failure_window)) {
-		error_set(&error, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,
-			  "too many failed logins from this address");
-		ops->refused(client, &error);
+	error_set(&error, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,
+		  "too many failed logins from this address");
+	ops->refused(client, &error);
+}
+
+void client_auth_begin(struct client *client, struct buffer **out)
+{
+	struct client_login *login = client->login;
+	if (is_banned(client)) {
+		refuse_banned(client);
 		return;
 	}
 	const struct tls_session *tls = stream_tls(&client->endpoint.stream);
 	if (tls)
 		login->binding_size = tls_session_end_point(tls, login->binding);
 	client_send(client, out);
+	if (client->state == CLIENT_CLOSING) /* it is gone, and its login with it */
+		return;
 	login->method = snapshot_auth_type(snapshot_current(), login->database, login->user);
 	if (login->method == AUTH_HBA)
 		search(client);
@@ -609,6 +631,10 @@ void client_auth_answer(struct client *client, const struct message *message)
 {
 	struct buffer *out = NULL;
 	struct error error;
+	if (is_banned(client)) { /* others from there have failed meanwhile */
+		refuse_banned(client);
+		return;
+	}
 	enum client_login_step next = client_login_answer(client->login, message, &out, &error);
 	step(client, next, &out, &error);
 	buffer_free(&out);

@@ -160,7 +160,9 @@ enum client_check_result client_check_begin(const struct client_check_request *r
 		return submit(&ldap_queue, request, NULL, callback, context, check);
 	switch (request->secret.kind) {
 	case SECRET_SCRAM:
-		secret_parse_scram(request->secret.text, &scram);
+		if (!secret_parse_scram(request->secret.text, &scram) ||
+		    scram.iterations > SCRAM_ITERATIONS_MAX)
+			break; /* somebody's own secret, to keep us busy */
 		return submit(&hash_queue, request, &scram, callback, context, check);
 	case SECRET_PLAIN:
 		*well = equals_plain(request->secret.text, request->password);

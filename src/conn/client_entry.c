@@ -138,16 +138,19 @@ static void greet(struct client *client)
 		client_request_go_on(client);
 }
 
-/* What of the login is needed to log in to servers as this user. */
-static void learn(struct user *user, const struct client_login *login)
+/* What of the login is needed to log in to the pool's servers, if they are logged in to as this
+ * user. */
+static void learn(struct pool *pool, const struct user *user, const struct client_login *login)
 {
+	bool is_scram = login->secret.kind == SECRET_SCRAM;
+	if (pool->user != user)
+		return;
 	if (login->password) /* PAM, LDAP, or one that fits a SCRAM secret */
-		user_learn_secret(user, login->password);
-	else if (login->was_queried)
-		user_learn_secret(user, login->secret.text);
-	if (login->began_sasl && login->secret.kind == SECRET_SCRAM)
-		user_learn_scram_keys(user, login->scram.client_key,
-				      login->scram.secret.server_key);
+		pool_learn_secret(pool, login->password);
+	else if (login->was_queried && login->secret.text && !is_scram)
+		pool_learn_secret(pool, login->secret.text);
+	else if (login->began_sasl && is_scram)
+		pool_learn_keys(pool, login->scram.client_key, login->scram.secret.server_key);
 }
 
 /* May someone who is proven to be @user be served from @database now? */
@@ -183,8 +186,8 @@ static void proven(struct client *client, struct buffer **out)
 		refuse(client, &error);
 		return;
 	}
-	learn(user, login);
 	struct pool *pool = registry_pool(database, user);
+	learn(pool, user, login);
 	if (!database->is_console && !pool->welcome_parameters && pool_is_failing(pool, &error)) {
 		refuse(client, &error);
 		return;
@@ -209,6 +212,8 @@ static void proven(struct client *client, struct buffer **out)
 		if (client_set_state(client, CLIENT_IDLE)) {
 			cancel_key_add(&client->key);
 			client_console()->open(client);
+			if (client->console && client->endpoint.held)
+				client_resume(client);
 		}
 	} else if (pool->welcome_parameters) {
 		if (client_set_state(client, CLIENT_IDLE))

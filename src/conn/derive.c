@@ -113,10 +113,10 @@ void derive_known(void)
 {
 	const struct snapshot *snapshot = snapshot_current();
 	bool uses_scram = snapshot->hba || snapshot->settings.auth_type == AUTH_SCRAM_SHA_256;
+	known_list = NULL; /* a new one may have the address of the old */
 	if (!uses_scram)
 		return;
 	key_cache_reserve(userlist_count(snapshot->userlist, SECRET_PLAIN));
-	known_list = NULL; /* a new one may have the address of the old */
 	if (!known_is_running)
 		known_next();
 }

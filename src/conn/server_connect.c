@@ -145,24 +145,23 @@ void server_launch_cancel(struct server *target, struct client *asker)
 
 /* ---- logging in ---- */
 
-/* Of the forced user's row, of auth_file, or what a client's login taught. A SCRAM secret says
- * nothing to a server. */
+/* Of the forced user's row, of auth_file, or what a client's login to this pool taught. A SCRAM
+ * secret says nothing to a server. */
 static const char *find_secret(const struct server *server)
 {
-	const struct database *database = server->member.pool->database;
-	const struct user *user = server->member.pool->user;
-	const struct secret *listed = userlist_find(snapshot_current()->userlist, user->name);
-	if (database->user && database->password)
-		return database->password;
+	const struct pool *pool = server->member.pool;
+	const struct secret *listed = userlist_find(snapshot_current()->userlist, pool->user->name);
+	if (pool->database->user && pool->database->password)
+		return pool->database->password;
 	if (listed && (listed->kind == SECRET_PLAIN || listed->kind == SECRET_MD5))
 		return listed->text;
-	return user->secret ? user->secret : listed ? listed->text : NULL;
+	return pool->learned_secret ? pool->learned_secret : listed ? listed->text : NULL;
 }
 
 static const struct scram_keys *find_keys(const struct server *server)
 {
-	_Static_assert(sizeof(struct scram_keys) == 2 * USER_SCRAM_KEY, "two keys");
-	return (const void *)server->member.pool->user->scram_keys;
+	_Static_assert(sizeof(struct scram_keys) == 2 * POOL_SCRAM_KEY, "two keys");
+	return (const void *)server->member.pool->learned_keys;
 }
 
 static void begin_login(struct server *server)
@@ -363,19 +362,26 @@ static void logged_in(struct server *server)
 	server_rest(server);
 }
 
-/* The keys of our answer are there. */
+/* The keys of our answer are there. What the server said meanwhile comes after it. */
 static void derived(void *context, const struct scram_derivation *derivation)
 {
 	struct server *server = context;
-	struct buffer *out = NULL;
+	struct buffer *out = NULL, *held = server->endpoint.held;
 	struct error error;
 	server->login->derive = NULL;
-	if (server_login_derived(server->login, derivation, &out, &error))
+	bool well = server_login_derived(server->login, derivation, &out, &error);
+	if (well)
 		stream_write_bytes(&server->endpoint.stream, buffer_bytes(out), buffer_length(out),
 				   ENDPOINT_QUEUE_MAX);
-	else
+	buffer_erase(&out);
+	if (!well) {
 		server_fail_login(server, CLOSE_LOGIN_FAILED, false, &error);
-	buffer_free(&out);
+		return;
+	}
+	server->endpoint.held = NULL;
+	if (held)
+		server_login_input(server, buffer_bytes(held), buffer_length(held));
+	buffer_free(&held);
 }
 
 static void derive(struct server *server)
@@ -388,6 +394,15 @@ static void derive(struct server *server)
 		return;
 	error_set(&error, SQLSTATE_TOO_MANY_CONNECTIONS, "too many logins are waiting");
 	server_fail_login(server, CLOSE_LOGIN_FAILED, false, &error);
+}
+
+static void hold(struct server *server, const uint8_t *bytes, size_t size)
+{
+	struct error error;
+	if (endpoint_hold(&server->endpoint, bytes, size))
+		return;
+	error_set(&error, SQLSTATE_OUT_OF_MEMORY, "out of memory");
+	server_fail_login(server, CLOSE_OUT_OF_MEMORY, false, &error);
 }
 
 /* Starting up, shutting down, or thrown out in the middle of a login by either: as if it could not
@@ -405,16 +420,17 @@ static bool is_restarting(const struct error *error)
 /* What arrives before the first ReadyForQuery: few messages, each seen whole. */
 void server_login_input(struct server *server, const uint8_t *bytes, size_t size)
 {
-	while (server->login) {
+	while (server->login && server->state != SERVER_CLOSING) {
 		struct message message;
 		struct error error;
+		if (server->login->derive) { /* until our answer is out */
+			hold(server, bytes, size);
+			return;
+		}
 		struct buffer *out = NULL;
 		enum frame frame = message_parse(bytes, size, MESSAGE_WHOLE_MAX, &message);
 		if (frame == FRAME_SHORT) {
-			if (!endpoint_hold(&server->endpoint, bytes, size)) {
-				error_set(&error, SQLSTATE_OUT_OF_MEMORY, "out of memory");
-				server_fail_login(server, CLOSE_OUT_OF_MEMORY, false, &error);
-			}
+			hold(server, bytes, size);
 			return;
 		}
 		enum server_login_step step = SERVER_LOGIN_BROKEN;
@@ -426,11 +442,9 @@ void server_login_input(struct server *server, const uint8_t *bytes, size_t size
 		if (out)
 			stream_write_bytes(&server->endpoint.stream, buffer_bytes(out),
 					   buffer_length(out), ENDPOINT_QUEUE_MAX);
-		buffer_free(&out);
-		if (step == SERVER_LOGIN_DERIVE) {
+		buffer_erase(&out);
+		if (step == SERVER_LOGIN_DERIVE)
 			derive(server);
-			return; /* a server has nothing to say before it has our answer */
-		}
 		if (step == SERVER_LOGIN_REFUSED || step == SERVER_LOGIN_BROKEN) {
 			bool passes = is_restarting(&error);
 			server_fail_login(server, CLOSE_LOGIN_FAILED, !passes, &error);

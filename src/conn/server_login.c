@@ -129,6 +129,12 @@ static bool authenticate(struct server_login *login, const struct message *messa
 	if (!authentication_parse(message->body, message->size, &asked) || login->authenticated)
 		return error_set(error, SQLSTATE_PROTOCOL_VIOLATION,
 				 "malformed authentication message from the server");
+	bool asks_password = asked.code == AUTHENTICATION_CLEARTEXT_PASSWORD ||
+			     asked.code == AUTHENTICATION_MD5_PASSWORD;
+	if (asks_password && (login->scram_begun || login->has_answered))
+		return error_set(error, SQLSTATE_PROTOCOL_VIOLATION,
+				 "the server asks for a second proof");
+	login->has_answered |= asks_password;
 	switch (asked.code) {
 	case AUTHENTICATION_OK:
 		/* A server that skips its proof may not know the secret at all. */
@@ -238,7 +244,9 @@ enum server_login_step server_login_message(struct server_login *login,
 				 "unexpected message '%c' from the server during login",
 				 message->type >= ' ' && message->type < 127 ? message->type : '?');
 	}
-	return !well		    ? SERVER_LOGIN_BROKEN
-	       : login->must_derive ? SERVER_LOGIN_DERIVE
-				    : SERVER_LOGIN_MORE;
+	if (!well)
+		return SERVER_LOGIN_BROKEN;
+	bool derives = login->must_derive;
+	login->must_derive = false;
+	return derives ? SERVER_LOGIN_DERIVE : SERVER_LOGIN_MORE;
 }

@@ -41,6 +41,7 @@ void pool_free(struct pool **pool)
 	pool_hold_back(p, LIMIT_FREE);
 	loop_timer_fini(&p->timer);
 	pool_delist(p);
+	pool_forget_learned(p);
 	pool_forget_welcome(p);
 	memory_free(pool);
 }

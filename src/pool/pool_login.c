@@ -3,8 +3,37 @@
 #include "pool/pool_login.h"
 #include <string.h>
 #include "config/snapshot.h"
+#include "core/memory.h"
 #include "pool/pool_work.h"
 #include "pool_member_priv.h"
+
+void pool_forget_learned(struct pool *pool)
+{
+	if (pool->learned_secret)
+		memory_erase(pool->learned_secret, strlen(pool->learned_secret));
+	memory_free(&pool->learned_secret);
+	if (pool->learned_keys)
+		memory_erase(pool->learned_keys, (size_t)2 * POOL_SCRAM_KEY);
+	memory_free(&pool->learned_keys);
+}
+
+void pool_learn_secret(struct pool *pool, const char *secret)
+{
+	if (pool->learned_secret && !strcmp(secret, pool->learned_secret))
+		return;
+	pool_forget_learned(pool);
+	pool->learned_secret = memory_strdup(secret);
+}
+
+void pool_learn_keys(struct pool *pool, const uint8_t *client_key, const uint8_t *server_key)
+{
+	if (pool->learned_secret || !pool->learned_keys) {
+		pool_forget_learned(pool);
+		pool->learned_keys = memory_alloc((size_t)2 * POOL_SCRAM_KEY);
+	}
+	memcpy(pool->learned_keys, client_key, POOL_SCRAM_KEY);
+	memcpy(pool->learned_keys + POOL_SCRAM_KEY, server_key, POOL_SCRAM_KEY);
+}
 
 void pool_forget_greeting(struct pool *pool)
 {

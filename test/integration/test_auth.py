@@ -514,6 +514,66 @@ def test_ldap_by_a_rule_and_a_directory_that_is_down(ruled, directory_server):
 # ---- bad input ----
 
 
+def test_a_client_that_is_gone_before_the_first_answer(pgweir, wire):
+    """What it is owed (NegotiateProtocolVersion) cannot be sent any more: a reset right behind the start-up packet."""
+    pooler = pgweir({"auth_type": "scram-sha-256"})
+    for _ in range(50):
+        connection = wire(pooler)
+        connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.startup(login=False, protocol=(3 << 16) + 2)
+        connection.close()
+        connection = wire(str(pooler.directory / f".s.PGSQL.{pooler.port}"))
+        connection.startup(login=False, protocol=(3 << 16) + 2)
+        connection.close()
+    assert pooler.query("SELECT 1") == [(1,)]
+
+
+def message(kind, body):
+    return kind + struct.pack("!I", len(body) + 4) + body
+
+
+def test_a_server_that_talks_while_its_keys_are_derived(pgweir):
+    """A million iterations take a while; what it says meanwhile waits, and it may go at any time."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        pooler = pgweir({"query_wait_timeout": 2, "server_tls_sslmode": "disable"},
+                        databases={DATABASE: f"host=127.0.0.1 port={listener.getsockname()[1]} user=bob password=x"})
+        job = Background(refusal, pooler)
+        with listener.accept()[0] as server:
+            server.recv(1000)
+            server.sendall(message(b"R", struct.pack("!I", 10) + b"SCRAM-SHA-256\0\0"))
+            nonce = server.recv(1000).split(b"r=")[1]
+            challenge = b"r=" + nonce + b"more,s=c2FsdHNhbHRzYWx0,i=1000000"
+            notice = message(b"N", b"SNOTICE\0C00000\0Mhello\0\0")
+            server.sendall(message(b"R", struct.pack("!I", 11) + challenge) + notice)
+            server.sendall(notice)
+            pooler.console("SHOW VERSION")
+            server.sendall(notice)
+            pooler.console("SHOW VERSION")
+        assert "query_wait_timeout" in job.result()
+    assert pooler.console("SHOW VERSION")
+
+
+def test_the_row_for_all_databases_does_not_open_the_console(pgweir, postgres):
+    pooler = pgweir({"auth_type": "scram-sha-256"}, databases={"'*'": server_row(postgres, "auth_type=trust user=bob")})
+    assert pooler.query("SELECT 1", DATABASE, password="wrong") == [(1,)]
+    for name in ("pgbouncer", "pgweir"):
+        assert "SASL authentication failed" in refusal(pooler, db=name, user=ADMIN, password="wrong")
+
+
+def test_a_secret_with_too_many_iterations_keeps_nobody_busy(pgweir):
+    many = scram_secret(password_of("alice")).replace("$4096:", "$2000000000:")
+    pooler = pgweir({"auth_type": "plain"}, userlist={ADMIN: password_of(ADMIN), "alice": many, "bob": scram_secret(password_of("bob"))})
+    for _ in range(4):
+        assert "password authentication failed" in refusal(pooler)
+    assert pooler.query("SELECT 1", user="bob") == [(1,)]
+
+
+def test_a_damaged_verifier_is_no_password(pgweir):
+    damaged = scram_secret(password_of("alice"))[:-3]
+    pooler = pgweir({"auth_type": "plain"}, userlist={ADMIN: password_of(ADMIN), "alice": damaged})
+    assert "password authentication failed" in refusal(pooler, password=damaged)
+
+
 @pytest.mark.parametrize("name", ["'", '"', "a;b", "\\'", "x" * 127])
 @pytest.mark.parametrize("method", ["trust", "plain", "md5", "scram-sha-256"])
 def test_odd_names_are_just_unknown(pgweir, name, method):
