@@ -48,7 +48,7 @@ void auth_query_cancel(struct auth_query_wish *wish);
 /* While it waits: "auth_query in database \"x\"", for whoever waited in vain. NULL: it does not. */
 const char *auth_query_waits_for(const struct auth_query_wish *wish);
 
-/* Forget all answers: after a RELOAD. Questions under way go on. */
+/* Forget all answers, those to come as well: after a RELOAD. Who waits is still told. */
 void auth_query_forget(void);
 
 struct auth_query_ops {

@@ -469,6 +469,12 @@ const char *auth_query_waits_for(const struct auth_query_wish *wish)
 
 void auth_query_forget(void)
 {
+	/* Who waits is still told, but nobody who comes now. */
+	list_foreach (node, &questions) {
+		struct question *question = container_of(node, struct question, node);
+		if (question->entry)
+			entry_drop(question->entry);
+	}
 	list_foreach_safe (node, &answered) {
 		struct auth_query_entry *entry =
 			container_of(node, struct auth_query_entry, of_age);

@@ -256,7 +256,7 @@ void client_close_saying(struct client *client, enum close_reason reason, const 
 	part(client);
 	client_login_free(&client->login);
 	parameter_release(&client->parameters);
-	buffer_free(&endpoint->held);
+	buffer_erase(&endpoint->held); /* there may be a password in it */
 	client->database = NULL;
 	client->user = NULL;
 	if (!tells || silently) { /* an error in the middle of a row would be read as part of it */

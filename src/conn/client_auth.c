@@ -85,10 +85,27 @@ static void refuse_busy(struct client *client)
 	cannot(client, &error);
 }
 
+/* A RELOAD may have come since its secret was looked up: who was removed, or given another one,
+ * does not get in. */
+static bool is_still_listed(const struct client_login *login)
+{
+	const struct secret *listed = userlist_find(snapshot_current()->userlist, login->user);
+	const char *text = login->secret.text ? login->secret.text : "";
+	if (login->was_queried || !login->is_known)
+		return true; /* it was not of the list */
+	return listed && !strcmp(listed->text ? listed->text : "", text);
+}
+
 static void proven(struct client *client, struct buffer **out)
 {
 	struct client_login *login = client->login;
+	struct error error;
 	login->exchange = EXCHANGE_NONE;
+	if (!is_still_listed(login)) {
+		client_login_mismatch(login, &error);
+		fail(client, &error);
+		return;
+	}
 	ops->proven(client, out);
 }
 

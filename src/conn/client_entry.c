@@ -517,6 +517,8 @@ void client_entry_answer(struct client *client, const uint8_t *bytes, size_t siz
 		client_hold(client, bytes + size - behind, behind);
 	if (client->state != CLIENT_CLOSING)
 		client_auth_answer(client, &message);
+	memory_erase((uint8_t *)(uintptr_t)bytes,
+		     size); /* of the receive buffer, for all to come */
 	if (client->state == CLIENT_AUTH && client->endpoint.held && client_auth_awaits(client))
 		client_fail(client, SQLSTATE_PROTOCOL_VIOLATION,
 			    "data behind the authentication message");

@@ -117,6 +117,17 @@ def test_a_user_removed_by_reload_gets_in_no_more(pgweir):
     assert pooler.console("SHOW VERSION")  # nobody was locked out
 
 
+def test_a_reload_in_the_middle_of_a_login_counts(pgweir, wire):
+    pooler = pgweir({"auth_type": "plain"})
+    connection = wire(pooler)
+    connection.startup(login=False)
+    assert connection.read_message() == (b"R", b"\0\0\0\3")
+    pooler.write_userlist({ADMIN: password_of(ADMIN)})
+    pooler.reload()
+    connection.send(b"p", password_of("alice").encode() + b"\0")
+    assert connection.read_error()["C"] == "28P01"
+
+
 def test_an_unknown_user_takes_as_long_as_a_wrong_password(pgweir):
     """Medians of interleaved logins; the plain secret's keys were derived when it was loaded."""
     pooler = pgweir({"auth_type": "scram-sha-256"})
