@@ -105,6 +105,9 @@ const char *rule_word_shown(const char *word, char text[RULE_WORD_SHOWN])
 }
 
 static bool fail_at(const char *path, unsigned number, struct error *error, const char *format,
+		    va_list list) __attribute__((format(printf, 4, 0)));
+
+static bool fail_at(const char *path, unsigned number, struct error *error, const char *format,
 		    va_list list)
 {
 	char what[sizeof error->message];
