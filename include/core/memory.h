@@ -25,6 +25,8 @@ void memory_free(void *pointer);
 
 /* Overwrite secrets in a way the compiler must keep. */
 void memory_erase(void *bytes, size_t size);
+/* Overwrite and free the string that the holder's pointer names, and leave NULL; NULL is fine. */
+void memory_free_secret(char **text);
 
 /* Is freed memory kept for reuse? Not under AddressSanitizer, which is to see every use after free.
  */

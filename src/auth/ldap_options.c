@@ -44,16 +44,9 @@ static bool wrong(struct error *error, const char *format, ...)
 	return error_set(error, SQLSTATE_CONFIG_FILE_ERROR, "%s", text);
 }
 
-static void free_erased(char **text)
-{
-	if (*text)
-		memory_erase(*text, strlen(*text));
-	memory_free(text);
-}
-
 static void set_string(char **place, const char *value)
 {
-	free_erased(place);
+	memory_free_secret(place);
 	*place = memory_strdup(value);
 }
 
@@ -331,10 +324,10 @@ void ldap_options_release(struct ldap_options **holder)
 		return;
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		if (!words[i].read)
-			free_erased((char **)((char *)options + words[i].offset));
+			memory_free_secret((char **)((char *)options + words[i].offset));
 	}
-	free_erased(&options->search_attribute);
-	free_erased(&options->search_filter);
+	memory_free_secret(&options->search_attribute);
+	memory_free_secret(&options->search_filter);
 	memory_free(&options->uris);
 	memory_free(&options);
 }

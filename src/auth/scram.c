@@ -197,9 +197,7 @@ void scram_derivation_keep(const struct scram_derivation *derivation)
 
 void scram_derivation_fini(struct scram_derivation *derivation)
 {
-	if (derivation->password)
-		memory_erase(derivation->password, strlen(derivation->password));
-	memory_free(&derivation->password);
+	memory_free_secret(&derivation->password);
 	memory_erase(derivation, sizeof *derivation);
 }
 
@@ -678,9 +676,7 @@ bool scram_client_verify(struct scram_client *state, const uint8_t *message, siz
 
 void scram_client_fini(struct scram_client *state)
 {
-	if (state->password)
-		memory_erase(state->password, strlen(state->password));
-	memory_free(&state->password);
+	memory_free_secret(&state->password);
 	memory_free(&state->client_first_bare);
 	memory_free(&state->server_first);
 	memory_free(&state->whole_nonce);

@@ -310,10 +310,7 @@ void value_fini(const struct value_field *field, void *base)
 {
 	if (storage(field) != STORED_TEXT)
 		return;
-	char **text = text_at(field, base);
-	if (*text)
-		memory_erase(*text, strlen(*text));
-	memory_free(text);
+	memory_free_secret(text_at(field, base));
 }
 
 const char *value_show(const char *text, char shown[VALUE_SHOWN_SIZE])

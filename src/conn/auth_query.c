@@ -64,13 +64,6 @@ static struct auth_query_entry *entry_of(struct map_node *node)
 	return container_of(node, struct auth_query_entry, node);
 }
 
-static void erase(char **text)
-{
-	if (*text)
-		memory_erase(*text, strlen(*text));
-	memory_free(text);
-}
-
 /* ---- what is known ---- */
 
 /* It is not found any more; freed by whoever holds it. */
@@ -87,8 +80,8 @@ static void entry_drop(struct auth_query_entry *entry)
 static void entry_free(struct auth_query_entry *entry)
 {
 	entry_drop(entry);
-	erase(&entry->user);
-	erase(&entry->secret);
+	memory_free_secret(&entry->user);
+	memory_free_secret(&entry->secret);
 	memory_free(&entry->key);
 	memory_free(&entry);
 }
@@ -148,8 +141,8 @@ static void question_free(struct loop_work *work)
 	loop_timer_fini(&question->timer);
 	stream_close(&question->stream);
 	buffer_erase(&question->in);
-	erase(&question->user);
-	erase(&question->secret);
+	memory_free_secret(&question->user);
+	memory_free_secret(&question->secret);
 	memory_free(&question->complaint);
 	memory_free(&question->database);
 	memory_free(&question);
@@ -230,8 +223,8 @@ static void take_row(struct question *question, const struct message *message)
 			texts[i] = memory_strndup((const char *)bytes, size);
 	}
 	if (reader.bad) {
-		erase(&texts[0]);
-		erase(&texts[1]);
+		memory_free_secret(&texts[0]);
+		memory_free_secret(&texts[1]);
 		complain(question, "its row is malformed");
 		return;
 	}
@@ -239,8 +232,8 @@ static void take_row(struct question *question, const struct message *message)
 		question->user = texts[0];
 		question->secret = texts[1];
 	} else {
-		erase(&texts[0]);
-		erase(&texts[1]);
+		memory_free_secret(&texts[0]);
+		memory_free_secret(&texts[1]);
 	}
 }
 

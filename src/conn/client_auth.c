@@ -2,10 +2,8 @@
 #include "config.h"
 #include "conn/client_auth.h"
 #include <pwd.h>
-#include <stdio.h>
 #include <string.h>
 #include "auth/ban.h"
-#include "auth/md5.h"
 #include "client_priv.h"
 #include "config/snapshot.h"
 #include "conn/client_check.h"
@@ -266,17 +264,14 @@ static void user_known(struct client *client)
 	}
 	switch (login->method) {
 	case AUTH_TRUST:
-		if (login->is_known)
-			proven(client, &out);
-		else
-			fail_method(client, "\"trust\" authentication failed");
-		break;
 	case AUTH_CERT:
-	case AUTH_PEER:
+	case AUTH_PEER: /* nothing is left to be proven but that there is such a user */
 		if (login->is_known)
 			proven(client, &out);
 		else
-			fail_method(client, login->method == AUTH_CERT
+			fail_method(client, login->method == AUTH_TRUST
+						    ? "\"trust\" authentication failed"
+					    : login->method == AUTH_CERT
 						    ? "certificate authentication failed"
 						    : "unix socket login rejected");
 		break;

@@ -74,17 +74,10 @@ static void done(struct offload_job *job)
 	check->done(check->context, check->well, &check->why);
 }
 
-static void erase(char **text)
-{
-	if (*text)
-		memory_erase(*text, strlen(*text));
-	memory_free(text);
-}
-
 static void discard(struct offload_job *job)
 {
 	struct client_check *check = check_of(job);
-	erase(&check->password);
+	memory_free_secret(&check->password);
 	memory_free(&check->user);
 	memory_free(&check->host);
 	memory_free(&check->service);

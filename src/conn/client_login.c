@@ -21,13 +21,6 @@ struct client_login *client_login_new(struct client *client)
 	return login;
 }
 
-static void erase(char **text)
-{
-	if (*text)
-		memory_erase(*text, strlen(*text));
-	memory_free(text);
-}
-
 void client_login_take_secret(struct client_login *login, const struct secret *secret)
 {
 	if (login->secret.text)
@@ -54,8 +47,8 @@ void client_login_free(struct client_login **login)
 		scram_server_fini(&l->scram);
 	parameter_release(&l->parameters);
 	client_login_take_secret(l, NULL);
-	erase(&l->password);
-	erase(&l->answer);
+	memory_free_secret(&l->password);
+	memory_free_secret(&l->answer);
 	memory_free(&l->service);
 	ldap_options_release(&l->ldap);
 	memory_free(&l->user);
@@ -220,7 +213,7 @@ bool client_login_answer_fits(const struct client_login *login)
 static enum client_login_step answer_md5(struct client_login *login, const char *answer,
 					 struct error *error)
 {
-	erase(&login->answer);
+	memory_free_secret(&login->answer);
 	login->answer = memory_strdup(answer);
 	if (client_login_answer_fits(login))
 		return CLIENT_LOGIN_PROVEN;

@@ -35,9 +35,7 @@ void server_login_free(struct server_login **login)
 	if (l->scram_begun)
 		scram_client_fini(&l->scram);
 	memory_erase(&l->keys, sizeof l->keys);
-	if (l->secret)
-		memory_erase(l->secret, strlen(l->secret));
-	memory_free(&l->secret);
+	memory_free_secret(&l->secret);
 	memory_free(&l->user);
 	buffer_free(&l->welcome);
 	parameter_release(&l->parameters);

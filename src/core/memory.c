@@ -94,6 +94,13 @@ void memory_erase(void *bytes, size_t size)
 		explicit_bzero(bytes, size);
 }
 
+void memory_free_secret(char **text)
+{
+	if (*text)
+		memory_erase(*text, strlen(*text));
+	memory_free(text);
+}
+
 static void cache_list(struct memory_cache *cache)
 {
 	struct memory_cache **end = &first_cache;

@@ -34,9 +34,7 @@ static bool take(char **field, const char *value)
 {
 	if (same(*field, value))
 		return false;
-	if (*field)
-		memory_erase(*field, strlen(*field));
-	memory_free(field);
+	memory_free_secret(field);
 	*field = value ? memory_strdup(value) : NULL;
 	return true;
 }
@@ -85,9 +83,7 @@ void database_free(struct database **database)
 	memory_free(&d->dbname);
 	memory_free(&d->host_text);
 	memory_free(&d->user);
-	if (d->password)
-		memory_erase(d->password, strlen(d->password));
-	memory_free(&d->password);
+	memory_free_secret(&d->password);
 	memory_free(&d->connect_query);
 	memory_free(&d->encryption);
 	memory_free(&d->client_encoding);

@@ -9,9 +9,7 @@
 
 void pool_forget_learned(struct pool *pool)
 {
-	if (pool->learned_secret)
-		memory_erase(pool->learned_secret, strlen(pool->learned_secret));
-	memory_free(&pool->learned_secret);
+	memory_free_secret(&pool->learned_secret);
 	if (pool->learned_keys)
 		memory_erase(pool->learned_keys, (size_t)2 * POOL_SCRAM_KEY);
 	memory_free(&pool->learned_keys);
