@@ -22,6 +22,8 @@ void userlist_free(struct userlist **list);
 
 /* The user's secret, or NULL: unknown. Valid as long as the list. */
 const struct secret *userlist_find(const struct userlist *list, const char *user);
+/* Another one for each list there ever was: who has seen a list need not look again. Never 0. */
+uint64_t userlist_serial(const struct userlist *list);
 /* Walk all names in file order: *@cursor starts as NULL. NULL at the end. */
 const char *userlist_next(const struct userlist *list, const void **cursor);
 size_t userlist_length(const struct userlist *list);

@@ -24,6 +24,7 @@ struct userlist {
 	char *text;	    /* the file; names and secrets are unquoted in place */
 	size_t size;
 	size_t counts[SECRET_SCRAM + 1]; /* entries by kind of secret */
+	uint64_t serial;
 };
 
 /* Where we are in a file, and what to call the place. */
@@ -127,7 +128,9 @@ static bool parse_line(struct userlist *list, struct place *place, struct error 
  * byte behind @size. */
 static struct userlist *parse_taken(char *taken, size_t size, const char *path, struct error *error)
 {
+	static uint64_t serial;
 	struct userlist *list = memory_alloc(sizeof(*list));
+	list->serial = ++serial;
 	list->text = taken;
 	list->size = size;
 	map_init(&list->entries);
@@ -250,6 +253,11 @@ const char *userlist_next(const struct userlist *list, const void **cursor)
 size_t userlist_count(const struct userlist *list, enum secret_kind kind)
 {
 	return list->counts[kind];
+}
+
+uint64_t userlist_serial(const struct userlist *list)
+{
+	return list->serial;
 }
 
 size_t userlist_length(const struct userlist *list)

@@ -36,7 +36,7 @@ void client_auth_close(void)
 static void refuse_now(struct loop_timer *timer)
 {
 	struct client_login *login = container_of(timer, struct client_login, delay);
-	ops->refused(login->client, &login->failure);
+	ops->refused(login->client, login->failure);
 }
 
 /* It could not prove who it is. */
@@ -45,16 +45,16 @@ static void fail(struct client *client, const struct error *error)
 	const struct settings *settings = settings_current();
 	struct client_login *login = client->login;
 	struct database *database = registry_find_database(login->database);
-	login->failure = *error;
 	login->exchange = EXCHANGE_NONE;
 	if (database)
 		database->login_failures++;
 	ban_note_failure(&client->endpoint.remote, clock_now(), settings->auth_failure_window);
 	if (settings->auth_failure_delay) {
+		login->failure = memory_dup(error, sizeof *error);
 		loop_timer_init(&login->delay, refuse_now);
 		loop_timer_set(&login->delay, clock_now() + settings->auth_failure_delay);
 	} else {
-		ops->refused(client, &login->failure);
+		ops->refused(client, error);
 	}
 }
 
@@ -87,7 +87,10 @@ static void refuse_busy(struct client *client)
  * does not get in. */
 static bool is_still_listed(const struct client_login *login)
 {
-	const struct secret *listed = userlist_find(snapshot_current()->userlist, login->user);
+	const struct userlist *list = snapshot_current()->userlist;
+	if (userlist_serial(list) == login->list_serial)
+		return true;
+	const struct secret *listed = userlist_find(list, login->user);
 	const char *text = login->secret.text ? login->secret.text : "";
 	if (login->was_queried || !login->is_known)
 		return true; /* it was not of the list */
@@ -371,7 +374,9 @@ static void ask_secret(struct client *client, bool fresh)
 static void find_user(struct client *client)
 {
 	struct client_login *login = client->login;
-	const struct secret *secret = userlist_find(snapshot_current()->userlist, login->user);
+	const struct userlist *list = snapshot_current()->userlist;
+	const struct secret *secret = userlist_find(list, login->user);
+	login->list_serial = userlist_serial(list);
 	if (secret) {
 		login->is_known = true;
 		client_login_take_secret(login, secret);
