@@ -233,6 +233,15 @@ static bool must_derive(const struct client_login *login, struct scram_derivatio
 				       (uint32_t)settings_current()->scram_iterations, derivation);
 }
 
+/* What SCRAM binds the exchange to, in TLS. */
+static void find_binding(struct client *client)
+{
+	struct client_login *login = client->login;
+	const struct tls_session *tls = stream_tls(&client->endpoint.stream);
+	if (tls && (login->method == AUTH_SCRAM_SHA_256 || login->method == AUTH_MD5))
+		login->binding_size = tls_session_end_point(tls, login->binding);
+}
+
 static void begin_exchange(struct client *client)
 {
 	struct scram_derivation derivation;
@@ -244,6 +253,7 @@ static void begin_exchange(struct client *client)
 	}
 	struct buffer *out = NULL;
 	struct error error;
+	find_binding(client);
 	enum client_login_step first =
 		client_login_begin(client->login, (unsigned)settings_current()->scram_iterations,
 				   mock_is_scram(), &out, &error);
@@ -631,9 +641,6 @@ void client_auth_begin(struct client *client, struct buffer **out)
 		refuse_banned(client);
 		return;
 	}
-	const struct tls_session *tls = stream_tls(&client->endpoint.stream);
-	if (tls)
-		login->binding_size = tls_session_end_point(tls, login->binding);
 	client_send(client, out);
 	if (client->state == CLIENT_CLOSING) /* it is gone, and its login with it */
 		return;
