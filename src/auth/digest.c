@@ -98,7 +98,10 @@ static void put_state(uint8_t *bytes, const SHA256_CTX *context)
 
 /* The one block that an outer hash is of, 32 bytes behind a pad, or an inner one of PBKDF2: behind
  * them are the padding's 1 bit and the length of 96 bytes. */
-#define SHORT_BLOCK {[DIGEST_SHA256] = 0x80, [BLOCK - 2] = 3}
+#define SHORT_BLOCK                                     \
+	{                                               \
+		[DIGEST_SHA256] = 0x80, [BLOCK - 2] = 3 \
+	}
 
 /* The outer hash; the inner one begins @block. Erases both. */
 static void finish_hmac(const struct digest_hmac_key *key, SHA256_CTX *context,

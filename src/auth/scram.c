@@ -238,6 +238,12 @@ bool scram_server_derivation(const char *password, const char *user, uint32_t it
 	return true;
 }
 
+bool scram_has_made(const struct secret *secret, uint32_t iterations)
+{
+	return secret && secret->kind == SECRET_PLAIN && secret->scram &&
+	       secret->scram->iterations == iterations;
+}
+
 static void init_plain(struct scram_server *state, const char *password,
 		       const uint8_t salt[MADE_SALT], uint32_t iterations)
 {
@@ -280,9 +286,10 @@ void scram_server_init(struct scram_server *state, const struct secret *secret, 
 	make_nonce(state->nonce);
 	/* To read a stored secret takes as long as to make a salt. */
 	bool is_scram = secret && secret->kind == SECRET_SCRAM;
-	if (is_scram && secret->scram)
+	bool has_parts = is_scram ? secret->scram != NULL : scram_has_made(secret, iterations);
+	if (has_parts)
 		state->secret = *secret->scram;
-	if (is_scram && (secret->scram || secret_parse_scram(secret->text, &state->secret)))
+	if (has_parts || (is_scram && secret_parse_scram(secret->text, &state->secret)))
 		return;
 	uint8_t salt[MADE_SALT];
 	make_salt(user, salt);

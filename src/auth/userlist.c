@@ -243,6 +243,16 @@ const struct secret *userlist_find(const struct userlist *list, const char *user
 	return node ? &container_of(node, struct entry, node)->secret : NULL;
 }
 
+void userlist_keep_scram(struct userlist *list, const char *user, const struct scram_secret *made)
+{
+	struct map_node *node = map_find(&list->entries, user, strlen(user));
+	struct entry *entry = node ? container_of(node, struct entry, node) : NULL;
+	if (!entry || entry->secret.kind != SECRET_PLAIN)
+		return;
+	free_scram(entry);
+	entry->secret.scram = memory_dup(made, sizeof(*made));
+}
+
 const char *userlist_next(const struct userlist *list, const void **cursor)
 {
 	const struct map_node *node = *cursor ? map_next(*cursor) : list->entries.first;

@@ -50,6 +50,7 @@ static void fail(struct client *client, const struct error *error)
 		database->login_failures++;
 	ban_note_failure(&client->endpoint.remote, clock_now(), settings->auth_failure_window);
 	if (settings->auth_failure_delay) {
+		memory_free(&login->failure);
 		login->failure = memory_dup(error, sizeof *error);
 		loop_timer_init(&login->delay, refuse_now);
 		loop_timer_set(&login->delay, clock_now() + settings->auth_failure_delay);
@@ -228,9 +229,20 @@ static void derived(void *context, const struct scram_derivation *derivation)
 /* The keys of a password in plain text, if they are not there from the last login. */
 static bool must_derive(const struct client_login *login, struct scram_derivation *derivation)
 {
+	uint32_t iterations = (uint32_t)settings_current()->scram_iterations;
 	return login->method == AUTH_SCRAM_SHA_256 && login->secret.kind == SECRET_PLAIN &&
-	       scram_server_derivation(login->secret.text, login->user,
-				       (uint32_t)settings_current()->scram_iterations, derivation);
+	       !scram_has_made(&login->secret, iterations) &&
+	       scram_server_derivation(login->secret.text, login->user, iterations, derivation);
+}
+
+/* What the exchange uses was made from a plain secret of auth_file: the user's next login finds it
+ * there. */
+static void keep_made(const struct client_login *login)
+{
+	struct userlist *list = snapshot_current()->userlist;
+	if (login->began_sasl && login->secret.kind == SECRET_PLAIN && !login->was_queried &&
+	    !login->scram.doomed && userlist_serial(list) == login->list_serial)
+		userlist_keep_scram(list, login->user, &login->scram.secret);
 }
 
 /* What SCRAM binds the exchange to, in TLS. */
@@ -244,8 +256,11 @@ static void find_binding(struct client *client)
 
 static void begin_exchange(struct client *client)
 {
+	unsigned iterations = (unsigned)settings_current()->scram_iterations;
+	bool has_made = scram_has_made(&client->login->secret, iterations);
 	struct scram_derivation derivation;
 	if (must_derive(client->login, &derivation)) {
+		client->login->secret.scram = NULL; /* the list may be gone when it is done */
 		client->login->derive = derive_begin(&derivation, derived, client);
 		if (!client->login->derive)
 			refuse_busy(client);
@@ -255,8 +270,9 @@ static void begin_exchange(struct client *client)
 	struct error error;
 	find_binding(client);
 	enum client_login_step first =
-		client_login_begin(client->login, (unsigned)settings_current()->scram_iterations,
-				   mock_is_scram(), &out, &error);
+		client_login_begin(client->login, iterations, mock_is_scram(), &out, &error);
+	if (!has_made)
+		keep_made(client->login);
 	step(client, first, &out, &error);
 	buffer_free(&out);
 	if (client->endpoint.held && client_auth_awaits(client))

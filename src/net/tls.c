@@ -625,8 +625,8 @@ size_t tls_end_point(struct x509_st *certificate, uint8_t data[TLS_END_POINT_MAX
 size_t tls_context_end_point(struct tls_context *context, uint8_t data[TLS_END_POINT_MAX])
 {
 	if (!context->has_end_point)
-		context->end_point_size = tls_end_point(SSL_CTX_get0_certificate(context->ssl),
-							context->end_point);
+		context->end_point_size =
+			tls_end_point(SSL_CTX_get0_certificate(context->ssl), context->end_point);
 	context->has_end_point = true;
 	memcpy(data, context->end_point, context->end_point_size);
 	return context->end_point_size;

@@ -26,7 +26,7 @@ enum {
 struct tls_session {
 	SSL *ssl;
 	struct tls_context *context;
-	struct buffer *kept; /* received, and not understood yet */
+	struct buffer *kept;   /* received, and not understood yet */
 	struct buffer *ticket; /* sent with what is written first, see hold_ticket() */
 	bool broken, ended;
 	bool closing; /* close_notify is said, or nobody would hear it */
@@ -351,8 +351,8 @@ static void describe_failure(const struct tls_session *session, struct error *er
 		error_set(error, SQLSTATE_CONNECTION_FAILURE, "the TLS handshake failed");
 }
 
-/* The last step of TLS 1.3 makes nothing but a ticket, for which the client does not wait: it leaves
- * with our first answer, in the same system call. No memory: it leaves now. */
+/* The last step of TLS 1.3 makes nothing but a ticket, for which the client does not wait: it
+ * leaves with our first answer, in the same system call. No memory: it leaves now. */
 static void hold_ticket(struct tls_session *session)
 {
 	bool is_last = tls_context_accepts(session->context) &&
