@@ -50,7 +50,6 @@ def test_each_secret_with_each_method(pgweir, stored, method):
 
 def raw_password(pooler, password):
     """Log in by hand with a password in clear text."""
-    from conftest import Wire
     with Wire(pooler) as connection:
         connection.startup(login=False)
         assert connection.read_message() == (b"R", b"\0\0\0\3")

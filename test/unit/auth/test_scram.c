@@ -232,7 +232,8 @@ START_TEST(what_was_made_from_a_plain_secret_serves_again)
 	ck_assert(!scram_has_made(&secret, ITERATIONS + 1)); /* scram_iterations was changed */
 	scram_server_fini(&server);
 	scram_server_init(&server, &secret, "bob", ITERATIONS, NULL, 0);
-	ck_assert_mem_eq(&server.secret, &made, sizeof made);
+	ck_assert_mem_eq(server.secret.stored_key, made.stored_key, sizeof made.stored_key);
+	ck_assert_mem_eq(server.secret.salt, made.salt, sizeof made.salt);
 	ck_assert(login(&secret, "pencil"));
 	ck_assert(!login(&secret, "pencik"));
 	/* It is what is held against the proof, unless it has other iterations. */
