@@ -55,6 +55,8 @@ void field_writer_init(struct field_writer *writer, struct buffer **buffer, size
 void field_put_bytes(struct field_writer *writer, const void *bytes, size_t size)
 {
 	struct buffer *buffer = *writer->buffer;
+	if (size == 0)
+		return;
 	/* The usual case, for it happens several times in each message: there is room. */
 	if (buffer && !writer->bad && size <= buffer->size - buffer->end &&
 	    buffer_length(buffer) + size <= writer->cap) {
@@ -62,7 +64,7 @@ void field_put_bytes(struct field_writer *writer, const void *bytes, size_t size
 		buffer->end += (uint32_t)size;
 		return;
 	}
-	if (size > 0 && !writer->bad && !buffer_append(writer->buffer, bytes, size, writer->cap))
+	if (!writer->bad && !buffer_append(writer->buffer, bytes, size, writer->cap))
 		writer->bad = true;
 }
 
