@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { DIGEST_SHA256 = 32, DIGEST_MD5 = 16 };
+enum { DIGEST_SHA256 = 32, DIGEST_MD5 = 16, DIGEST_PADDING = 72 };
 
 /* A piece of what is digested, so that pieces need not be joined first. */
 struct digest_part {
@@ -30,6 +30,11 @@ void digest_hmac_sha256(const void *key, size_t key_size, const void *bytes, siz
 void digest_hmac_key_init(struct digest_hmac_key *key, const void *bytes, size_t size);
 void digest_hmac_parts(const struct digest_hmac_key *key, const struct digest_part *parts,
 		       size_t count, uint8_t result[DIGEST_SHA256]);
+/* The same for a message that several keys sign. digest_pad() completes the @size bytes, behind
+ * which is room for DIGEST_PADDING more, to whole blocks, and returns how long they are. */
+size_t digest_pad(uint8_t *bytes, size_t size);
+void digest_hmac_padded(const struct digest_hmac_key *key, const uint8_t *bytes, size_t padded,
+			uint8_t result[DIGEST_SHA256]);
 /* The time taken is proportional to @iterations. False: there are none. */
 bool digest_pbkdf2_sha256(const char *password, size_t length, const uint8_t *salt,
 			  size_t salt_size, uint32_t iterations, uint8_t result[DIGEST_SHA256]);

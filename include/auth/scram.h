@@ -66,6 +66,10 @@ struct scram_server {
  * stable per user within this process. False: it is in the cache already. */
 bool scram_server_derivation(const char *password, const char *user, uint32_t iterations,
 			     struct scram_derivation *derivation);
+/* Is there beside this plain secret what an exchange with so many iterations needs? Then nothing is
+ * to be derived. What that is, is in state->secret after an exchange without it; it holds for the
+ * user of that exchange, within this process. */
+bool scram_has_made(const struct secret *secret, uint32_t iterations);
 /* @secret: plain or SCRAM; any other kind, or NULL (unknown user), makes a mock exchange that costs
  * and looks the same: salt and iterations stable per @user within this process. @iterations: for
  * secrets made from plain text, whose keys should be in the cache. @binding: channel binding data

@@ -23,8 +23,10 @@ struct scram_secret {
 /* A view; the text belongs to the userlist or to the configuration. */
 struct secret {
 	enum secret_kind kind;
-	const char *text;		  /* as stored; NULL: none */
-	const struct scram_secret *scram; /* its parts, if its owner keeps them; may be NULL */
+	const char *text; /* as stored; NULL: none */
+	/* The parts of it, or for plain text what was made from it last, if its owner keeps them;
+	 * may be NULL. */
+	const struct scram_secret *scram;
 };
 
 /* What kind of secret is this text? A text that begins like a SCRAM secret but is

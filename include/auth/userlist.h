@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* userlist: the auth_file: user name to secret. Immutable once loaded. Contract section 5. */
+/* userlist: the auth_file: user name to secret. Immutable once loaded, but for what was made from
+ * its secrets. Contract section 5. */
 #ifndef PGWEIR_AUTH_USERLIST_H
 #define PGWEIR_AUTH_USERLIST_H
 
@@ -22,6 +23,10 @@ void userlist_free(struct userlist **list);
 
 /* The user's secret, or NULL: unknown. Valid as long as the list. */
 const struct secret *userlist_find(const struct userlist *list, const char *user);
+/* Another one for each list there ever was: who has seen a list need not look again. Never 0. */
+uint64_t userlist_serial(const struct userlist *list);
+/* The user's secret is plain text, and @made was made from it: it is kept beside it. */
+void userlist_keep_scram(struct userlist *list, const char *user, const struct scram_secret *made);
 /* Walk all names in file order: *@cursor starts as NULL. NULL at the end. */
 const char *userlist_next(const struct userlist *list, const void **cursor);
 size_t userlist_length(const struct userlist *list);

@@ -43,6 +43,7 @@ struct client_login {
 	bool wants_subject;	   /* ... cert: the whole subject is the name */
 	struct secret secret;	   /* of the user, as stored; its text is owned, and erased */
 	bool is_known;		   /* there is such a user */
+	uint64_t list_serial;	   /* of the list where it was looked up */
 	bool was_queried;	   /* ... as auth_query says */
 	bool was_cached;	   /* ... and said a while ago */
 	char *service;		   /* PAM: of the rule; NULL: as set */
@@ -62,7 +63,7 @@ struct client_login {
 	struct client_check *check; /* in a thread */
 	struct derive *derive;	    /* likewise */
 	struct loop_timer delay;
-	struct error failure; /* told when the delay is over */
+	struct error *failure; /* told when the delay is over; NULL: there is none */
 };
 
 enum client_login_step {

@@ -11,6 +11,18 @@
 
 struct parameter_set;
 
+enum {
+	PARAMETER_COUNT = 0
+#define PARAMETER(name, doc) +1
+#include "conn/parameters.def"
+};
+
+/* Values gathered for a set, in the order of the table; NULL: none. Their bytes are the
+ * caller's. */
+struct parameter_values {
+	const char *of[PARAMETER_COUNT];
+};
+
 /* Is this a parameter that follows the client (any case)? Returns its canonical spelling, or NULL.
  */
 const char *parameter_tracked(const char *name);
@@ -25,6 +37,10 @@ void parameter_release(struct parameter_set **set);
 bool parameter_put(struct parameter_set **set, const char *name, const char *value);
 /* Replace *@set by @base with the values of *@set put over it. */
 void parameter_put_over(struct parameter_set **set, const struct parameter_set *base);
+/* Note the value of @name (any case); the last one counts. False: it is not tracked. */
+bool parameter_note(struct parameter_values *values, const char *name, const char *value);
+/* Put all that was noted into *@set at once, which is cheaper than one by one, and forget it. */
+void parameter_put_values(struct parameter_set **set, struct parameter_values *values);
 const char *parameter_get(const struct parameter_set *set, const char *name);
 /* Walk: *@cursor starts as NULL; false at the end. */
 bool parameter_next(const struct parameter_set *set, const char **cursor, const char **name,

@@ -31,6 +31,8 @@ uint32_t map_length(const struct map *map);
 struct map_node *map_find(const struct map *map, const void *key, size_t size);
 /* Add @node under @key (not copied; must stay valid). The key must not be in the map. */
 void map_add(struct map *map, const void *key, size_t size, struct map_node *node);
+/* The same if the key is not in the map. False: it is, and nothing was done. */
+bool map_try_add(struct map *map, const void *key, size_t size, struct map_node *node);
 /* Remove a member. */
 void map_remove(struct map *map, struct map_node *node);
 /* Next in order of insertion, or NULL. */

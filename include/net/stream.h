@@ -63,6 +63,10 @@ const struct tls_session *stream_tls(const struct stream *stream);
 /* Stop watching, close the descriptor, drop the out-queue. Harmless twice. No event follows. */
 void stream_close(struct stream *stream);
 
+/* The peer has said goodbye and reads no more: stream_close() need not say close_notify. Nothing
+ * can be written any more. */
+void stream_forgo_end(struct stream *stream);
+
 /* One read of at most @size bytes. IO_DONE: *@got > 0. IO_AGAIN: nothing there (a spurious event is
  * no error). */
 enum io stream_read(struct stream *stream, void *bytes, size_t size, size_t *got);

@@ -15,6 +15,9 @@
 struct error;
 struct tls_context;
 struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
+struct x509_st;	   /* ... X509 */
+
+enum { TLS_END_POINT_MAX = 64 };
 
 enum tls_verify {
 	TLS_VERIFY_NONE,
@@ -58,7 +61,10 @@ bool tls_context_add_name(struct tls_context *context, const char *name, struct 
 			  struct error *error);
 
 bool tls_context_accepts(const struct tls_context *context);
-enum { TLS_END_POINT_MAX = 64 };
+/* Channel binding data "tls-server-end-point" of a certificate (NULL: none), and of the one that an
+ * accepting context shows, hashed only once. 0: there is none. */
+size_t tls_end_point(struct x509_st *certificate, uint8_t data[TLS_END_POINT_MAX]);
+size_t tls_context_end_point(struct tls_context *context, uint8_t data[TLS_END_POINT_MAX]);
 struct ssl_ctx_st *tls_context_ssl(const struct tls_context *context);
 enum tls_verify tls_context_verify(const struct tls_context *context);
 

@@ -50,7 +50,8 @@ bool tls_session_is_pending(const struct tls_session *session);
 /* The same, and what was kept is not needed for it: read may be called without a round. */
 bool tls_session_is_ready(const struct tls_session *session);
 
-/* TLS_BROKEN: @error says why, and the output has an alert for the peer. */
+/* TLS_DONE: it is over; a ticket of TLS 1.3 is kept for the next output, whatever that is.
+ * TLS_BROKEN: @error says why, and the output has an alert for the peer. */
 enum tls_result tls_session_handshake(struct tls_session *session, struct error *error);
 /* Read up to @size plain bytes; *@got may be > 0 with TLS_DONE only. */
 enum tls_result tls_session_read(struct tls_session *session, void *bytes, size_t size,
@@ -59,6 +60,8 @@ enum tls_result tls_session_read(struct tls_session *session, void *bytes, size_
 bool tls_session_write(struct tls_session *session, const void *bytes, size_t size);
 /* Say close_notify (once). */
 void tls_session_end(struct tls_session *session);
+/* Do not, when it comes to the end: nobody would read it. Nothing can be written any more. */
+void tls_session_forgo_end(struct tls_session *session);
 
 /* What waits to be sent; tls_output_clear() forgets it. */
 const uint8_t *tls_output(size_t *size);

@@ -29,10 +29,11 @@ enum startup_kind {
 /* A view of one packet; pointers go into the packet's bytes. */
 struct startup {
 	enum startup_kind kind;
-	uint32_t length;	/* of the whole packet: what to consume */
-	uint32_t version;	/* of a STARTUP_MESSAGE */
-	const char *parameters; /* name NUL value NUL ... NUL, checked */
-	uint32_t process_id;	/* of a STARTUP_CANCEL_REQUEST */
+	uint32_t length;	   /* of the whole packet: what to consume */
+	uint32_t version;	   /* of a STARTUP_MESSAGE */
+	const char *parameters;	   /* name NUL value NUL ... NUL, checked */
+	uint32_t protocol_options; /* how many of them are named "_pq_..." */
+	uint32_t process_id;	   /* of a STARTUP_CANCEL_REQUEST */
 	const uint8_t *key;
 	uint32_t key_size; /* 4 in protocol 3.0, up to 256 in 3.2 */
 };

@@ -5,6 +5,7 @@
 #include "config.h"
 #include "auth/digest.h"
 #include "core/memory.h"
+#include <endian.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/sha.h>
@@ -48,6 +49,12 @@ void digest_sha256(const void *bytes, size_t size, uint8_t result[DIGEST_SHA256]
 	digest_sha256_parts(&part, 1, result);
 }
 
+static void put32(uint8_t bytes[4], uint32_t value)
+{
+	value = htobe32(value);
+	memcpy(bytes, &value, sizeof(value));
+}
+
 /* A context that has taken a pad, which is one block. */
 static void resume(SHA256_CTX *context, const uint32_t state[8])
 {
@@ -83,19 +90,59 @@ void digest_hmac_key_init(struct digest_hmac_key *key, const void *bytes, size_t
 	memory_erase(block, sizeof(block));
 }
 
+static void put_state(uint8_t *bytes, const SHA256_CTX *context)
+{
+	for (int i = 0; i < 8; i++)
+		put32(bytes + 4 * i, context->h[i]);
+}
+
+/* The one block that an outer hash is of, 32 bytes behind a pad, or an inner one of PBKDF2: behind
+ * them are the padding's 1 bit and the length of 96 bytes. */
+#define SHORT_BLOCK                                     \
+	{                                               \
+		[DIGEST_SHA256] = 0x80, [BLOCK - 2] = 3 \
+	}
+
+/* The outer hash; the inner one begins @block. Erases both. */
+static void finish_hmac(const struct digest_hmac_key *key, SHA256_CTX *context,
+			uint8_t block[BLOCK], uint8_t result[DIGEST_SHA256])
+{
+	memcpy(context->h, key->outer, sizeof(key->outer));
+	SHA256_Transform(context, block);
+	put_state(result, context);
+	memory_erase(block, BLOCK);
+	memory_erase(context, sizeof(*context));
+}
+
 void digest_hmac_parts(const struct digest_hmac_key *key, const struct digest_part *parts,
 		       size_t count, uint8_t result[DIGEST_SHA256])
 {
+	uint8_t block[BLOCK] = SHORT_BLOCK;
 	SHA256_CTX context;
-	uint8_t inner[DIGEST_SHA256];
 	resume(&context, key->inner);
 	update(&context, parts, count);
-	must(SHA256_Final(inner, &context));
-	resume(&context, key->outer);
-	must(SHA256_Update(&context, inner, sizeof(inner)));
-	must(SHA256_Final(result, &context));
-	memory_erase(&context, sizeof(context));
-	memory_erase(inner, sizeof(inner));
+	must(SHA256_Final(block, &context));
+	finish_hmac(key, &context, block, result);
+}
+
+size_t digest_pad(uint8_t *bytes, size_t size)
+{
+	size_t padded = (size + DIGEST_PADDING) / BLOCK * BLOCK;
+	bytes[size] = 0x80;
+	memset(bytes + size + 1, 0, padded - size - 1);
+	put32(bytes + padded - 4, (uint32_t)((BLOCK + size) * 8));
+	return padded;
+}
+
+void digest_hmac_padded(const struct digest_hmac_key *key, const uint8_t *bytes, size_t padded,
+			uint8_t result[DIGEST_SHA256])
+{
+	uint8_t block[BLOCK] = SHORT_BLOCK;
+	SHA256_CTX context;
+	resume(&context, key->inner);
+	must(SHA256_Update(&context, bytes, padded));
+	put_state(block, &context);
+	finish_hmac(key, &context, block, result);
 }
 
 void digest_hmac_sha256(const void *key, size_t key_size, const void *bytes, size_t size,
@@ -106,16 +153,6 @@ void digest_hmac_sha256(const void *key, size_t key_size, const void *bytes, siz
 	digest_hmac_key_init(&pads, key, key_size);
 	digest_hmac_parts(&pads, &part, 1, result);
 	memory_erase(&pads, sizeof(pads));
-}
-
-static void put_state(uint8_t block[BLOCK], const SHA256_CTX *context)
-{
-	for (int i = 0; i < 8; i++) {
-		block[4 * i] = (uint8_t)(context->h[i] >> 24);
-		block[4 * i + 1] = (uint8_t)(context->h[i] >> 16);
-		block[4 * i + 2] = (uint8_t)(context->h[i] >> 8);
-		block[4 * i + 3] = (uint8_t)context->h[i];
-	}
 }
 
 bool digest_pbkdf2_sha256(const char *password, size_t length, const uint8_t *salt,
@@ -129,9 +166,8 @@ bool digest_pbkdf2_sha256(const char *password, size_t length, const uint8_t *sa
 		return false;
 	digest_hmac_key_init(&key, password, length);
 	digest_hmac_parts(&key, parts, 2, result);
-	/* From here on each HMAC is two blocks of one shape: 32 bytes behind a pad. Only their
-	 * first half changes; behind it are the padding's 1 bit and the length of 96 bytes. */
-	uint8_t block[BLOCK] = {[DIGEST_SHA256] = 0x80, [BLOCK - 2] = 3};
+	/* From here on each HMAC is two blocks of one shape, of which the first half changes. */
+	uint8_t block[BLOCK] = SHORT_BLOCK;
 	memcpy(block, result, DIGEST_SHA256);
 	must(SHA256_Init(&context));
 	while (--iterations > 0) {
@@ -215,7 +251,8 @@ bool digest_base64_decode(const char *text, size_t length, uint8_t *bytes, size_
 			 c = base64_values[at[2]], d = base64_values[at[3]];
 		if (!a || !b || !c || !d)
 			return false;
-		uint32_t bits = (a - 1) << 18 | (b - 1) << 12 | (c - 1) << 6 | (d - 1);
+		/* The ones that they count from: 1 << 18 | 1 << 12 | 1 << 6 | 1. */
+		uint32_t bits = (a << 18) + (b << 12) + (c << 6) + d - 0x41041;
 		*bytes++ = (uint8_t)(bits >> 16);
 		*bytes++ = (uint8_t)(bits >> 8);
 		*bytes++ = (uint8_t)bits;

@@ -102,8 +102,28 @@ static void key_xor(const uint8_t a[DIGEST_SHA256], const uint8_t b[DIGEST_SHA25
 }
 
 /* AuthMessage: client-first-message-bare, server-first-message and client-final-message without its
- * proof, with commas between. */
-enum { AUTH_PARTS = 5 };
+ * proof, with commas between; padded, for two keys sign it. */
+struct auth_message {
+	size_t padded;
+	uint8_t bytes[3 * (SCRAM_MESSAGE_MAX + 1) + DIGEST_PADDING];
+};
+
+static uint8_t *put_text(uint8_t *at, const void *text, size_t length)
+{
+	assert(length <= SCRAM_MESSAGE_MAX);
+	memcpy(at, text, length);
+	at[length] = ',';
+	return at + length + 1;
+}
+
+static void auth_message_make(struct auth_message *auth, const char *client_first_bare,
+			      const char *server_first, const void *without_proof, size_t size)
+{
+	uint8_t *at = put_text(auth->bytes, client_first_bare, strlen(client_first_bare));
+	at = put_text(at, server_first, strlen(server_first));
+	at = put_text(at, without_proof, size) - 1;
+	auth->padded = digest_pad(auth->bytes, (size_t)(at - auth->bytes));
+}
 
 /* The pads of keys that signed lately, found by a key's first byte: a stored secret signs each
  * login of its user, and hashing the pads anew is a third of the work. They say no more than the
@@ -130,10 +150,10 @@ void scram_release(void)
 	memory_erase(known_pads, sizeof known_pads);
 }
 
-static void sign(const uint8_t key[DIGEST_SHA256], const struct digest_part auth[AUTH_PARTS],
+static void sign(const uint8_t key[DIGEST_SHA256], const struct auth_message *auth,
 		 uint8_t signature[DIGEST_SHA256])
 {
-	digest_hmac_parts(pads_of(key), auth, AUTH_PARTS, signature);
+	digest_hmac_padded(pads_of(key), auth->bytes, auth->padded, signature);
 }
 
 /* c= of the final message: what was said of channel binding in the first one, so that nobody on the
@@ -218,6 +238,12 @@ bool scram_server_derivation(const char *password, const char *user, uint32_t it
 	return true;
 }
 
+bool scram_has_made(const struct secret *secret, uint32_t iterations)
+{
+	return secret && secret->kind == SECRET_PLAIN && secret->scram &&
+	       secret->scram->iterations == iterations;
+}
+
 static void init_plain(struct scram_server *state, const char *password,
 		       const uint8_t salt[MADE_SALT], uint32_t iterations)
 {
@@ -260,9 +286,10 @@ void scram_server_init(struct scram_server *state, const struct secret *secret, 
 	make_nonce(state->nonce);
 	/* To read a stored secret takes as long as to make a salt. */
 	bool is_scram = secret && secret->kind == SECRET_SCRAM;
-	if (is_scram && secret->scram)
+	bool has_parts = is_scram ? secret->scram != NULL : scram_has_made(secret, iterations);
+	if (has_parts)
 		state->secret = *secret->scram;
-	if (is_scram && (secret->scram || secret_parse_scram(secret->text, &state->secret)))
+	if (has_parts || (is_scram && secret_parse_scram(secret->text, &state->secret)))
 		return;
 	uint8_t salt[MADE_SALT];
 	make_salt(user, salt);
@@ -343,6 +370,25 @@ static bool parse_client_first_bare(char *at, const char **nonce, struct error *
 	return true;
 }
 
+/* server-first-message; nonce and salt are bounded. By hand: printf would take as long as the rest
+ * of the step. */
+static void put_server_first(const struct scram_server *state, char *reply)
+{
+	char digits[16], *digit = digits + sizeof(digits);
+	uint32_t iterations = state->secret.iterations;
+	static_assert(sizeof(state->nonce) + SALT_TEXT + sizeof(digits) + 8 <= SCRAM_MESSAGE_MAX,
+		      "it fits");
+	char *at = stpcpy(stpcpy(reply, "r="), state->nonce);
+	at = stpcpy(at, ",s=");
+	digest_base64_encode(state->secret.salt, state->secret.salt_size, at);
+	at = stpcpy(at + strlen(at), ",i=");
+	*--digit = '\0';
+	do
+		*--digit = (char)('0' + iterations % 10);
+	while (iterations /= 10);
+	strcpy(at, digit);
+}
+
 bool scram_server_first(struct scram_server *state, bool is_plus, const uint8_t *message,
 			size_t size, char *reply, struct error *error)
 {
@@ -367,11 +413,8 @@ bool scram_server_first(struct scram_server *state, bool is_plus, const uint8_t 
 	memmove(state->nonce + length, state->nonce, own + 1);
 	memcpy(state->nonce, nonce, length);
 
-	char salt[SALT_TEXT];
-	digest_base64_encode(state->secret.salt, state->secret.salt_size, salt);
-	state->server_first = memory_printf("r=%s,s=%s,i=%u", state->nonce, salt,
-					    (unsigned)state->secret.iterations);
-	strcpy(reply, state->server_first); /* of a nonce and a salt that are bounded */
+	put_server_first(state, reply);
+	state->server_first = memory_strdup(reply);
 	state->phase = PHASE_FINAL;
 	return true;
 }
@@ -412,7 +455,7 @@ static bool parse_client_final(const struct scram_server *state, char *text,
 }
 
 /* Is it the proof of who knows the password? Leaves the client's key in @state if so. */
-static bool proof_is_right(struct scram_server *state, const struct digest_part auth[AUTH_PARTS],
+static bool proof_is_right(struct scram_server *state, const struct auth_message *auth,
 			   const uint8_t proof[DIGEST_SHA256])
 {
 	uint8_t hash[DIGEST_SHA256];
@@ -431,6 +474,7 @@ bool scram_server_final(struct scram_server *state, const uint8_t *message, size
 {
 	char text[SCRAM_MESSAGE_MAX + 1];
 	uint8_t proof[DIGEST_SHA256], signature[DIGEST_SHA256];
+	struct auth_message auth;
 	size_t without_proof = 0;
 	bool in_order = state->phase == PHASE_FINAL;
 	state->phase = PHASE_DONE;
@@ -439,16 +483,11 @@ bool scram_server_final(struct scram_server *state, const uint8_t *message, size
 		return malformed(error, "The message is empty, too long, or has a zero byte.");
 	if (!parse_client_final(state, text, proof, &without_proof, error))
 		return false;
-	const struct digest_part auth[AUTH_PARTS] = {
-		{state->client_first_bare, strlen(state->client_first_bare)},
-		{",", 1},
-		{state->server_first, strlen(state->server_first)},
-		{",", 1},
-		{message, without_proof},
-	};
-	bool is_right = proof_is_right(state, auth, proof);
+	auth_message_make(&auth, state->client_first_bare, state->server_first, message,
+			  without_proof);
+	bool is_right = proof_is_right(state, &auth, proof);
 	if (is_right) {
-		sign(state->secret.server_key, auth, signature);
+		sign(state->secret.server_key, &auth, signature);
 		memcpy(reply, "v=", 2);
 		digest_base64_encode(signature, sizeof(signature), reply + 2);
 	}
@@ -622,6 +661,7 @@ bool scram_client_final(struct scram_client *state, const struct scram_derivatio
 {
 	char binding[BINDING_TEXT];
 	uint8_t stored_key[DIGEST_SHA256], proof[DIGEST_SHA256];
+	struct auth_message auth;
 	bool in_order = state->phase == PHASE_FINAL;
 	state->phase = PHASE_DONE;
 	*reply = '\0';
@@ -632,17 +672,11 @@ bool scram_client_final(struct scram_client *state, const struct scram_derivatio
 	encode_binding(state->gs2_flag, state->binding, state->binding_size, binding);
 	size_t length = (size_t)snprintf(reply, SCRAM_MESSAGE_MAX, "c=%s,r=%s", binding,
 					 state->whole_nonce);
-	const struct digest_part auth[AUTH_PARTS] = {
-		{state->client_first_bare, strlen(state->client_first_bare)},
-		{",", 1},
-		{state->server_first, strlen(state->server_first)},
-		{",", 1},
-		{reply, length},
-	};
+	auth_message_make(&auth, state->client_first_bare, state->server_first, reply, length);
 	digest_sha256(state->keys.client_key, DIGEST_SHA256, stored_key);
-	sign(stored_key, auth, proof);
+	sign(stored_key, &auth, proof);
 	key_xor(proof, state->keys.client_key, proof);
-	sign(state->keys.server_key, auth, state->server_signature);
+	sign(state->keys.server_key, &auth, state->server_signature);
 	memcpy(reply + length, ",p=", 3);
 	digest_base64_encode(proof, sizeof(proof), reply + length + 3);
 	memory_erase(stored_key, sizeof(stored_key));

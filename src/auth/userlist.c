@@ -24,6 +24,7 @@ struct userlist {
 	char *text;	    /* the file; names and secrets are unquoted in place */
 	size_t size;
 	size_t counts[SECRET_SCRAM + 1]; /* entries by kind of secret */
+	uint64_t serial;
 };
 
 /* Where we are in a file, and what to call the place. */
@@ -127,7 +128,9 @@ static bool parse_line(struct userlist *list, struct place *place, struct error 
  * byte behind @size. */
 static struct userlist *parse_taken(char *taken, size_t size, const char *path, struct error *error)
 {
+	static uint64_t serial;
 	struct userlist *list = memory_alloc(sizeof(*list));
+	list->serial = ++serial;
 	list->text = taken;
 	list->size = size;
 	map_init(&list->entries);
@@ -240,6 +243,16 @@ const struct secret *userlist_find(const struct userlist *list, const char *user
 	return node ? &container_of(node, struct entry, node)->secret : NULL;
 }
 
+void userlist_keep_scram(struct userlist *list, const char *user, const struct scram_secret *made)
+{
+	struct map_node *node = map_find(&list->entries, user, strlen(user));
+	struct entry *entry = node ? container_of(node, struct entry, node) : NULL;
+	if (!entry || entry->secret.kind != SECRET_PLAIN)
+		return;
+	free_scram(entry);
+	entry->secret.scram = memory_dup(made, sizeof(*made));
+}
+
 const char *userlist_next(const struct userlist *list, const void **cursor)
 {
 	const struct map_node *node = *cursor ? map_next(*cursor) : list->entries.first;
@@ -250,6 +263,11 @@ const char *userlist_next(const struct userlist *list, const void **cursor)
 size_t userlist_count(const struct userlist *list, enum secret_kind kind)
 {
 	return list->counts[kind];
+}
+
+uint64_t userlist_serial(const struct userlist *list)
+{
+	return list->serial;
 }
 
 size_t userlist_length(const struct userlist *list)

@@ -12,8 +12,8 @@ void cancel_key_add(struct cancel_key *key)
 	do {
 		random_bytes(key->bytes, sizeof key->bytes);
 		key->bytes[0] &= 0x7f; /* clients show the process id as a signed number */
-	} while (cancel_key_process_id(key) == 0 || map_find(&keys, key->bytes, sizeof key->bytes));
-	map_add(&keys, key->bytes, sizeof key->bytes, &key->node);
+	} while (cancel_key_process_id(key) == 0 ||
+		 !map_try_add(&keys, key->bytes, sizeof key->bytes, &key->node));
 	key->is_listed = true;
 }
 

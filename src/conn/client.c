@@ -259,6 +259,8 @@ void client_close_saying(struct client *client, enum close_reason reason, const 
 	buffer_erase(&endpoint->held); /* there may be a password in it */
 	client->database = NULL;
 	client->user = NULL;
+	if (reason == CLOSE_CLIENT_REQUEST && !tells)
+		stream_forgo_end(&endpoint->stream);
 	if (!tells || silently) { /* an error in the middle of a row would be read as part of it */
 		if (stream_is_blocked(&endpoint->stream))
 			client_arm(

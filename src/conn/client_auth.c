@@ -36,7 +36,7 @@ void client_auth_close(void)
 static void refuse_now(struct loop_timer *timer)
 {
 	struct client_login *login = container_of(timer, struct client_login, delay);
-	ops->refused(login->client, &login->failure);
+	ops->refused(login->client, login->failure);
 }
 
 /* It could not prove who it is. */
@@ -45,16 +45,17 @@ static void fail(struct client *client, const struct error *error)
 	const struct settings *settings = settings_current();
 	struct client_login *login = client->login;
 	struct database *database = registry_find_database(login->database);
-	login->failure = *error;
 	login->exchange = EXCHANGE_NONE;
 	if (database)
 		database->login_failures++;
 	ban_note_failure(&client->endpoint.remote, clock_now(), settings->auth_failure_window);
 	if (settings->auth_failure_delay) {
+		memory_free(&login->failure);
+		login->failure = memory_dup(error, sizeof *error);
 		loop_timer_init(&login->delay, refuse_now);
 		loop_timer_set(&login->delay, clock_now() + settings->auth_failure_delay);
 	} else {
-		ops->refused(client, &login->failure);
+		ops->refused(client, error);
 	}
 }
 
@@ -87,7 +88,10 @@ static void refuse_busy(struct client *client)
  * does not get in. */
 static bool is_still_listed(const struct client_login *login)
 {
-	const struct secret *listed = userlist_find(snapshot_current()->userlist, login->user);
+	const struct userlist *list = snapshot_current()->userlist;
+	if (userlist_serial(list) == login->list_serial)
+		return true;
+	const struct secret *listed = userlist_find(list, login->user);
 	const char *text = login->secret.text ? login->secret.text : "";
 	if (login->was_queried || !login->is_known)
 		return true; /* it was not of the list */
@@ -225,15 +229,38 @@ static void derived(void *context, const struct scram_derivation *derivation)
 /* The keys of a password in plain text, if they are not there from the last login. */
 static bool must_derive(const struct client_login *login, struct scram_derivation *derivation)
 {
+	uint32_t iterations = (uint32_t)settings_current()->scram_iterations;
 	return login->method == AUTH_SCRAM_SHA_256 && login->secret.kind == SECRET_PLAIN &&
-	       scram_server_derivation(login->secret.text, login->user,
-				       (uint32_t)settings_current()->scram_iterations, derivation);
+	       !scram_has_made(&login->secret, iterations) &&
+	       scram_server_derivation(login->secret.text, login->user, iterations, derivation);
+}
+
+/* What the exchange uses was made from a plain secret of auth_file: the user's next login finds it
+ * there. */
+static void keep_made(const struct client_login *login)
+{
+	struct userlist *list = snapshot_current()->userlist;
+	if (login->began_sasl && login->secret.kind == SECRET_PLAIN && !login->was_queried &&
+	    !login->scram.doomed && userlist_serial(list) == login->list_serial)
+		userlist_keep_scram(list, login->user, &login->scram.secret);
+}
+
+/* What SCRAM binds the exchange to, in TLS. */
+static void find_binding(struct client *client)
+{
+	struct client_login *login = client->login;
+	const struct tls_session *tls = stream_tls(&client->endpoint.stream);
+	if (tls && (login->method == AUTH_SCRAM_SHA_256 || login->method == AUTH_MD5))
+		login->binding_size = tls_session_end_point(tls, login->binding);
 }
 
 static void begin_exchange(struct client *client)
 {
+	unsigned iterations = (unsigned)settings_current()->scram_iterations;
+	bool has_made = scram_has_made(&client->login->secret, iterations);
 	struct scram_derivation derivation;
 	if (must_derive(client->login, &derivation)) {
+		client->login->secret.scram = NULL; /* the list may be gone when it is done */
 		client->login->derive = derive_begin(&derivation, derived, client);
 		if (!client->login->derive)
 			refuse_busy(client);
@@ -241,9 +268,11 @@ static void begin_exchange(struct client *client)
 	}
 	struct buffer *out = NULL;
 	struct error error;
+	find_binding(client);
 	enum client_login_step first =
-		client_login_begin(client->login, (unsigned)settings_current()->scram_iterations,
-				   mock_is_scram(), &out, &error);
+		client_login_begin(client->login, iterations, mock_is_scram(), &out, &error);
+	if (!has_made)
+		keep_made(client->login);
 	step(client, first, &out, &error);
 	buffer_free(&out);
 	if (client->endpoint.held && client_auth_awaits(client))
@@ -371,7 +400,9 @@ static void ask_secret(struct client *client, bool fresh)
 static void find_user(struct client *client)
 {
 	struct client_login *login = client->login;
-	const struct secret *secret = userlist_find(snapshot_current()->userlist, login->user);
+	const struct userlist *list = snapshot_current()->userlist;
+	const struct secret *secret = userlist_find(list, login->user);
+	login->list_serial = userlist_serial(list);
 	if (secret) {
 		login->is_known = true;
 		client_login_take_secret(login, secret);
@@ -626,9 +657,6 @@ void client_auth_begin(struct client *client, struct buffer **out)
 		refuse_banned(client);
 		return;
 	}
-	const struct tls_session *tls = stream_tls(&client->endpoint.stream);
-	if (tls)
-		login->binding_size = tls_session_end_point(tls, login->binding);
 	client_send(client, out);
 	if (client->state == CLIENT_CLOSING) /* it is gone, and its login with it */
 		return;

@@ -52,7 +52,8 @@ static void put_database_wishes(struct client *client)
 /* Most clients of a pool ask for the same: what was made for the last one is kept. */
 struct greeting {
 	struct parameter_set *asked, *result;
-	struct buffer *bytes; /* ParameterStatus messages */
+	struct buffer *bytes; /* ParameterStatus messages, BackendKeyData, ReadyForQuery */
+	size_t key;	      /* where among them a client's own key belongs */
 };
 
 /* pool_ops.drop_greeting */
@@ -89,6 +90,7 @@ static bool put_parameters(const struct client *client, struct buffer **out)
 /* The greeting for what the client asked for, which its parameters become. NULL: no memory. */
 static const struct greeting *find_greeting(struct client *client)
 {
+	static const uint8_t no_key[CANCEL_SECRET];
 	struct pool *pool = client->member.pool;
 	struct greeting *greeting = pool->greeting;
 	if (greeting && greeting->asked == client->parameters) {
@@ -104,35 +106,36 @@ static const struct greeting *find_greeting(struct client *client)
 	put_database_wishes(client);
 	parameter_put_over(&client->parameters, pool->welcome_parameters);
 	greeting->result = parameter_share(client->parameters);
-	if (!put_parameters(client, &greeting->bytes)) {
+	bool well = put_parameters(client, &greeting->bytes);
+	greeting->key = buffer_length(greeting->bytes) + MESSAGE_HEADER;
+	well &= response_put_backend_key_data(&greeting->bytes, ENDPOINT_QUEUE_MAX, 0, no_key,
+					      sizeof no_key);
+	well &= response_put_ready_for_query(&greeting->bytes, ENDPOINT_QUEUE_MAX, 'I');
+	if (!well) {
 		client_entry_drop_greeting(greeting);
 		return NULL;
 	}
 	return pool->greeting = greeting;
 }
 
-/* ParameterStatus, BackendKeyData, ReadyForQuery. */
-static void greet(struct client *client)
+/* Behind what is in *@out, which leaves with it. */
+static void greet(struct client *client, struct buffer **out)
 {
-	struct buffer *out = NULL;
 	client->parameters = client->login->parameters;
 	client->login->parameters = NULL;
 	client_login_free(&client->login);
 	const struct greeting *greeting = find_greeting(client);
-	bool well = greeting && (!greeting->bytes ||
-				 buffer_append(&out, buffer_bytes(greeting->bytes),
-					       buffer_length(greeting->bytes), ENDPOINT_QUEUE_MAX));
-	cancel_key_add(&client->key);
-	well &= response_put_backend_key_data(&out, ENDPOINT_QUEUE_MAX,
-					      cancel_key_process_id(&client->key),
-					      cancel_key_secret(&client->key), CANCEL_SECRET);
-	well &= response_put_ready_for_query(&out, ENDPOINT_QUEUE_MAX, 'I');
-	if (!well) {
-		buffer_free(&out);
+	size_t size = greeting ? buffer_length(greeting->bytes) : 0;
+	uint8_t *room = buffer_reserve(out, size, ENDPOINT_QUEUE_MAX);
+	if (!greeting || !room) {
 		client_close(client, CLOSE_OUT_OF_MEMORY, NULL);
 		return;
 	}
-	client_send(client, &out);
+	memcpy(room, buffer_bytes(greeting->bytes), size);
+	buffer_commit(*out, size);
+	cancel_key_add(&client->key);
+	memcpy(room + greeting->key, client->key.bytes, CANCEL_KEY);
+	client_send(client, out);
 	/* A client may send its first request without waiting for this. */
 	if (client->state == CLIENT_IDLE && client->endpoint.held)
 		client_request_go_on(client);
@@ -200,9 +203,10 @@ static void proven(struct client *client, struct buffer **out)
 		client->is_counted = true;
 		client->database->stats.now.client_login_count++;
 	}
-	authentication_put_ok(out, CLIENT_LOGIN_OUT_MAX);
-	if (!stream_queue(&client->endpoint.stream, buffer_bytes(*out), buffer_length(*out),
-			  ENDPOINT_QUEUE_MAX)) {
+	bool is_greeted = !database->is_console && pool->welcome_parameters; /* with one write */
+	if (!authentication_put_ok(out, CLIENT_LOGIN_OUT_MAX) ||
+	    (!is_greeted && !stream_queue(&client->endpoint.stream, buffer_bytes(*out),
+					  buffer_length(*out), ENDPOINT_QUEUE_MAX))) {
 		pool_client_move(pool, &client->member, CLIENT_PLACE_ACTIVE);
 		client_close(client, CLOSE_OUT_OF_MEMORY, NULL);
 	} else if (database->is_console) {
@@ -215,9 +219,9 @@ static void proven(struct client *client, struct buffer **out)
 			if (client->console && client->endpoint.held)
 				client_resume(client);
 		}
-	} else if (pool->welcome_parameters) {
+	} else if (is_greeted) {
 		if (client_set_state(client, CLIENT_IDLE))
-			greet(client);
+			greet(client, out);
 	} else {
 		stream_flush(&client->endpoint.stream);
 		pool_request_welcome(pool, &client->member);
@@ -230,8 +234,10 @@ static void proven(struct client *client, struct buffer **out)
 void client_entry_welcome(struct pool_client *member)
 {
 	struct client *client = client_of_member(member);
+	struct buffer *out = NULL;
 	if (client_set_state(client, CLIENT_IDLE))
-		greet(client);
+		greet(client, &out);
+	buffer_free(&out);
 }
 
 /* How far this client's connection is from what the settings and the database's row demand. */

@@ -53,6 +53,7 @@ void client_login_free(struct client_login **login)
 	ldap_options_release(&l->ldap);
 	memory_free(&l->user);
 	memory_free(&l->database);
+	memory_free(&l->failure);
 	memory_free(login);
 }
 
@@ -61,6 +62,7 @@ void client_login_free(struct client_login **login)
 struct take {
 	struct client_login *login;
 	const char *ignored;
+	struct parameter_values values; /* bytes of the packet; not yet in the login's set */
 };
 
 static bool take_option(void *context, const char *name, const char *value, struct error *error)
@@ -90,36 +92,40 @@ static bool is_false(const char *value)
 	return !*value || (text_to_bool(value, &on) && !on);
 }
 
+/* Most names differ in the first letter. */
+static inline bool is(const char *name, const char *word)
+{
+	return *name == *word && !strcmp(name, word);
+}
+
 static bool take_parameter(struct take *take, const char *name, const char *value,
 			   struct error *error)
 {
-	const char *tracked = parameter_tracked(name);
 	char printable[128];
-	if (!strcmp(name, "user"))
+	if (is(name, "user"))
 		return strlen(value) > NAME_MAX_USER
 			       ? error_set(error, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,
 					   "username too long")
 			       : replace(&take->login->user, value);
-	if (!strcmp(name, "database"))
+	if (is(name, "database"))
 		return strlen(value) > NAME_MAX_DATABASE
 			       ? error_set(error, SQLSTATE_INVALID_CATALOG_NAME,
 					   "database name too long")
 			       : replace(&take->login->database, value);
-	if (!strcmp(name, "options")) {
+	if (is(name, "options")) {
 		struct error why;
+		parameter_put_values(&take->login->parameters, &take->values);
 		/* "options" among the ignored names: what cannot be understood in there does not
 		 * matter. */
 		return options_walk(value, take_option, take, &why) ||
 		       text_list_has(take->ignored, "options") || (*error = why, false);
 	}
-	if (!strcmp(name, "replication") && !text_list_has(take->ignored, name))
+	if (is(name, "replication") && !text_list_has(take->ignored, name))
 		return is_false(value) ||
 		       error_set(error, SQLSTATE_FEATURE_NOT_SUPPORTED,
 				 "replication connections are not implemented yet");
-	if (tracked) {
-		parameter_put(&take->login->parameters, tracked, value);
+	if (parameter_note(&take->values, name, value))
 		return true;
-	}
 	/* "_pq_." names are protocol options: answered by NegotiateProtocolVersion, not refused. */
 	if (!strncmp(name, "_pq_.", 5) || text_list_has(take->ignored, name))
 		return true;
@@ -135,6 +141,7 @@ bool client_login_startup(struct client_login *login, const struct startup *star
 	while (startup_next_parameter(&cursor, &name, &value))
 		if (!take_parameter(&take, name, value, error))
 			return false;
+	parameter_put_values(&login->parameters, &take.values);
 	if (!login->user || !*login->user)
 		return error_set(error, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,
 				 "no username supplied");

@@ -13,7 +13,10 @@ static const char *const tracked[] = {
 #define PARAMETER(name, doc) name,
 #include "conn/parameters.def"
 };
-enum { TRACKED = sizeof tracked / sizeof *tracked };
+static const uint8_t name_sizes[] = {
+#define PARAMETER(name, doc) sizeof name,
+#include "conn/parameters.def"
+};
 
 struct parameter_set {
 	struct map_node node; /* by bytes */
@@ -25,12 +28,28 @@ struct parameter_set {
 
 static struct map sets;
 
+/* Its place in tracked[]; PARAMETER_COUNT: none. */
+static int find(const char *name)
+{
+	int i = 0;
+	while (i < PARAMETER_COUNT && !text_equals_nocase(tracked[i], name))
+		i++;
+	return i;
+}
+
 const char *parameter_tracked(const char *name)
 {
-	for (int i = 0; i < TRACKED; i++)
-		if (text_equals_nocase(tracked[i], name))
-			return tracked[i];
-	return NULL;
+	int i = find(name);
+	return i < PARAMETER_COUNT ? tracked[i] : NULL;
+}
+
+bool parameter_note(struct parameter_values *values, const char *name, const char *value)
+{
+	int i = find(name);
+	if (i == PARAMETER_COUNT)
+		return false;
+	values->of[i] = value;
+	return true;
 }
 
 static struct parameter_set *intern(const char *bytes, size_t size)
@@ -96,31 +115,40 @@ const char *parameter_get(const struct parameter_set *set, const char *name)
 	return NULL;
 }
 
-/* The set made of one value per tracked parameter; NULL: it has none. */
-static struct parameter_set *from_values(const char *const values[TRACKED])
+/* The set made of these values. */
+static struct parameter_set *from_values(const struct parameter_values *values)
 {
-	size_t size = 0;
-	for (int i = 0; i < TRACKED; i++)
-		if (values[i])
-			size += strlen(tracked[i]) + strlen(values[i]) + 2;
-	char *bytes = memory_alloc(size + 1), *at = bytes;
-	for (int i = 0; i < TRACKED; i++)
-		if (values[i]) {
-			at = stpcpy(at, tracked[i]) + 1;
-			at = stpcpy(at, values[i]) + 1;
+	char small[256];
+	size_t size = 0, sizes[PARAMETER_COUNT];
+	for (int i = 0; i < PARAMETER_COUNT; i++)
+		if (values->of[i]) {
+			sizes[i] = strlen(values->of[i]) + 1;
+			size += name_sizes[i] + sizes[i];
+		}
+	char *large = size > sizeof small ? memory_alloc(size) : NULL;
+	char *bytes = large ? large : small, *at = bytes;
+	for (int i = 0; i < PARAMETER_COUNT; i++)
+		if (values->of[i]) {
+			memcpy(at, tracked[i], name_sizes[i]);
+			at += name_sizes[i];
+			memcpy(at, values->of[i], sizes[i]);
+			at += sizes[i];
 		}
 	struct parameter_set *set = intern(bytes, size);
-	memory_free(&bytes);
+	memory_free(&large);
 	return set;
 }
 
-static void to_values(const struct parameter_set *set, const char *values[TRACKED])
+/* Take those that have no value yet from the set. */
+static void fill_up(struct parameter_values *values, const struct parameter_set *set)
 {
 	const char *cursor = NULL, *name, *value;
-	while (parameter_next(set, &cursor, &name, &value))
-		for (int i = 0; i < TRACKED; i++)
-			if (!strcmp(tracked[i], name))
-				values[i] = value;
+	for (int i = 0; parameter_next(set, &cursor, &name, &value); i++) {
+		while (strcmp(tracked[i], name) != 0)
+			i++;
+		if (!values->of[i])
+			values->of[i] = value;
+	}
 }
 
 static void replace(struct parameter_set **set, struct parameter_set *taken)
@@ -132,28 +160,32 @@ static void replace(struct parameter_set **set, struct parameter_set *taken)
 
 bool parameter_put(struct parameter_set **set, const char *name, const char *value)
 {
-	const char *values[TRACKED] = {0};
+	struct parameter_values values = {0};
 	const char *old = parameter_get(*set, name);
 	if (old && !strcmp(old, value))
 		return false;
-	to_values(*set, values);
-	for (int i = 0; i < TRACKED; i++)
-		if (!strcmp(tracked[i], name))
-			values[i] = value;
-	replace(set, from_values(values));
+	if (parameter_note(&values, name, value))
+		parameter_put_values(set, &values);
 	return true;
+}
+
+void parameter_put_values(struct parameter_set **set, struct parameter_values *values)
+{
+	fill_up(values, *set);
+	replace(set, from_values(values));
+	*values = (struct parameter_values){0};
 }
 
 void parameter_put_over(struct parameter_set **set, const struct parameter_set *base)
 {
-	const char *values[TRACKED] = {0};
+	struct parameter_values values = {0};
 	if ((*set)->size == 0) {
 		replace(set, parameter_share((struct parameter_set *)(uintptr_t)base));
 		return;
 	}
-	to_values(base, values);
-	to_values(*set, values);
-	replace(set, from_values(values));
+	fill_up(&values, *set);
+	fill_up(&values, base);
+	replace(set, from_values(&values));
 }
 
 bool parameter_is_proven(const struct parameter_set *set)

@@ -66,21 +66,32 @@ uint32_t map_length(const struct map *map)
 	return HASH_COUNT(map->first);
 }
 
-struct map_node *map_find(const struct map *map, const void *key, size_t size)
+static struct map_node *find(const struct map *map, const void *key, size_t size, unsigned value)
 {
 	struct map_node *first = map->first, *found;
-	if (!first)
-		return NULL;
-	unsigned value = hash(key, size);
 	HASH_FIND_BYHASHVALUE(hh, first, key, (unsigned)size, value, found);
 	return found;
 }
 
+struct map_node *map_find(const struct map *map, const void *key, size_t size)
+{
+	return map->first ? find(map, key, size, hash(key, size)) : NULL;
+}
+
+bool map_try_add(struct map *map, const void *key, size_t size, struct map_node *node)
+{
+	unsigned value = hash(key, size);
+	if (find(map, key, size, value))
+		return false;
+	HASH_ADD_KEYPTR_BYHASHVALUE(hh, map->first, key, (unsigned)size, value, node);
+	return true;
+}
+
 void map_add(struct map *map, const void *key, size_t size, struct map_node *node)
 {
-	assert(!map_find(map, key, size));
-	unsigned value = hash(key, size);
-	HASH_ADD_KEYPTR_BYHASHVALUE(hh, map->first, key, (unsigned)size, value, node);
+	bool was_added = map_try_add(map, key, size, node);
+	assert(was_added);
+	(void)was_added;
 }
 
 void map_remove(struct map *map, struct map_node *node)

@@ -296,7 +296,7 @@ char *text_printable(const char *text, char *out, size_t size)
 
 bool text_equals_nocase(const char *a, const char *b)
 {
-	for (; lower(*a) == lower(*b); a++, b++) {
+	for (; *a == *b || lower(*a) == lower(*b); a++, b++) {
 		if (!*a)
 			return true;
 	}

@@ -583,6 +583,12 @@ static void drop_tls(struct stream *stream)
 	memory_free(&tls);
 }
 
+void stream_forgo_end(struct stream *stream)
+{
+	if (stream->tls && stream->tls->session)
+		tls_session_forgo_end(stream->tls->session);
+}
+
 void stream_close(struct stream *stream)
 {
 	if (stream->fd < 0)

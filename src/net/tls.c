@@ -35,6 +35,9 @@ struct tls_context {
 	enum tls_verify verify;
 	struct tls_name *names;
 	usec_t ticket_keys_since;
+	bool has_end_point; /* known since it was first asked for */
+	size_t end_point_size;
+	uint8_t end_point[TLS_END_POINT_MAX];
 };
 
 static const char *word(const char *text)
@@ -561,6 +564,7 @@ struct tls_context *tls_context_new(const struct tls_options *options, struct er
 					.accepts = options->accepts,
 					.verify = options->verify,
 					.ticket_keys_since = clock_now()};
+	SSL_CTX_set_app_data(ssl, context);
 	ERR_clear_error();
 	return context;
 }
@@ -600,6 +604,32 @@ void tls_context_take_tickets(struct tls_context *context, const struct tls_cont
 	context->ticket_keys_since = old->ticket_keys_since;
 	memory_erase(keys, sizeof keys);
 	ERR_clear_error();
+}
+
+size_t tls_end_point(struct x509_st *certificate, uint8_t data[TLS_END_POINT_MAX])
+{
+	int digest = NID_undef;
+	unsigned size = 0;
+	static_assert(TLS_END_POINT_MAX >= EVP_MAX_MD_SIZE, "any digest fits");
+	if (certificate && X509_get_signature_info(certificate, &digest, NULL, NULL, NULL) == 1) {
+		if (digest == NID_md5 || digest == NID_sha1)
+			digest = NID_sha256;
+		const EVP_MD *method = EVP_get_digestbynid(digest);
+		if (!method || X509_digest(certificate, method, data, &size) != 1)
+			size = 0;
+	}
+	ERR_clear_error();
+	return size;
+}
+
+size_t tls_context_end_point(struct tls_context *context, uint8_t data[TLS_END_POINT_MAX])
+{
+	if (!context->has_end_point)
+		context->end_point_size =
+			tls_end_point(SSL_CTX_get0_certificate(context->ssl), context->end_point);
+	context->has_end_point = true;
+	memcpy(data, context->end_point, context->end_point_size);
+	return context->end_point_size;
 }
 
 bool tls_context_accepts(const struct tls_context *context)

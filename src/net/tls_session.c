@@ -26,15 +26,17 @@ enum {
 struct tls_session {
 	SSL *ssl;
 	struct tls_context *context;
-	struct buffer *kept; /* received, and not understood yet */
+	struct buffer *kept;   /* received, and not understood yet */
+	struct buffer *ticket; /* sent with what is written first, see hold_ticket() */
 	bool broken, ended;
-	bool closing; /* close_notify is said */
+	bool closing; /* close_notify is said, or nobody would hear it */
 };
 
 static struct {
 	BIO_METHOD *method;
-	BIO *bio; /* of all sessions: it has no state between two calls */
-	/* Received bytes of the session that works now. */
+	BIO *bio;		     /* of all sessions: it has no state between two calls */
+	struct tls_session *session; /* the one that works now */
+	/* Its received bytes. */
 	uint8_t *input;
 	size_t start, end;
 	size_t ready; /* up to here there are whole records */
@@ -42,6 +44,21 @@ static struct {
 	uint8_t *output;
 	size_t output_length, output_size;
 } room;
+
+/* Another room may have left something in the queue, which would be taken for ours. To empty an
+ * empty queue would take as long as to read a record. */
+static void clear_errors(void)
+{
+	if (ERR_peek_error() != 0)
+		ERR_clear_error();
+}
+
+/* @session works now. */
+static void enter(struct tls_session *session)
+{
+	clear_errors();
+	room.session = session;
+}
 
 /* --- the output --- */
 
@@ -74,7 +91,12 @@ void tls_output_clear(void)
 
 static int bio_write(BIO *bio, const char *bytes, size_t size, size_t *written)
 {
+	struct buffer **ticket = &room.session->ticket;
 	BIO_clear_retry_flags(bio);
+	*written = 0;
+	if (*ticket && !output_append(buffer_bytes(*ticket), buffer_length(*ticket)))
+		return 0;
+	buffer_free(ticket);
 	*written = output_append(bytes, size) ? size : 0;
 	return *written == size;
 }
@@ -200,7 +222,7 @@ static bool set_up(struct tls_session *session, const char *host, struct error *
 struct tls_session *tls_session_new(struct tls_context *context, const char *host,
 				    struct error *error)
 {
-	ERR_clear_error();
+	clear_errors();
 	SSL *ssl = prepare() ? SSL_new(tls_context_ssl(context)) : NULL;
 	if (!ssl) {
 		tls_error(error, "TLS");
@@ -223,9 +245,10 @@ void tls_session_free(struct tls_session **session)
 	SSL_set_quiet_shutdown(freed->ssl, 1);
 	SSL_free(freed->ssl);
 	buffer_free(&freed->kept);
+	buffer_free(&freed->ticket);
 	tls_context_free(&freed->context);
 	memory_free(&freed);
-	ERR_clear_error();
+	clear_errors();
 }
 
 /* --- the input --- */
@@ -328,12 +351,24 @@ static void describe_failure(const struct tls_session *session, struct error *er
 		error_set(error, SQLSTATE_CONNECTION_FAILURE, "the TLS handshake failed");
 }
 
+/* The last step of TLS 1.3 makes nothing but a ticket, for which the client does not wait: it
+ * leaves with our first answer, in the same system call. No memory: it leaves now. */
+static void hold_ticket(struct tls_session *session)
+{
+	bool is_last = tls_context_accepts(session->context) &&
+		       SSL_version(session->ssl) == TLS1_3_VERSION;
+	if (is_last && buffer_append(&session->ticket, room.output, room.output_length, OUTPUT_MAX))
+		tls_output_clear();
+}
+
 enum tls_result tls_session_handshake(struct tls_session *session, struct error *error)
 {
-	ERR_clear_error();
+	enter(session);
 	int result = SSL_do_handshake(session->ssl);
-	if (result == 1)
+	if (result == 1) {
+		hold_ticket(session);
 		return TLS_DONE;
+	}
 	if (SSL_get_error(session->ssl, result) == SSL_ERROR_WANT_READ)
 		return TLS_MORE;
 	describe_failure(session, error);
@@ -343,13 +378,6 @@ enum tls_result tls_session_handshake(struct tls_session *session, struct error 
 }
 
 /* --- data --- */
-
-/* Another room may have left something in the queue, which would be taken for ours. */
-static void clear_errors(void)
-{
-	if (ERR_peek_error() != 0)
-		ERR_clear_error();
-}
 
 static enum tls_result read_ended(struct tls_session *session, int result)
 {
@@ -371,7 +399,7 @@ enum tls_result tls_session_read(struct tls_session *session, void *bytes, size_
 	*got = 0;
 	if (session->ended || session->broken)
 		return session->ended ? TLS_ENDED : TLS_BROKEN;
-	clear_errors();
+	enter(session);
 	while (*got < size && (room.start < room.ready || SSL_pending(session->ssl) > 0)) {
 		size_t some = 0;
 		int result = SSL_read_ex(session->ssl, (uint8_t *)bytes + *got, size - *got, &some);
@@ -388,7 +416,7 @@ bool tls_session_write(struct tls_session *session, const void *bytes, size_t si
 	const uint8_t *next = bytes;
 	if (session->broken || session->closing)
 		return false;
-	clear_errors();
+	enter(session);
 	while (size > 0) {
 		size_t written = 0;
 		if (SSL_write_ex(session->ssl, next, size, &written) != 1) {
@@ -406,10 +434,15 @@ void tls_session_end(struct tls_session *session)
 {
 	if (session->broken || session->closing || !SSL_is_init_finished(session->ssl))
 		return;
-	ERR_clear_error();
+	enter(session);
 	session->closing = true;
 	(void)SSL_shutdown(session->ssl);
-	ERR_clear_error();
+	clear_errors();
+}
+
+void tls_session_forgo_end(struct tls_session *session)
+{
+	session->closing = true;
 }
 
 /* --- facts --- */
@@ -501,19 +534,8 @@ bool tls_session_peer_subject(const struct tls_session *session, char *text, siz
 
 size_t tls_session_end_point(const struct tls_session *session, uint8_t data[TLS_END_POINT_MAX])
 {
-	X509 *certificate = tls_context_accepts(session->context)
-				    ? SSL_get_certificate(session->ssl)
-				    : SSL_get0_peer_certificate(session->ssl);
-	int digest = NID_undef;
-	unsigned size = 0;
-	static_assert(TLS_END_POINT_MAX >= EVP_MAX_MD_SIZE, "any digest fits");
-	if (certificate && X509_get_signature_info(certificate, &digest, NULL, NULL, NULL) == 1) {
-		if (digest == NID_md5 || digest == NID_sha1)
-			digest = NID_sha256;
-		const EVP_MD *method = EVP_get_digestbynid(digest);
-		if (!method || X509_digest(certificate, method, data, &size) != 1)
-			size = 0;
-	}
-	ERR_clear_error();
-	return size;
+	if (!tls_context_accepts(session->context))
+		return tls_end_point(SSL_get0_peer_certificate(session->ssl), data);
+	/* Not always session->context: the client may have asked for another name. */
+	return tls_context_end_point(SSL_CTX_get_app_data(SSL_get_SSL_CTX(session->ssl)), data);
 }

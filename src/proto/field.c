@@ -54,7 +54,17 @@ void field_writer_init(struct field_writer *writer, struct buffer **buffer, size
 
 void field_put_bytes(struct field_writer *writer, const void *bytes, size_t size)
 {
-	if (size > 0 && !writer->bad && !buffer_append(writer->buffer, bytes, size, writer->cap))
+	struct buffer *buffer = *writer->buffer;
+	if (size == 0)
+		return;
+	/* The usual case, for it happens several times in each message: there is room. */
+	if (buffer && !writer->bad && size <= buffer->size - buffer->end &&
+	    buffer_length(buffer) + size <= writer->cap) {
+		memcpy(buffer->data + buffer->end, bytes, size);
+		buffer->end += (uint32_t)size;
+		return;
+	}
+	if (!writer->bad && !buffer_append(writer->buffer, bytes, size, writer->cap))
 		writer->bad = true;
 }
 

@@ -27,13 +27,21 @@ static enum frame bad_header(const uint8_t *bytes, size_t size, struct error *er
 	return FRAME_BAD;
 }
 
+static bool is_protocol_option(const char *name)
+{
+	return *name == '_' && strncmp(name, "_pq_.", 5) == 0;
+}
+
 /* name NUL value NUL ... NUL: pairs with a name each, and the terminator is the last byte. */
-static bool layout_is_good(const uint8_t *bytes, size_t size)
+static bool layout_is_good(const uint8_t *bytes, size_t size, uint32_t *protocol_options)
 {
 	struct field_reader reader;
+	const char *name;
 	field_reader_init(&reader, bytes, size);
-	while (*field_get_string(&reader))
+	while (*(name = field_get_string(&reader))) {
+		*protocol_options += is_protocol_option(name);
 		field_get_string(&reader);
+	}
 	return field_is_done(&reader);
 }
 
@@ -49,7 +57,8 @@ static enum frame parse_message(const uint8_t *bytes, size_t size, struct startu
 		return bad_header(bytes, size, error);
 	if (size < startup->length)
 		return FRAME_SHORT;
-	if (!layout_is_good(bytes + PACKET_HEADER, startup->length - PACKET_HEADER)) {
+	if (!layout_is_good(bytes + PACKET_HEADER, startup->length - PACKET_HEADER,
+			    &startup->protocol_options)) {
 		error_set(error, SQLSTATE_PROTOCOL_VIOLATION,
 			  "invalid startup packet layout: expected terminator as last byte");
 		return FRAME_BAD;
@@ -112,23 +121,9 @@ bool startup_next_parameter(const char **cursor, const char **name, const char *
 	return true;
 }
 
-static bool is_protocol_option(const char *name)
-{
-	return strncmp(name, "_pq_.", 5) == 0;
-}
-
-static uint32_t count_protocol_options(const struct startup *startup)
-{
-	const char *cursor = startup->parameters, *name, *value;
-	uint32_t count = 0;
-	while (startup_next_parameter(&cursor, &name, &value))
-		count += is_protocol_option(name);
-	return count;
-}
-
 bool startup_must_negotiate(const struct startup *startup, uint16_t minor_max)
 {
-	return (uint16_t)startup->version > minor_max || count_protocol_options(startup) > 0;
+	return (uint16_t)startup->version > minor_max || startup->protocol_options > 0;
 }
 
 bool startup_put_negotiate(struct buffer **out, size_t cap, const struct startup *startup,
@@ -142,7 +137,7 @@ bool startup_put_negotiate(struct buffer **out, size_t cap, const struct startup
 	field_writer_init(&writer, out, cap);
 	field_begin(&writer, MESSAGE_NEGOTIATE_PROTOCOL_VERSION);
 	field_put_int32(&writer, STARTUP_VERSION(3, minor));
-	field_put_int32(&writer, count_protocol_options(startup));
+	field_put_int32(&writer, startup->protocol_options);
 	const char *cursor = startup->parameters, *name, *value;
 	while (startup_next_parameter(&cursor, &name, &value)) {
 		if (is_protocol_option(name))

@@ -12,7 +12,7 @@ import time
 
 import psycopg
 import pytest
-from conftest import ADMIN, DATABASE, Unprivileged, free_port, password_of, temporary_directory, wait_until
+from conftest import ADMIN, DATABASE, Unprivileged, Wire, free_port, password_of, temporary_directory, wait_until
 from helpers import Background, server_row
 from test_login import md5_secret, scram_secret
 
@@ -50,7 +50,6 @@ def test_each_secret_with_each_method(pgweir, stored, method):
 
 def raw_password(pooler, password):
     """Log in by hand with a password in clear text."""
-    from conftest import Wire
     with Wire(pooler) as connection:
         connection.startup(login=False)
         assert connection.read_message() == (b"R", b"\0\0\0\3")
@@ -115,6 +114,32 @@ def test_a_user_removed_by_reload_gets_in_no_more(pgweir):
         pooler.console("RELOAD")
     assert "userlist.txt:2" in pooler.log()
     assert pooler.console("SHOW VERSION")  # nobody was locked out
+
+
+def test_plain_secrets_follow_what_they_are_made_into(pgweir):
+    """What SCRAM needs of them is kept from login to login, until the secret or the iterations change."""
+    pooler = pgweir({"auth_type": "scram-sha-256", "scram_iterations": "1000"})
+
+    def iterations():
+        with Wire(pooler) as connection:
+            connection.startup(login=False)
+            assert connection.read_message()[0] == b"R"
+            first = b"n,,n=,r=" + b"x" * 24
+            connection.send(b"p", b"SCRAM-SHA-256\0" + struct.pack("!I", len(first)) + first)
+            return connection.read_message()[1].rpartition(b",i=")[2]
+
+    for _ in range(3):
+        assert pooler.query("SELECT current_user") == [("alice",)]
+    assert iterations() == b"1000"
+    pooler.console("SET scram_iterations = 1500")
+    for _ in range(3):
+        assert pooler.query("SELECT current_user") == [("alice",)]
+        assert iterations() == b"1500"
+    pooler.write_userlist({ADMIN: password_of(ADMIN), "alice": "another"})
+    pooler.reload()
+    assert "SASL authentication failed" in refusal(pooler)
+    for _ in range(3):
+        pooler.connect(password="another").close()
 
 
 def test_a_reload_in_the_middle_of_a_login_counts(pgweir, wire):

@@ -66,6 +66,28 @@ START_TEST(parts_are_digested_as_if_joined)
 }
 END_TEST
 
+START_TEST(a_padded_message_is_signed_like_any_other)
+{
+	enum { LONGEST = 200 };
+	uint8_t message[LONGEST + DIGEST_PADDING], expected[DIGEST_SHA256],
+		signature[DIGEST_SHA256];
+	struct digest_hmac_key key;
+	digest_hmac_key_init(&key, "Jefe", 4);
+	for (size_t size = 0; size <= LONGEST; size++) {
+		memset(message, 0xff, sizeof(message));
+		for (size_t i = 0; i < size; i++)
+			message[i] = (uint8_t)(i * 7 + size);
+		digest_hmac_sha256("Jefe", 4, message, size, expected);
+		size_t padded = digest_pad(message, size);
+		ck_assert_uint_le(padded, size + DIGEST_PADDING);
+		for (int i = 0; i < 2; i++) {
+			digest_hmac_padded(&key, message, padded, signature);
+			ck_assert_mem_eq(signature, expected, sizeof(expected));
+		}
+	}
+}
+END_TEST
+
 START_TEST(equal_is_equal_in_every_byte)
 {
 	ck_assert(digest_is_equal("abcd", "abcd", 4));
@@ -134,6 +156,7 @@ Suite *suite_digest(void)
 	TCase *tcase = tcase_create("digest");
 	tcase_add_test(tcase, digests_match_their_standards);
 	tcase_add_test(tcase, parts_are_digested_as_if_joined);
+	tcase_add_test(tcase, a_padded_message_is_signed_like_any_other);
 	tcase_add_test(tcase, equal_is_equal_in_every_byte);
 	tcase_add_test(tcase, base64_matches_the_rfc_both_ways);
 	tcase_add_test(tcase, base64_that_is_not_exact_is_refused);

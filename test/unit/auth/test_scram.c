@@ -219,6 +219,31 @@ START_TEST(whoever_knows_the_password_logs_in)
 }
 END_TEST
 
+START_TEST(what_was_made_from_a_plain_secret_serves_again)
+{
+	enum { ITERATIONS = 100 }; /* of login() */
+	struct secret secret = secret_from_text("pencil");
+	ck_assert(!scram_has_made(&secret, ITERATIONS) && !scram_has_made(NULL, ITERATIONS));
+	scram_server_fini(&server);
+	scram_server_init(&server, &secret, "bob", ITERATIONS, NULL, 0);
+	struct scram_secret made = server.secret;
+	secret.scram = &made;
+	ck_assert(scram_has_made(&secret, ITERATIONS));
+	ck_assert(!scram_has_made(&secret, ITERATIONS + 1)); /* scram_iterations was changed */
+	scram_server_fini(&server);
+	scram_server_init(&server, &secret, "bob", ITERATIONS, NULL, 0);
+	ck_assert_mem_eq(server.secret.stored_key, made.stored_key, sizeof made.stored_key);
+	ck_assert_mem_eq(server.secret.salt, made.salt, sizeof made.salt);
+	ck_assert(login(&secret, "pencil"));
+	ck_assert(!login(&secret, "pencik"));
+	/* It is what is held against the proof, unless it has other iterations. */
+	made.stored_key[0] ^= 1;
+	ck_assert(!login(&secret, "pencil"));
+	made.iterations = ITERATIONS + 1;
+	ck_assert(login(&secret, "pencil"));
+}
+END_TEST
+
 START_TEST(whoever_does_not_is_told_the_same_always)
 {
 	static const char *const texts[] = {"pencil", STORED, "md5e4f70fb0b8f2745aa7a69557c80cbd0c",
@@ -860,6 +885,7 @@ Suite *suite_scram(void)
 	tcase_add_test(tcase, the_rfcs_server_says_what_the_rfc_says);
 	tcase_add_test(tcase, the_rfcs_client_says_what_the_rfc_says);
 	tcase_add_test(tcase, whoever_knows_the_password_logs_in);
+	tcase_add_test(tcase, what_was_made_from_a_plain_secret_serves_again);
 	tcase_add_test(tcase, whoever_does_not_is_told_the_same_always);
 	tcase_add_test(tcase, an_unknown_user_looks_like_a_known_one);
 	tcase_add_test(tcase, a_mock_fails_even_with_its_own_keys_right);

@@ -91,6 +91,32 @@ START_TEST(an_empty_file_has_no_users)
 }
 END_TEST
 
+#define STORED                                                                                     \
+	"SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=" \
+	":wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
+
+START_TEST(what_was_made_from_a_plain_secret_is_kept_beside_it)
+{
+	struct scram_secret made = {.iterations = 7}, other = {.iterations = 8};
+	ck_assert(parse("\"plain\" \"secret\"\n\"scram\" \"" STORED "\"\n\"none\" \"\"\n"));
+	uint64_t serial = userlist_serial(list);
+	ck_assert_ptr_null(userlist_find(list, "plain")->scram);
+	userlist_keep_scram(list, "plain", &made);
+	ck_assert_mem_eq(userlist_find(list, "plain")->scram, &made, sizeof made);
+	userlist_keep_scram(list, "plain", &other);
+	ck_assert_uint_eq(userlist_find(list, "plain")->scram->iterations, 8);
+	assert_secret("plain", SECRET_PLAIN, "secret");
+	userlist_keep_scram(list, "scram", &made); /* it has its own */
+	ck_assert_uint_eq(userlist_find(list, "scram")->scram->iterations, 4096);
+	userlist_keep_scram(list, "none", &made);
+	ck_assert_ptr_null(userlist_find(list, "none")->scram);
+	userlist_keep_scram(list, "nobody", &made);
+	ck_assert(parse("\"plain\" \"secret\"\n"));
+	ck_assert_uint_ne(userlist_serial(list), serial);
+	ck_assert_ptr_null(userlist_find(list, "plain")->scram);
+}
+END_TEST
+
 START_TEST(names_may_have_any_bytes)
 {
 	char text[300], name[64] = "";
@@ -243,6 +269,7 @@ Suite *suite_userlist(void)
 	tcase_add_test(tcase, lines_are_users_and_secrets);
 	tcase_add_test(tcase, names_are_walked_in_file_order_and_a_later_line_wins);
 	tcase_add_test(tcase, an_empty_file_has_no_users);
+	tcase_add_test(tcase, what_was_made_from_a_plain_secret_is_kept_beside_it);
 	tcase_add_test(tcase, names_may_have_any_bytes);
 	tcase_add_test(tcase, a_bad_line_is_named_and_its_secret_is_not);
 	tcase_add_test(tcase, a_zero_byte_is_refused);

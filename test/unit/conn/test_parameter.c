@@ -123,6 +123,35 @@ START_TEST(putting_says_whether_anything_changed)
 }
 END_TEST
 
+START_TEST(noted_values_are_put_all_at_once)
+{
+	struct parameter_values values = {0};
+	char large[1000];
+	struct parameter_set *set = SET("TimeZone=UTC", "DateStyle=ISO");
+	memset(large, 'x', sizeof large);
+	large[sizeof large - 1] = '\0';
+	ck_assert(parameter_note(&values, "TIMEZONE", "MET"));
+	ck_assert(parameter_note(&values, "timezone", "CET")); /* the last one counts */
+	ck_assert(parameter_note(&values, "client_encoding", large));
+	ck_assert(!parameter_note(&values, "search_path", "x"));
+	parameter_put_values(&set, &values);
+	ck_assert_str_eq(parameter_get(set, "TimeZone"), "CET");
+	ck_assert_str_eq(parameter_get(set, "DateStyle"), "ISO");
+	ck_assert_str_eq(parameter_get(set, "client_encoding"), large);
+	struct parameter_set *same = parameter_share(set);
+	parameter_put_values(&set, &values); /* they are forgotten */
+	ck_assert_ptr_eq(set, same);
+	parameter_release(&same);
+	parameter_release(&set);
+	set = parameter_empty();
+	parameter_put_values(&set, &values);
+	same = parameter_empty();
+	ck_assert_ptr_eq(set, same);
+	parameter_release(&same);
+	parameter_release(&set);
+}
+END_TEST
+
 START_TEST(others_who_share_a_set_do_not_see_a_change)
 {
 	struct parameter_set *mine = SET("TimeZone=UTC"), *yours = parameter_share(mine);
@@ -250,6 +279,7 @@ Suite *suite_parameter(void)
 	tcase_add_test(tcase, equal_sets_are_one);
 	tcase_add_test(tcase, names_and_values_cannot_be_confused);
 	tcase_add_test(tcase, putting_says_whether_anything_changed);
+	tcase_add_test(tcase, noted_values_are_put_all_at_once);
 	tcase_add_test(tcase, others_who_share_a_set_do_not_see_a_change);
 	tcase_add_test(tcase, put_over_keeps_own_values_and_takes_the_rest);
 	tcase_add_test(tcase, a_walk_meets_each_value_once);

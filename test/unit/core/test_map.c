@@ -87,6 +87,22 @@ START_TEST(keys_are_bytes_and_their_length_counts)
 }
 END_TEST
 
+START_TEST(a_key_that_is_there_is_not_added_again)
+{
+	struct map map;
+	struct map_node one, two;
+	map_init(&map);
+	ck_assert(map_try_add(&map, "a", 1, &one));
+	ck_assert(!map_try_add(&map, "a", 1, &two));
+	ck_assert_uint_eq(map_length(&map), 1);
+	ck_assert_ptr_eq(map_find(&map, "a", 1), &one);
+	ck_assert(map_try_add(&map, "b", 1, &two));
+	ck_assert_ptr_eq(map_find(&map, "b", 1), &two);
+	map_foreach (node, &map)
+		map_remove(&map, node);
+}
+END_TEST
+
 Suite *suite_map(void)
 {
 	Suite *suite = suite_create("map");
@@ -94,6 +110,7 @@ Suite *suite_map(void)
 	suite_add_tcase(suite, tcase);
 	tcase_add_test(tcase, an_empty_map_finds_nothing);
 	tcase_add_test(tcase, many_members_are_found_walked_in_order_and_removed);
+	tcase_add_test(tcase, a_key_that_is_there_is_not_added_again);
 	tcase_add_test(tcase, keys_are_bytes_and_their_length_counts);
 	return suite;
 }

@@ -516,6 +516,22 @@ START_TEST(closing_says_so_behind_the_data)
 }
 END_TEST
 
+START_TEST(who_said_goodbye_is_not_told_the_end)
+{
+	uint8_t rest[100];
+	secure();
+	write_text(&client, "bye");
+	helpers_settle();
+	expect_text(&server, "bye");
+	stream_pause(&client.stream);
+	stream_forgo_end(&server.stream);
+	int there = dup(client.stream.fd);
+	stream_close(&server.stream);
+	ck_assert_int_eq(recv(there, rest, sizeof rest, 0), 0); /* no record, only the FIN */
+	close(there);
+}
+END_TEST
+
 START_TEST(shutdown_says_so_and_reading_goes_on)
 {
 	secure();
@@ -629,6 +645,7 @@ Suite *suite_stream_tls(void)
 	tcase_add_test(tests, a_refused_queue_does_not_harm_the_stream);
 	tcase_add_test(tests, a_peer_that_wants_to_negotiate_again_fills_nothing);
 	tcase_add_test(tests, closing_says_so_behind_the_data);
+	tcase_add_test(tests, who_said_goodbye_is_not_told_the_end);
 	tcase_add_test(tests, shutdown_says_so_and_reading_goes_on);
 	tcase_add_test(tests, a_cut_connection_is_an_end_too);
 	tcase_add_test(tests, unencrypted_bytes_are_an_error);

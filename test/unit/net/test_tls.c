@@ -511,6 +511,7 @@ END_TEST
 
 START_TEST(the_name_that_is_asked_for_chooses_the_certificate)
 {
+	uint8_t end_point[TLS_END_POINT_MAX], theirs[TLS_END_POINT_MAX];
 	struct side other = {0};
 	struct tls_options options = certificates_server();
 	make_both();
@@ -528,8 +529,15 @@ START_TEST(the_name_that_is_asked_for_chooses_the_certificate)
 	end_side(&other);
 	works("b.test");
 	ck_assert_str_eq(tls_session_asked_host(server.session), "b.test");
+	ck_assert_uint_eq(tls_session_end_point(server.session, end_point), 32);
+	ck_assert_uint_eq(tls_session_end_point(client.session, theirs), 32);
+	ck_assert_mem_eq(end_point, theirs, 32);
 	works("x.C.test");
 	works("localhost");
+	ck_assert_uint_eq(tls_session_end_point(server.session, end_point), 32);
+	ck_assert_mem_ne(end_point, theirs, 32);
+	ck_assert_uint_eq(tls_session_end_point(client.session, theirs), 32);
+	ck_assert_mem_eq(end_point, theirs, 32);
 	works("127.0.0.1");
 	ck_assert_ptr_null(tls_session_asked_host(server.session));
 	client_refuses("c.test", "certificate verify failed: hostname mismatch");
@@ -612,7 +620,13 @@ static void connect_with_ticket(void)
 	shake(sizeof client.inbox);
 	ck_assert_int_eq(client.result, TLS_DONE);
 	ck_assert_int_eq(server.result, TLS_DONE);
-	ck_assert_uint_eq(read_side(&client, &byte, 1), 0);
+	/* In TLS 1.3 it comes with the first answer, and not alone. */
+	ck_assert(SSL_version(tls_session_ssl(client.session)) != TLS1_3_VERSION ||
+		  client.waiting == 0);
+	ck_assert(tls_session_write(server.session, "!", 1));
+	collect(&client);
+	ck_assert_uint_eq(read_side(&client, &byte, 1), 1);
+	ck_assert_int_eq(byte, '!');
 }
 
 static void resumption(const char *protocol)
@@ -646,6 +660,30 @@ START_TEST(sessions_are_resumed_also_after_a_reload)
 {
 	resumption("tlsv1.3");
 	resumption("tlsv1.2");
+}
+END_TEST
+
+START_TEST(whatever_comes_first_comes_behind_the_ticket)
+{
+	char byte;
+	make_both();
+	works("localhost");
+	ck_assert_uint_eq(client.waiting, 0);
+	ck_assert_int_eq(SSL_key_update(tls_session_ssl(client.session), SSL_KEY_UPDATE_REQUESTED),
+			 1);
+	ck_assert(tls_session_write(client.session, "x", 1));
+	collect(&server);
+	ck_assert_uint_eq(read_side(&server, &byte, 1), 1);
+	collect(&client);
+	ck_assert(tls_session_write(server.session, "y", 1));
+	collect(&client);
+	ck_assert_uint_eq(read_side(&client, &byte, 1), 1);
+	ck_assert_int_eq(byte, 'y');
+	works("localhost");
+	tls_session_end(server.session);
+	collect(&client);
+	ck_assert_uint_eq(read_side(&client, &byte, 1), 0);
+	ck_assert_int_eq(client.result, TLS_ENDED);
 }
 END_TEST
 
@@ -888,6 +926,7 @@ Suite *suite_tls(void)
 	tcase_add_test(tests, the_chosen_context_decides_about_client_certificates);
 	tcase_add_test(tests, both_sides_agree_on_postgresql);
 	tcase_add_test(tests, sessions_are_resumed_also_after_a_reload);
+	tcase_add_test(tests, whatever_comes_first_comes_behind_the_ticket);
 	tcase_add_test(tests, other_authorities_end_resumption_of_verified_clients);
 	tcase_add_test(tests, a_session_of_one_name_is_not_resumed_under_another);
 	tcase_add_test(tests, both_sides_bind_to_the_servers_certificate);
