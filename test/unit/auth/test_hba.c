@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "config.h"
-#include "auth/hba.h"
+#include "auth/hba_match.h"
 #include "core/error.h"
 #include "../suite.h"
 #include "rule_dir.h"
@@ -170,15 +170,15 @@ START_TEST(questions_are_asked_late_and_once)
 	struct hba_subject subject = subject_of("a", "u", "10.0.0.1");
 	assert_asks(&subject, HBA_ASKS_NAME, "host.example");
 	assert_asks(&subject, HBA_ASKS_NAME, "host.example");
-	hba_answer(&search, true);
+	hba_answer(&search, HBA_REPLY_YES);
 	assert_asks(&subject, HBA_ASKS_GROUP, "g");
-	hba_answer(&search, false);
+	hba_answer(&search, HBA_REPLY_NO);
 	assert_asks(&subject, HBA_ASKS_NAME, ".example");
-	hba_answer(&search, true);
+	hba_answer(&search, HBA_REPLY_YES);
 	assert_asks(&subject, HBA_ASKS_GROUP, "h");
-	hba_answer(&search, false);
+	hba_answer(&search, HBA_REPLY_NO);
 	assert_asks(&subject, HBA_ASKS_GROUP, "a");
-	hba_answer(&search, false);
+	hba_answer(&search, HBA_REPLY_NO);
 	ck_assert_int_eq(hba_next(hba, &search, &subject, &rule), HBA_MATCH);
 	ck_assert_ptr_eq(rule, hba_rule(hba, 4));
 	/* New rules: what is known stays known. */
