@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include "auth/secret.h"
 #include "config/snapshot.h"
+#include "conn/endpoint.h"
 #include "core/log.h"
 #include "core/map.h"
 #include "core/memory.h"
@@ -46,6 +47,7 @@ struct question {
 	char *database;
 	struct stream stream;
 	struct buffer *in;
+	size_t received;
 	char *user, *secret; /* of the first row */
 	unsigned ready_count, row_count;
 	char *complaint; /* what is wrong with it; told when it has come to its end */
@@ -165,6 +167,8 @@ static void finish(struct question *question, enum auth_query_result result)
 	struct auth_query_entry *entry = question->entry;
 	struct list_node *node;
 	entry->result = result;
+	/* The rows came through the buffer that all share. */
+	endpoint_erase_received(question->received + MESSAGE_WHOLE_MAX / 16);
 	entry->user = question->user;
 	entry->secret = question->secret;
 	question->user = question->secret = NULL;
@@ -303,6 +307,8 @@ static void readable(struct stream *stream)
 		return;
 	}
 	buffer_commit(question->in, got);
+	buffer_make_secret(question->in);
+	question->received += got;
 	struct message message;
 	while (question->in && question->entry) {
 		enum frame frame = message_parse(buffer_bytes(question->in),

@@ -120,7 +120,10 @@ static bool equals_plain(const char *secret, const char *password)
 	uint8_t a[DIGEST_SHA256], b[DIGEST_SHA256];
 	digest_sha256(secret, strlen(secret), a);
 	digest_sha256(password, strlen(password), b);
-	return digest_is_equal(a, b, DIGEST_SHA256);
+	bool is_equal = digest_is_equal(a, b, DIGEST_SHA256);
+	memory_erase(a, sizeof a);
+	memory_erase(b, sizeof b);
+	return is_equal;
 }
 
 /* The stored hash is md5(password user): asked and answered as a challenge to ourselves. */
@@ -129,8 +132,10 @@ static bool equals_md5(const struct secret *secret, const struct client_check_re
 	static const uint8_t salt[4];
 	const struct secret typed = {.kind = SECRET_PLAIN, .text = request->password};
 	char answer[MD5_TEXT];
-	return md5_answer(&typed, request->user, salt, answer) &&
-	       md5_verify(secret, request->user, salt, answer);
+	bool is_equal = md5_answer(&typed, request->user, salt, answer) &&
+			md5_verify(secret, request->user, salt, answer);
+	memory_erase(answer, sizeof answer);
+	return is_equal;
 }
 
 /* Keys that no password has. */

@@ -515,6 +515,8 @@ void client_entry_answer(struct client *client, const uint8_t *bytes, size_t siz
 	switch (message_parse(bytes, size, client_auth_message_max(client), &message)) {
 	case FRAME_SHORT:
 		client_hold(client, bytes, size);
+		buffer_make_secret(client->endpoint.held);
+		memory_erase((uint8_t *)(uintptr_t)bytes, size);
 		return;
 	case FRAME_BAD:
 		client_fail_header(client, RELAY_BAD_LENGTH, bytes, size);

@@ -4,7 +4,6 @@
 #include "core/likely.h"
 #include "proto/message.h"
 
-
 static void gather(struct relay_batch *batch, const uint8_t *from, const uint8_t *to)
 {
 	if (to <= from)

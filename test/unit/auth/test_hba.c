@@ -191,6 +191,51 @@ START_TEST(questions_are_asked_late_and_once)
 }
 END_TEST
 
+static enum hba_verdict reply(const struct hba_subject *subject, enum hba_reply reply)
+{
+	const struct hba_rule *rule;
+	hba_answer(&search, reply);
+	return hba_next(hba, &search, subject, &rule);
+}
+
+START_TEST(a_question_without_an_answer_lets_nobody_pass)
+{
+	struct hba_subject subject = subject_of("a", "u", "10.0.0.1");
+	load("host a u host.example reject\nhost all all all trust\n");
+	assert_asks(&subject, HBA_ASKS_NAME, "host.example");
+	ck_assert_int_eq(reply(&subject, HBA_REPLY_FAILED), HBA_UNANSWERED);
+	hba_search_fini(&search);
+	load("host a +g all trust\nhost all all all trust\n");
+	assert_asks(&subject, HBA_ASKS_GROUP, "g");
+	ck_assert_int_eq(reply(&subject, HBA_REPLY_FAILED), HBA_UNANSWERED);
+	/* Known by other rules from then on: it is not asked again, and not taken for a no. */
+	load("host all x all trust\nhost b,+g u all trust\nhost a +g,+h all md5\nhost all all all "
+	     "trust\n");
+	assert_asks(&subject, HBA_ASKS_GROUP, "h");
+	ck_assert_int_eq(reply(&subject, HBA_REPLY_NO), HBA_UNANSWERED);
+	/* It does not matter where the rest of the rule says yes or no. */
+	load("host a +g,u all md5\n");
+	const struct hba_rule *rule;
+	ck_assert_int_eq(hba_next(hba, &search, &subject, &rule), HBA_MATCH);
+	load("host b +g all reject\nhost a +g 10.9.9.9/32 reject\nhost all u all md5\n");
+	ck_assert_int_eq(hba_next(hba, &search, &subject, &rule), HBA_MATCH);
+}
+END_TEST
+
+START_TEST(a_name_that_nobody_has_is_passed_but_by_a_reject)
+{
+	struct hba_subject subject = subject_of("a", "u", "10.0.0.1");
+	const struct hba_rule *rule;
+	load("host a u gone.example trust\nhost all all all md5\n");
+	assert_asks(&subject, HBA_ASKS_NAME, "gone.example");
+	ck_assert_int_eq(reply(&subject, HBA_REPLY_NO_SUCH_NAME), HBA_MATCH);
+	load("host a u gone.example trust\nhost all all gone.example reject\nhost all all all "
+	     "md5\n");
+	ck_assert_int_eq(hba_next(hba, &search, &subject, &rule), HBA_MATCH);
+	ck_assert_int_eq(rule->method, AUTH_REJECT);
+}
+END_TEST
+
 START_TEST(rules_show_as_postgresql_shows_them)
 {
 	load("# c\nhostssl \"a b\",all +g 10.0.0.0/8 cert map=m clientname=DN\n"
@@ -324,6 +369,8 @@ Suite *suite_hba(void)
 	tcase_add_test(tcase, physical_replication_matches_its_keyword_only);
 	tcase_add_test(tcase, own_addresses_match_samehost_and_samenet);
 	tcase_add_test(tcase, questions_are_asked_late_and_once);
+	tcase_add_test(tcase, a_question_without_an_answer_lets_nobody_pass);
+	tcase_add_test(tcase, a_name_that_nobody_has_is_passed_but_by_a_reject);
 	tcase_add_test(tcase, rules_show_as_postgresql_shows_them);
 	tcase_add_loop_test(tcase, a_bad_line_fails_the_load, 0,
 			    (int)(sizeof refused / sizeof *refused));
