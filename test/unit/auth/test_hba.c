@@ -236,6 +236,22 @@ START_TEST(a_name_that_nobody_has_is_passed_but_by_a_reject)
 }
 END_TEST
 
+START_TEST(no_error_shows_the_password_of_a_rule)
+{
+	static const char *const lines[] = {
+		"host all all ldap ldapbindpasswd=sesame ldapserver=s\n", /* no address */
+		"host all ldap ldapbindpasswd=sesame\n",
+		"host all all all ldap ldapserver=s \n ldapbindpasswd=sesame\n",
+		"host all all all ldapbindpasswd=sesame\n",
+		"host all all ldapbindpasswd=sesame ldap\n",
+	};
+	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+		ck_assert(!load_bytes(lines[i], strlen(lines[i])));
+		ck_assert_msg(!strstr(error.message, "sesame"), "%s", error.message);
+	}
+}
+END_TEST
+
 START_TEST(rules_show_as_postgresql_shows_them)
 {
 	load("# c\nhostssl \"a b\",all +g 10.0.0.0/8 cert map=m clientname=DN\n"
@@ -371,6 +387,7 @@ Suite *suite_hba(void)
 	tcase_add_test(tcase, questions_are_asked_late_and_once);
 	tcase_add_test(tcase, a_question_without_an_answer_lets_nobody_pass);
 	tcase_add_test(tcase, a_name_that_nobody_has_is_passed_but_by_a_reject);
+	tcase_add_test(tcase, no_error_shows_the_password_of_a_rule);
 	tcase_add_test(tcase, rules_show_as_postgresql_shows_them);
 	tcase_add_loop_test(tcase, a_bad_line_fails_the_load, 0,
 			    (int)(sizeof refused / sizeof *refused));
