@@ -41,16 +41,12 @@ static void fuzz_hba(const uint8_t *bytes, size_t size)
 	FUZZ_HOLDS(address_parse("10.0.0.1", 1, &v4) && address_parse("2001:db8::1", 1, &v6));
 	struct hba *hba = hba_load(fuzz_file(bytes, size), &error);
 	FUZZ_HOLDS(hba || *error.message);
-	/* What a password is in the seeds, unless it is given as the name of a file. */
-	FUZZ_HOLDS(!strstr(error.message, "=hush") || strstr(error.message, "could not read"));
 	if (!hba)
 		return;
 	for (size_t i = 0; i < hba_rule_count(hba); i++) {
 		const struct hba_rule *rule = hba_rule(hba, i);
 		FUZZ_HOLDS(rule->file_name && rule->type_name && rule->auth_method &&
 			   rule->databases && rule->users);
-		FUZZ_HOLDS(!rule->options_shown ||
-			   !strstr(rule->options_shown, "ldapbindpasswd=hush"));
 	}
 	for (unsigned i = 0; i < 4; i++) {
 		match(hba, names[i], names[(i + size) % 4], &unix_address, (unsigned)size * 77);
