@@ -135,7 +135,9 @@ static void ask_secret(struct client *client, bool fresh);
 static bool refreshes(struct client *client)
 {
 	struct client_login *login = client->login;
-	if (!login->was_cached)
+	bool has_answered = login->began_sasl || login->password || login->answer;
+	if (!login->was_cached ||
+	    !has_answered) /* an empty password is none, whatever the secret */
 		return false;
 	login->was_cached = false;
 	ask_secret(client, true);

@@ -293,6 +293,37 @@ def test_many_logins_at_a_time_ask_once(pgweir, postgres, query_user):
     assert counted(pooler) == 1
 
 
+def test_more_questions_than_are_asked_at_a_time_wait(pgweir, postgres, query_user):
+    """As many logins as one likes wait for a database that is paused, and are served when it is there again."""
+    pooler = pgweir({"auth_type": "md5", "auth_user": query_user, "auth_dbname": "auth", "auth_query": "SELECT $1::text, 'secret'",
+                     "max_client_conn": 400, "log_connections": 0}, databases={DATABASE: server_row(postgres), "auth": server_row(postgres)},
+                    userlist=LISTED)
+    pooler.console("PAUSE auth")
+    with contextlib.ExitStack() as stack:
+        waiting = [stack.enter_context(Wire(pooler, timeout=30)) for _ in range(160)]
+        for n, connection in enumerate(waiting):
+            connection.startup(login=False, user=f"user{n}")
+        for connection in waiting[100:110]:  # some lose patience
+            connection.close()
+        wait_until(lambda: {row["list"]: row["items"] for row in pooler.console("SHOW LISTS")}["login_clients"] == 150, 30,
+                   "150 clients that wait")
+        assert all(connection.quiet(0.01) for connection in waiting[:100:10] + waiting[110:])
+        pooler.console("RESUME auth")
+        for connection in waiting[:100] + waiting[110:]:
+            assert connection.read_message()[0] == b"R"
+
+
+def test_an_empty_password_is_refused_at_once_also_with_a_cached_secret(pgweir, query_user):
+    pooler = pgweir({"auth_type": "plain", "auth_user": query_user, "auth_query_ttl": "1h"}, userlist=LISTED)
+    assert pooler.query("SELECT 1", user="dora") == [(1,)]
+    with Wire(pooler) as connection:
+        connection.startup(login=False, user="dora")
+        assert connection.read_message() == (b"R", b"\0\0\0\3")
+        connection.send(b"p", b"\0")
+        kind, body = connection.read_message()
+        assert kind == b"E" and connection.fields(body)["M"] == "empty password returned by client"
+
+
 def test_names_are_parameters_never_text(pgweir, query_user):
     pooler = pgweir({"auth_type": "scram-sha-256", "auth_user": query_user}, userlist=LISTED)
     for name in ("' OR 1=1 --", "dora'; DROP ROLE dora; --", "\\", "$1", '"dora"', "d\xf6ra"):
