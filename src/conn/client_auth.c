@@ -106,7 +106,10 @@ static void proven(struct client *client, struct buffer **out)
 {
 	struct client_login *login = client->login;
 	struct error error;
+	const struct tls_session *tls = stream_tls(&client->endpoint.stream);
 	login->exchange = EXCHANGE_NONE;
+	if (tls)
+		tls_session_hide(tls, false);
 	if (!is_still_listed(login)) {
 		client_login_mismatch(login, &error);
 		fail(client, &error);
@@ -687,8 +690,10 @@ void client_auth_begin(struct client *client, struct buffer **out)
 		return;
 	}
 	const struct tls_session *tls = stream_tls(&client->endpoint.stream);
-	if (tls)
+	if (tls) {
 		login->binding_size = tls_session_end_point(tls, login->binding);
+		tls_session_hide(tls, true); /* a password comes */
+	}
 	client_send(client, out);
 	if (client->state == CLIENT_CLOSING) /* it is gone, and its login with it */
 		return;

@@ -11,6 +11,7 @@ from conftest import ADMIN, DATABASE, ROLES, Wire, password_of
 from helpers import Background, server_row
 from test_auth import directory_server, pam_service, query_user  # noqa: F401 (fixtures)
 from test_login import md5_secret, scram_secret
+from test_tls import authority, client_side  # noqa: F401 (a fixture)
 
 SHOWS = ("ACTIVE_SOCKETS", "CLIENTS", "CONFIG", "DATABASES", "DNS_HOSTS", "FDS", "HBA", "HELP", "LISTS", "LOGINS", "MEM", "PEERS", "POOLS",
          "SERVERS", "SOCKETS", "STATE", "STATS", "TOTALS", "USERS")
@@ -214,6 +215,20 @@ def test_typed_passwords_do_not_stay(pgweir, kind):
         connection.send_raw(connection.message(b"p", typed.encode() + b"\0")[:-50])
         pooler.console("SHOW VERSION")
     pooler.wait_for_log("closing because: client unexpected eof")
+    pooler.console("SHOW VERSION")
+    if plain_build(pooler):
+        assert not memory_has(pooler, typed[10:60])
+
+
+def test_typed_passwords_do_not_stay_in_tls(pgweir, authority):  # noqa: F811
+    pooler = pgweir({**LOUD, **client_side(authority), "auth_type": "plain"})
+    typed = "typed-" + "0123456789" * 30
+    with Wire(pooler) as connection:
+        assert connection.start_tls() == b"S"
+        connection.startup(login=False)
+        assert connection.read_message() == (b"R", b"\0\0\0\3")
+        connection.send(b"p", typed.encode() + b"\0")
+        assert connection.read_message()[0] == b"E"
     pooler.console("SHOW VERSION")
     if plain_build(pooler):
         assert not memory_has(pooler, typed[10:60])
