@@ -14,8 +14,6 @@ enum { BAN_ADDRESSES_MAX = 10000 };
 void ban_note_failure(const struct address *address, usec_t now, usec_t window);
 /* Did @limit logins fail within the last @window? A @limit of 0 bans nobody. */
 bool ban_holds(const struct address *address, usec_t now, int limit, usec_t window);
-/* It logged in. */
-void ban_forget(const struct address *address);
 /* Forget all. */
 void ban_release(void);
 

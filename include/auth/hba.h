@@ -5,17 +5,7 @@
  * - methods are those of methods.def; hostgssenc rules never match, since there is no GSS;
  * - regular expressions are those of the room pattern;
  * - unclosed quotes, empty groups, repeated options, host names that cannot be any are refused.
- *
- * Matching is pure. Where it needs what only a server or the DNS knows, it asks its caller, and
- * only when all else of the rule matches:
- *
- *     hba_search_init(&search);
- *     while ((verdict = hba_next(hba, &search, &subject, &rule)) is a question)
- *             hba_answer(&search, <answer to search.text>);
- *     hba_search_fini(&search);
- *
- * Time may pass between the calls, and @hba may be another one then: the search begins again with
- * what has been answered. */
+ */
 #ifndef PGWEIR_AUTH_HBA_H
 #define PGWEIR_AUTH_HBA_H
 
@@ -23,8 +13,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "auth/method.h"
-#include "net/address.h"
-#include "net/network.h"
 
 struct error;
 struct hba;
@@ -72,46 +60,5 @@ size_t hba_rule_count(const struct hba *hba);
 const struct hba_rule *hba_rule(const struct hba *hba, size_t index);
 /* The value of an option; NULL: not given. */
 const char *hba_rule_option(const struct hba_rule *rule, const char *name);
-
-/* Who wants in. */
-struct hba_subject {
-	const char *database, *user;
-	const struct address *remote;
-	bool is_tls;
-	bool is_physical_replication;
-	const struct interfaces *interfaces; /* for samehost and samenet; NULL: ask the system */
-};
-
-enum hba_verdict {
-	HBA_MATCH,
-	HBA_NO_MATCH,  /* also when memory was refused on the way: then no rule lets anybody in */
-	HBA_ASKS_NAME, /* is the remote address that of this host name? Look the name up. With a
-			  dot in front: look up the address's name, see whether hba_name_has() it,
-			  and that the name has this address */
-	HBA_ASKS_GROUP /* is the user a member of this role, directly or not? As in PostgreSQL it
-			  is no member only because it is a superuser */
-};
-
-struct hba_search {
-	enum hba_verdict question; /* HBA_ASKS_... while one is open */
-	char *text;		   /* what it is about */
-	struct hba_answered *answers;
-	size_t answer_count;
-	struct interfaces interfaces;
-	bool has_interfaces;
-	size_t next;	 /* rule to look at; those before do not match */
-	uint64_t serial; /* of the rules that @next counts */
-};
-
-void hba_search_init(struct hba_search *search);
-void hba_search_fini(struct hba_search *search);
-/* Go on until a rule matches (*@rule), none is left, or a question is in @search. The same question
- * is asked once in a search; until it is answered it is repeated. */
-enum hba_verdict hba_next(const struct hba *hba, struct hba_search *search,
-			  const struct hba_subject *subject, const struct hba_rule **rule);
-void hba_answer(struct hba_search *search, bool is_so);
-
-/* Does the host @name end as ".suffix" does, or equal it when there is no dot? Any case. */
-bool hba_name_has(const char *name, const char *suffix);
 
 #endif

@@ -7,6 +7,7 @@
  * - what only PostgreSQL understands is refused when the file is loaded, never taken for something
  *   else: (?...), non-greedy *? +? ?? {m}?, "***" in front, back references, other escaped letters,
  *   other backslashes in brackets;
+ * - ^ and $ stand where they can match: at the beginning and the end of an alternative;
  * - bytes are compared, not characters: "." is one byte, and classes know ASCII only. */
 #ifndef PGWEIR_AUTH_PATTERN_H
 #define PGWEIR_AUTH_PATTERN_H

@@ -71,6 +71,9 @@ void client_each(client_fn *each, void *context);
 uint32_t client_count(void);
 /* Of those, how many have not logged in. */
 uint32_t client_login_count(void);
+/* Close one that came a while ago and has not said who it is, though nothing but that is awaited:
+ * it makes room for @better. False: there is none. */
+bool client_drop_silent(const struct client *better);
 /* By the id of SHOW CLIENTS; NULL: none. */
 struct client *client_find(uint64_t id);
 

@@ -10,6 +10,8 @@
 /* Before the first client. */
 void client_entry_open(void);
 
+/* A connection that was just accepted: refused if there is no room for it. */
+void client_entry_arrived(struct client *client);
 /* Bytes in state STARTUP, and in state AUTH. */
 void client_entry_startup(struct client *client, const uint8_t *bytes, size_t size);
 void client_entry_answer(struct client *client, const uint8_t *bytes, size_t size);

@@ -6,9 +6,10 @@
 #define PGWEIR_CONN_CLIENT_LOGIN_H
 
 #include <stdbool.h>
-#include "auth/hba.h"
+#include "auth/hba_match.h"
 #include "auth/method.h"
 #include "auth/scram.h"
+#include "auth/system_user.h"
 #include "conn/auth_query.h"
 #include "conn/derive.h"
 #include "conn/parameter.h"
@@ -60,8 +61,10 @@ struct client_login {
 	struct hba_search search;
 	struct auth_query_wish wish;
 	struct resolver_query lookup;
-	struct client_check *check; /* in a thread */
-	struct derive *derive;	    /* likewise */
+	struct client_check *check;	 /* in a thread */
+	struct derive *derive;		 /* likewise */
+	bool has_derived;		 /* once is enough, also if it failed */
+	struct system_user *system_user; /* likewise */
 	struct loop_timer delay;
 	struct error *failure; /* told when the delay is over; NULL: there is none */
 };

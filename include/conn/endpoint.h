@@ -51,6 +51,9 @@ enum io endpoint_receive(struct endpoint *endpoint, uint8_t **bytes, size_t *siz
  * read), or no memory. */
 bool endpoint_hold(struct endpoint *endpoint, const uint8_t *bytes, size_t size);
 
+/* Erase what the last events received, as far as @size bytes reach: there was a secret in it. */
+void endpoint_erase_received(size_t size);
+
 /* Make two endpoints partners, and part them. */
 void endpoint_link(struct endpoint *a, struct endpoint *b);
 void endpoint_unlink(struct endpoint *endpoint);

@@ -12,6 +12,7 @@
 struct buffer {
 	uint32_t start, end; /* the bytes not yet read are data[start, end) */
 	uint32_t size;	     /* of data */
+	bool is_secret;	     /* overwritten when it is freed, and where it grew out of */
 	uint8_t data[];
 };
 
@@ -35,9 +36,15 @@ void buffer_consume(struct buffer **buffer, size_t size);
 
 /* Free the buffer and leave NULL; NULL is fine. */
 void buffer_free(struct buffer **buffer);
-/* The same for one that held a secret: its bytes are overwritten first, those already consumed too.
- */
+/* The same for one that held a secret: its memory is overwritten first. */
 void buffer_erase(struct buffer **buffer);
+/* From now on it holds a secret: it is erased however it is freed, and whatever it grows out of.
+ * NULL is fine. */
+static inline void buffer_make_secret(struct buffer *buffer)
+{
+	if (buffer)
+		buffer->is_secret = true;
+}
 
 /* Room for @size bytes more behind the end, at most @cap bytes in all; NULL: refused.
  * buffer_commit() says how many of them were written. */

@@ -27,6 +27,8 @@ struct resolver_query {
 	struct resolver_name *name; /* NULL: not waiting */
 	const char
 		*found; /* the name that was asked for; in the callback of resolver_lookup_name() */
+	bool is_absent; /* in the callback, with count 0: there is no such name, and that is the
+			   answer; else nobody could be asked */
 	struct resolver_query *next;
 };
 
@@ -41,6 +43,8 @@ void resolver_lookup(struct resolver_query *query, const char *host);
 /* Look up the name of @address, of which only the callback knows: query->found, with count 1. It is
  * not cached: addresses come from strangers. */
 void resolver_lookup_name(struct resolver_query *query, const struct address *address);
+/* As resolver_lookup(), of a name that a stranger chose: it is not kept behind the answer. */
+void resolver_lookup_once(struct resolver_query *query, const char *host);
 void resolver_cancel(struct resolver_query *query);
 
 /* "c-ares 1.18.1" */

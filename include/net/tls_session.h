@@ -69,6 +69,9 @@ void tls_output_clear(void);
 /* OpenSSL's side of it, for tests. */
 struct ssl_st *tls_session_ssl(const struct tls_session *session);
 
+/* While secrets are received: OpenSSL overwrites its own copy of what it has handed out. */
+void tls_session_hide(const struct tls_session *session, bool hides);
+
 /* Free the process-wide buffers (at exit, for leak checkers). */
 void tls_session_release(void);
 

@@ -14,6 +14,8 @@ struct database {
 	struct stats stats; /* first: what each transaction touches */
 	bool is_console, is_automatic;
 	bool is_paused, is_disabled;
+	bool is_unproven; /* automatic, and so far only strangers gave its name */
+	struct list_node of_unproven;
 	struct map_node node; /* by name */
 	char *name;
 	char *dbname;	 /* at the server */

@@ -19,6 +19,10 @@ uint32_t limit_connections(void);
 /* May one more client be served (max_client_conn)? Asked after its start-up packet; the console is
  * exempt. */
 bool limit_admits_connection(struct error *error);
+/* May one more come in, of whom nothing is known yet? Those that have not logged in may be so many
+ * beyond max_client_conn, so that the console and CancelRequests find a way in. */
+enum { LIMIT_ENTRANCE = 100 };
+bool limit_admits_entrant(struct error *error);
 /* May this client of @database and @user be admitted after authentication? Then count it. */
 bool limit_admits_client(const struct database *database, const struct user *user,
 			 struct error *error);

@@ -15,6 +15,11 @@ void registry_apply(void);
 
 /* The database of this name; made from the row "*" if there is one. NULL: no such database. */
 struct database *registry_database(const char *name);
+/* The same for somebody who has not proven who he is, and may have made the name up. Few of those
+ * that are made for such are kept at a time: they go, the oldest first, when others are asked for,
+ * unless registry_database() confirms them. NULL: also when all of them are in use. */
+struct database *registry_database_unproven(const char *name);
+enum { REGISTRY_UNPROVEN_MAX = 100 };
 /* Without making one. */
 struct database *registry_find_database(const char *name);
 /* The console's. */

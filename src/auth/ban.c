@@ -84,14 +84,6 @@ bool ban_holds(const struct address *address, usec_t now, int limit, usec_t wind
 	return failures && failures->count >= limit && now - failures->last < window;
 }
 
-void ban_forget(const struct address *address)
-{
-	struct key key;
-	struct failures *failures = find(address, &key);
-	if (failures)
-		drop(failures);
-}
-
 void ban_release(void)
 {
 	map_foreach (node, &addresses)

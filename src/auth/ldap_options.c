@@ -27,6 +27,7 @@ struct reader {
 	bool is_ldaps;
 	int port; /* 0: the scheme's */
 	unsigned word;
+	bool has_secret; /* there is a password somewhere */
 };
 
 typedef bool read_fn(struct reader *reader, const char *value, struct error *error);
@@ -50,12 +51,20 @@ static void set_string(char **place, const char *value)
 	*place = memory_strdup(value);
 }
 
+/* A value is shown where it cannot be a piece of a password. */
+static bool wrong_value(const struct reader *reader, const char *what, const char *value,
+			struct error *error)
+{
+	return reader->has_secret ? wrong(error, "%s", what)
+				  : wrong(error, "%s: \"%s\"", what, value);
+}
+
 static bool read_server(struct reader *reader, const char *value, struct error *error)
 {
 	if (value[strspn(value, " ")] == '\0')
 		return wrong(error, "ldapserver is empty");
 	if (value[strcspn(value, "/?#@,\"")] != '\0')
-		return wrong(error, "invalid ldapserver value: \"%s\"", value);
+		return wrong_value(reader, "invalid ldapserver value", value, error);
 	set_string(&reader->servers, value);
 	return true;
 }
@@ -64,7 +73,7 @@ static bool read_port(struct reader *reader, const char *value, struct error *er
 {
 	int64_t port;
 	if (!text_to_int(value, &port) || port < 1 || port > 65535)
-		return wrong(error, "invalid LDAP port number: \"%s\"", value);
+		return wrong_value(reader, "invalid LDAP port number", value, error);
 	reader->port = (int)port;
 	return true;
 }
@@ -72,7 +81,7 @@ static bool read_port(struct reader *reader, const char *value, struct error *er
 static bool read_scheme(struct reader *reader, const char *value, struct error *error)
 {
 	if (strcmp(value, "ldap") != 0 && strcmp(value, "ldaps") != 0)
-		return wrong(error, "invalid ldapscheme value: \"%s\"", value);
+		return wrong_value(reader, "invalid ldapscheme value", value, error);
 	reader->is_ldaps = strcmp(value, "ldaps") == 0;
 	return true;
 }
@@ -80,7 +89,7 @@ static bool read_scheme(struct reader *reader, const char *value, struct error *
 static bool read_tls(struct reader *reader, const char *value, struct error *error)
 {
 	if (strcmp(value, "0") != 0 && strcmp(value, "1") != 0)
-		return wrong(error, "invalid ldaptls value: \"%s\"", value);
+		return wrong_value(reader, "invalid ldaptls value", value, error);
 	reader->options->start_tls = *value == '1';
 	return true;
 }
@@ -90,7 +99,7 @@ static bool read_attribute(struct reader *reader, const char *value, struct erro
 {
 	if (!*value || value[strspn(value, "abcdefghijklmnopqrstuvwxyz"
 					   "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.;")])
-		return wrong(error, "invalid ldapsearchattribute value: \"%s\"", value);
+		return wrong_value(reader, "invalid ldapsearchattribute value", value, error);
 	set_string(&reader->options->search_attribute, value);
 	return true;
 }
@@ -125,7 +134,9 @@ static const char *url_error(int status)
 static bool take_url(struct reader *reader, const LDAPURLDesc *url, struct error *error)
 {
 	if (strcmp(url->lud_scheme, "ldap") != 0 && strcmp(url->lud_scheme, "ldaps") != 0)
-		return wrong(error, "unsupported LDAP URL scheme: %s", url->lud_scheme);
+		return wrong(error, "unsupported LDAP URL scheme%s%s",
+			     reader->has_secret ? "" : ": ",
+			     reader->has_secret ? "" : url->lud_scheme);
 	if (url->lud_exts)
 		return wrong(error, "LDAP URL extensions are not supported");
 	if (url->lud_attrs && url->lud_attrs[0] && url->lud_attrs[1])
@@ -178,8 +189,8 @@ static const struct word {
 	{"ldapurl", 0, read_url},
 };
 
-/* A word behind the password may be a part of it for which the quotes were forgotten: no error
- * shows it. */
+/* A word near the password may be a part of it for which the quotes were forgotten, or are in the
+ * wrong place: no error shows it. */
 static bool read_word(struct reader *reader, char *word, struct error *error)
 {
 	char *value = strchr(word, '=');
@@ -199,6 +210,9 @@ static bool read_word(struct reader *reader, char *word, struct error *error)
 	if (reader->options->bind_password)
 		return wrong(error,
 			     "unrecognized authentication option name behind ldapbindpasswd");
+	if (reader->has_secret)
+		return wrong(error, "unrecognized authentication option name: option %u",
+			     reader->word);
 	return wrong(error, "unrecognized authentication option name: \"%s\"", word);
 }
 
@@ -294,7 +308,7 @@ struct ldap_options *ldap_options_parse(const char *text, struct error *error)
 {
 	start_library();
 	struct ldap_options *options = memory_alloc(sizeof(*options));
-	struct reader reader = {.options = options};
+	struct reader reader = {.options = options, .has_secret = strstr(text, "passwd")};
 	char *copy = memory_strdup(text);
 	size_t size = strlen(copy);
 	atomic_init(&options->holders, 1);

@@ -9,10 +9,12 @@ src_auth_libauth_a_SOURCES = \
 	include/auth/userlist.h src/auth/userlist.c \
 	include/auth/ban.h src/auth/ban.c \
 	include/auth/methods.def include/auth/method.h src/auth/method.c \
+	include/auth/system_user.h src/auth/system_user.c \
 	include/auth/pattern.h src/auth/pattern.c \
 	include/auth/rule_file.h src/auth/rule_file.c \
 	include/auth/ident.h src/auth/ident.c \
-	include/auth/hba.h src/auth/hba.c \
+	include/auth/hba.h src/auth/hba_priv.h src/auth/hba.c \
+	include/auth/hba_match.h src/auth/hba_match.c \
 	include/auth/pam.h src/auth/pam.c \
 	include/auth/ldap_options.h src/auth/ldap_options.c \
 	include/auth/ldap.h src/auth/ldap.c

@@ -52,6 +52,8 @@ bool md5_verify(const struct secret *secret, const char *user, const uint8_t sal
 	bool worked = md5_answer(secret, user, salt, right);
 	/* Nobody logs in with an empty password. */
 	worked = worked && *secret->text;
-	return worked && strlen(answer) == MD5_TEXT - 1 &&
-	       digest_is_equal(answer, right, MD5_TEXT - 1);
+	bool is_right = worked && strlen(answer) == MD5_TEXT - 1 &&
+			digest_is_equal(answer, right, MD5_TEXT - 1);
+	memory_erase(right, sizeof right);
+	return is_right;
 }

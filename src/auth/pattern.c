@@ -123,6 +123,12 @@ static bool rewrite(struct rewriting *rewriting, struct error *error)
 			return refuse(error, "a quantifier follows a quantifier");
 		if (at_start && strchr("?*+{", mark))
 			return refuse(error, "a quantifier has nothing to repeat");
+		/* PostgreSQL's never match there; the C library's do, beside a newline in a name.
+		 */
+		if (mark == '^' && !at_start)
+			return refuse(error, "\"^\" is supported at a beginning only");
+		if (mark == '$' && !strchr(")|", rewriting->at[1]))
+			return refuse(error, "\"$\" is supported at an end only");
 		after_quantifier = false;
 		at_start = strchr("(|^", mark);
 		if (mark == '\\') {
@@ -186,7 +192,9 @@ static enum pattern_result result_of(int code)
 
 enum pattern_result pattern_match(const struct pattern *pattern, const char *text)
 {
-	return result_of(regexec(&pattern->regex, text, 0, NULL, 0));
+	size_t start, length;
+	/* The C library's short cut for whoever wants no groups finds what is not there. */
+	return pattern_match_group(pattern, text, &start, &length);
 }
 
 enum pattern_result pattern_match_group(const struct pattern *pattern, const char *text,

@@ -98,8 +98,10 @@ bool rule_word_is(const struct rule_word *word, const char *keyword)
 const char *rule_word_shown(const char *word, char text[RULE_WORD_SHOWN])
 {
 	enum { SHOWN = 60 };
-	text_printable(word, text, SHOWN + 1);
-	if (strlen(word) > SHOWN)
+	/* What follows "=" may be a password: an option that stands where something is missing. */
+	size_t length = strcspn(word, "=") + 1;
+	text_printable(word, text, length < SHOWN ? length + 1 : SHOWN + 1);
+	if (strlen(word) > (length < SHOWN ? length : SHOWN))
 		strcat(text, "...");
 	return text;
 }

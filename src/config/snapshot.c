@@ -281,6 +281,7 @@ struct ldap_options *snapshot_rule_ldap(const struct hba_rule *rule, struct erro
 		well = well && buffer_append(&text, word, strlen(word), LDAP_TEXT_MAX) &&
 		       append_quoted(&text, option->value);
 		memory_free(&word);
+		buffer_make_secret(text); /* what it grows out of too */
 	}
 	well = well && buffer_append(&text, "", 1, LDAP_TEXT_MAX);
 	struct ldap_options *options =

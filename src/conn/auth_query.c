@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include "auth/secret.h"
 #include "config/snapshot.h"
+#include "conn/endpoint.h"
 #include "core/log.h"
 #include "core/map.h"
 #include "core/memory.h"
@@ -21,7 +22,7 @@ enum {
 	OUT_MAX = 128 * 1024,
 	RECEIVE = 16 * 1024,
 	COLUMNS = 2,
-	QUESTIONS_MAX = 100, /* under way */
+	QUESTIONS_MAX = 100, /* under way; the others wait, for as long as their clients do */
 };
 
 /* What is known, or being asked. */
@@ -36,7 +37,9 @@ struct auth_query_entry {
 	char *user, *secret;
 	struct error error;
 	struct list wishes;
-	struct question *question; /* while it is being asked */
+	struct question *question;   /* while it is being asked */
+	struct list_node of_waiting; /* ... or has to wait until another was */
+	bool is_waiting;
 };
 
 /* One of them under way: our end of the socket pair. */
@@ -46,6 +49,7 @@ struct question {
 	char *database;
 	struct stream stream;
 	struct buffer *in;
+	size_t received;
 	char *user, *secret; /* of the first row */
 	unsigned ready_count, row_count;
 	char *complaint; /* what is wrong with it; told when it has come to its end */
@@ -56,7 +60,7 @@ struct question {
 static const usec_t patience_else = 60 * USEC_PER_SECOND; /* without client_login_timeout */
 
 static struct map entries;
-static struct list answered, questions;
+static struct list answered, questions, waiting;
 static const struct auth_query_ops *ops;
 
 static struct auth_query_entry *entry_of(struct map_node *node)
@@ -65,6 +69,13 @@ static struct auth_query_entry *entry_of(struct map_node *node)
 }
 
 /* ---- what is known ---- */
+
+static void stop_waiting(struct auth_query_entry *entry)
+{
+	if (entry->is_waiting)
+		list_remove(&waiting, &entry->of_waiting);
+	entry->is_waiting = false;
+}
 
 /* It is not found any more; freed by whoever holds it. */
 static void entry_drop(struct auth_query_entry *entry)
@@ -80,6 +91,7 @@ static void entry_drop(struct auth_query_entry *entry)
 static void entry_free(struct auth_query_entry *entry)
 {
 	entry_drop(entry);
+	stop_waiting(entry);
 	memory_free_secret(&entry->user);
 	memory_free_secret(&entry->secret);
 	memory_free(&entry->key);
@@ -99,6 +111,19 @@ static char *make_key(const struct auth_query *query, size_t *size)
 	for (int i = 0; i < PARTS; i++)
 		at = stpcpy(at, parts[i]) + 1;
 	return key;
+}
+
+/* And back. */
+static struct auth_query query_of(const struct auth_query_entry *entry)
+{
+	struct auth_query query = {.database = entry->key};
+	query.login = query.database + strlen(query.database) + 1;
+	query.sql = query.login + strlen(query.login) + 1;
+	query.user = query.sql + strlen(query.sql) + 1;
+	query.role = query.user + strlen(query.user) + 1;
+	if (!*query.role)
+		query.role = NULL;
+	return query;
 }
 
 static bool is_fresh_enough(const struct auth_query_entry *entry)
@@ -134,6 +159,8 @@ static void tell(struct auth_query_wish *wish, const struct auth_query_entry *en
 	wish->answered(wish, &answer);
 }
 
+static void begin(struct auth_query_entry *entry);
+
 static void question_free(struct loop_work *work)
 {
 	struct question *question = container_of(work, struct question, ending);
@@ -146,6 +173,8 @@ static void question_free(struct loop_work *work)
 	memory_free(&question->complaint);
 	memory_free(&question->database);
 	memory_free(&question);
+	if (!list_is_empty(&waiting))
+		begin(container_of(list_first(&waiting), struct auth_query_entry, of_waiting));
 }
 
 /* Over: it is freed at the end of the turn, since we may be inside its stream's event. */
@@ -165,6 +194,8 @@ static void finish(struct question *question, enum auth_query_result result)
 	struct auth_query_entry *entry = question->entry;
 	struct list_node *node;
 	entry->result = result;
+	/* The rows came through the buffer that all share. */
+	endpoint_erase_received(question->received + MESSAGE_WHOLE_MAX / 16);
 	entry->user = question->user;
 	entry->secret = question->secret;
 	question->user = question->secret = NULL;
@@ -303,6 +334,8 @@ static void readable(struct stream *stream)
 		return;
 	}
 	buffer_commit(question->in, got);
+	buffer_make_secret(question->in);
+	question->received += got;
 	struct message message;
 	while (question->in && question->entry) {
 		enum frame frame = message_parse(buffer_bytes(question->in),
@@ -374,30 +407,33 @@ static void due(struct loop_timer *timer)
 		fail(question, "it was not answered in time");
 }
 
-static void begin(struct auth_query_entry *entry, const struct auth_query *query)
+static void begin(struct auth_query_entry *entry)
 {
+	const struct auth_query query = query_of(entry);
+	stop_waiting(entry);
+	if (questions.length >= QUESTIONS_MAX) {
+		entry->is_waiting = true;
+		list_push_last(&waiting, &entry->of_waiting);
+		return;
+	}
 	struct question *question = memory_alloc(sizeof *question);
 	usec_t patience = settings_current()->client_login_timeout;
 	struct buffer *out = NULL;
 	int pair[2];
 	loop_timer_init(&question->timer, due);
 	question->entry = entry;
-	question->database = memory_strdup(query->database);
+	question->database = memory_strdup(query.database);
 	question->stream.fd = -1;
 	entry->question = question;
 	list_push_last(&questions, &question->node);
-	if (questions.length > QUESTIONS_MAX) {
-		fail(question, "too many questions are under way");
-		return;
-	}
 	loop_timer_set(&question->timer, clock_now() + (patience ? patience : patience_else));
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair)) {
 		fail(question, strerror(errno));
 		return;
 	}
 	stream_open(&question->stream, pair[0], &events);
-	ops->connect(pair[1], query->database, query->login);
-	if (put_question(&out, query))
+	ops->connect(pair[1], query.database, query.login);
+	if (put_question(&out, &query))
 		stream_write_bytes(&question->stream, buffer_bytes(out), buffer_length(out),
 				   OUT_MAX);
 	else
@@ -433,8 +469,8 @@ void auth_query_ask(struct auth_query_wish *wish, const struct auth_query *query
 	}
 	wish->entry = entry;
 	list_push_last(&entry->wishes, &wish->node);
-	if (!entry->question)
-		begin(entry, query);
+	if (!entry->question && !entry->is_waiting)
+		begin(entry);
 }
 
 void auth_query_cancel(struct auth_query_wish *wish)
@@ -444,8 +480,9 @@ void auth_query_cancel(struct auth_query_wish *wish)
 	if (!entry)
 		return;
 	list_remove(&entry->wishes, &wish->node);
-	if (list_is_empty(&entry->wishes) && entry->question) { /* nobody wants it any more */
-		question_end(entry->question);
+	if (list_is_empty(&entry->wishes) && !entry->is_telling) { /* nobody wants it any more */
+		if (entry->question)
+			question_end(entry->question);
 		entry_free(entry);
 	}
 }
@@ -453,10 +490,10 @@ void auth_query_cancel(struct auth_query_wish *wish)
 const char *auth_query_waits_for(const struct auth_query_wish *wish)
 {
 	static char text[256];
-	if (!wish->entry || !wish->entry->question)
+	if (!wish->entry)
 		return NULL;
 	snprintf(text, sizeof text, "auth_query in database \"%s\" has not been answered",
-		 wish->entry->question->database);
+		 query_of(wish->entry).database);
 	return text;
 }
 
@@ -482,10 +519,13 @@ void auth_query_open(const struct auth_query_ops *new_ops)
 	map_init(&entries);
 	list_init(&answered);
 	list_init(&questions);
+	list_init(&waiting);
 }
 
 void auth_query_close(void)
 {
+	list_foreach_safe (node, &waiting)
+		stop_waiting(container_of(node, struct auth_query_entry, of_waiting));
 	list_foreach_safe (node, &questions) {
 		struct question *question = container_of(node, struct question, node);
 		if (question->entry)

@@ -17,6 +17,12 @@
 static const usec_t departure_grace = 5 * USEC_PER_SECOND;
 /* How long a client that was told why may take to read it. */
 static const usec_t linger_time = 2 * USEC_PER_SECOND;
+/* How many take that time at once: in a flood the others must do without. */
+enum { LINGERING_MAX = 1000 };
+/* How long a client may say nothing when others wait at the door, and how many are looked at to
+ * find one that does. */
+static const usec_t silence_grace = USEC_PER_SECOND;
+enum { SILENT_LOOKED_AT = 16 };
 
 static struct memory_cache cache = MEMORY_CACHE("client_cache", struct client);
 static struct list entering; /* not yet in a pool */
@@ -275,7 +281,7 @@ void client_close_saying(struct client *client, enum close_reason reason, const 
 		io = stream_write_bytes(&endpoint->stream, buffer_bytes(out), buffer_length(out),
 					ENDPOINT_QUEUE_MAX);
 	buffer_free(&out);
-	if (io == IO_ERROR) {
+	if (io == IO_ERROR || leaving.length > LINGERING_MAX) {
 		client_vanish(client);
 		return;
 	}
@@ -405,6 +411,35 @@ uint32_t client_count(void)
 uint32_t client_login_count(void)
 {
 	return entering.length;
+}
+
+/* Does it hold up its own login? */
+static bool is_silent(const struct client *client)
+{
+	return client->state == CLIENT_STARTUP || client->state == CLIENT_TLS ||
+	       (client->state == CLIENT_AUTH && client->login->exchange != EXCHANGE_NONE);
+}
+
+bool client_drop_silent(const struct client *better)
+{
+	unsigned looked_at = 0;
+	struct error error;
+	list_foreach (node, &entering) { /* the oldest first */
+		struct client *client =
+			client_of_member(container_of(node, struct pool_client, node));
+		if (++looked_at > SILENT_LOOKED_AT ||
+		    clock_now() - client->endpoint.connected_at < silence_grace)
+			break;
+		if (client == better || !is_silent(client) ||
+		    address_is_unix(&client->endpoint.remote))
+			continue;
+		error_set(&error, SQLSTATE_TOO_MANY_CONNECTIONS,
+			  "no more connections allowed (max_client_conn)");
+		client_close_saying(client, CLOSE_LOGIN_REFUSED, &error,
+				    client->state == CLIENT_TLS);
+		return true;
+	}
+	return false;
 }
 
 struct find {

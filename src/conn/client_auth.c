@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "config.h"
 #include "conn/client_auth.h"
-#include <pwd.h>
 #include <string.h>
 #include "auth/ban.h"
 #include "client_priv.h"
@@ -77,6 +76,15 @@ static void cannot(struct client *client, const struct error *error)
 	ops->refused(client, error);
 }
 
+/* auth_query did not answer. Why is in the log already, and no business of somebody who may be
+ * anybody. */
+static void cannot_ask(struct client *client)
+{
+	struct error error;
+	error_set(&error, SQLSTATE_CONNECTION_FAILURE, "authentication query failed");
+	cannot(client, &error);
+}
+
 static void refuse_busy(struct client *client)
 {
 	struct error error;
@@ -102,7 +110,10 @@ static void proven(struct client *client, struct buffer **out)
 {
 	struct client_login *login = client->login;
 	struct error error;
+	const struct tls_session *tls = stream_tls(&client->endpoint.stream);
 	login->exchange = EXCHANGE_NONE;
+	if (tls)
+		tls_session_hide(tls, false);
 	if (!is_still_listed(login)) {
 		client_login_mismatch(login, &error);
 		fail(client, &error);
@@ -131,7 +142,9 @@ static void ask_secret(struct client *client, bool fresh);
 static bool refreshes(struct client *client)
 {
 	struct client_login *login = client->login;
-	if (!login->was_cached)
+	bool has_answered = login->began_sasl || login->password || login->answer;
+	if (!login->was_cached ||
+	    !has_answered) /* an empty password is none, whatever the secret */
 		return false;
 	login->was_cached = false;
 	ask_secret(client, true);
@@ -221,18 +234,27 @@ static void derived(void *context, const struct scram_derivation *derivation)
 {
 	struct client *client = context;
 	client->login->derive = NULL;
+	client->login->has_derived = true;
 	if (derivation->failed) /* nobody has this password: as if it were not there */
 		client_login_take_secret(client->login, NULL);
 	begin_exchange(client);
 }
 
-/* The keys of a password in plain text, if they are not there from the last login. */
+/* The keys of a password in plain text, if they are not there from the last login. Where auth_query
+ * answers such passwords, it is done for everybody whom it was asked for: otherwise the first login
+ * with a name would tell whether somebody has it. */
 static bool must_derive(const struct client_login *login, struct scram_derivation *derivation)
 {
+	static const char nobodys[] = "a password of the usual length";
 	uint32_t iterations = (uint32_t)settings_current()->scram_iterations;
-	return login->method == AUTH_SCRAM_SHA_256 && login->secret.kind == SECRET_PLAIN &&
-	       !scram_has_made(&login->secret, iterations) &&
-	       scram_server_derivation(login->secret.text, login->user, iterations, derivation);
+	const char *password = NULL;
+	if (login->secret.kind == SECRET_PLAIN)
+		password = login->secret.text;
+	else if (login->was_queried && queried_kinds[SECRET_PLAIN])
+		password = nobodys;
+	return login->method == AUTH_SCRAM_SHA_256 && password && !login->has_derived &&
+	       !(password == login->secret.text && scram_has_made(&login->secret, iterations)) &&
+	       scram_server_derivation(password, login->user, iterations, derivation);
 }
 
 /* What the exchange uses was made from a plain secret of auth_file: the user's next login finds it
@@ -319,7 +341,7 @@ static void secret_answered(struct auth_query_wish *wish, const struct auth_quer
 	struct buffer *out = NULL;
 	bool is_second = login->began_sasl || login->password || login->answer;
 	if (answer->result == AUTH_QUERY_FAILED) {
-		cannot(client, answer->error);
+		cannot_ask(client);
 		return;
 	}
 	login->was_queried = true;
@@ -346,7 +368,8 @@ static void secret_answered(struct auth_query_wish *wish, const struct auth_quer
 	user_known(client);
 }
 
-/* Where and as whom auth_query runs for a client of this database. False: it is not set up. */
+/* Where and as whom auth_query runs for a client of this database. False: it is not set up, or
+ * @error has a message. */
 static bool find_query(const struct client_login *login, struct auth_query *query,
 		       struct error *error)
 {
@@ -359,11 +382,11 @@ static bool find_query(const struct client_login *login, struct auth_query *quer
 	query->user = login->user;
 	query->role = NULL;
 	error->message[0] = '\0';
-	if (!*query->login || !strcmp(query->login, login->user))
-		return false; /* auth_user itself is in auth_file, or nowhere */
-	if (registry_is_console_name(query->database))
+	if (!*query->login || registry_is_console_name(query->database))
 		return false;
-	struct database *database = registry_database(query->database);
+	/* The client's own database may be a name that it made up. */
+	struct database *database = *own ? registry_database(query->database)
+					 : registry_database_unproven(query->database);
 	if (!database) {
 		/* A client that names no database at all is told so in the end, as if it were
 		 * there. */
@@ -371,6 +394,9 @@ static bool find_query(const struct client_login *login, struct auth_query *quer
 			error_set(error, SQLSTATE_INVALID_CATALOG_NAME,
 				  "authentication database \"%s\" is not configured",
 				  query->database);
+		else if (snapshot_current()->automatic)
+			error_set(error, SQLSTATE_TOO_MANY_CONNECTIONS,
+				  "too many logins are waiting");
 		return false;
 	}
 	if (database->is_disabled)
@@ -384,7 +410,9 @@ static void ask_secret(struct client *client, bool fresh)
 	struct client_login *login = client->login;
 	struct auth_query query;
 	struct error error;
-	if (find_query(login, &query, &error)) {
+	bool is_set_up = find_query(login, &query, &error);
+	/* auth_user itself is in auth_file, or nowhere. */
+	if (is_set_up && strcmp(query.login, login->user) != 0) {
 		login->wish.answered = secret_answered;
 		auth_query_ask(&login->wish, &query, fresh);
 	} else if (*error.message) {
@@ -421,15 +449,27 @@ static bool is_mapped(const struct client_login *login, const char *system_user)
 	return ident_permits(snapshot_current()->ident, login->map, system_user, login->user);
 }
 
-static void begin_peer(struct client *client)
+static void system_user_found(void *context, const char *name)
 {
-	const struct passwd *entry = address_is_unix(&client->endpoint.remote)
-					     ? getpwuid(client->endpoint.remote.unix_peer.uid)
-					     : NULL;
-	if (entry && is_mapped(client->login, entry->pw_name))
+	struct client *client = context;
+	client->login->system_user = NULL;
+	if (name && is_mapped(client->login, name))
 		find_user(client);
 	else
 		fail_method(client, "unix socket login rejected");
+}
+
+static void begin_peer(struct client *client)
+{
+	struct client_login *login = client->login;
+	if (!address_is_unix(&client->endpoint.remote)) {
+		fail_method(client, "unix socket login rejected");
+		return;
+	}
+	login->system_user =
+		system_user_find(client->endpoint.remote.unix_peer.uid, system_user_found, client);
+	if (!login->system_user)
+		refuse_busy(client);
 }
 
 /* Has it shown a valid certificate whose name is the user's, or mapped to it? */
@@ -505,6 +545,10 @@ static void take_rule(struct client *client, const struct hba_rule *rule)
 	if (rule->method == AUTH_LDAP) {
 		login->ldap = snapshot_rule_ldap(rule, &error);
 		if (!login->ldap) {
+			log_warning(client_subject(client), "%s:%u: %s", rule->file_name,
+				    rule->line_number, error.message);
+			error_set(&error, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,
+				  "LDAP authentication failed");
 			cannot(client, &error);
 			return;
 		}
@@ -523,24 +567,39 @@ static void take_rule(struct client *client, const struct hba_rule *rule)
 
 static void search(struct client *client);
 
+/* What a rule asks for cannot be known now. */
+static void cannot_answer(struct client *client, const char *question, const char *why)
+{
+	struct client_login *login = client->login;
+	log_warning(client_subject(client), "login refused: a rule asks for %s \"%s\": %s",
+		    question, login->search.text, why);
+	hba_answer(&login->search, HBA_REPLY_FAILED);
+	search(client);
+}
+
+static void answer_rule(struct client *client, enum hba_reply reply)
+{
+	hba_answer(&client->login->search, reply);
+	search(client);
+}
+
 static void name_answered(struct resolver_query *query, const struct address *addresses,
 			  unsigned count, const struct error *error)
 {
 	struct client_login *login = container_of(query, struct client_login, lookup);
 	struct client *client = login->client;
-	const struct hba *hba = snapshot_current()->hba;
 	bool is_so = false;
 	for (unsigned i = 0; i < count && !is_so; i++)
 		is_so = address_is_equal(&addresses[i], &client->endpoint.remote);
-	if (count == 0) {
-		log_warning(client_subject(client), "host name \"%s\" of a rule: %s",
-			    login->search.text, error->message);
-		/* Who may be meant by a reject is not let in by a later rule. */
-		is_so = hba && login->search.next < hba_rule_count(hba) &&
-			hba_rule(hba, login->search.next)->method == AUTH_REJECT;
+	if (count > 0) {
+		answer_rule(client, is_so ? HBA_REPLY_YES : HBA_REPLY_NO);
+	} else if (query->is_absent) {
+		log_debug(client_subject(client), "host name \"%s\" of a rule: %s",
+			  login->search.text, error->message);
+		answer_rule(client, HBA_REPLY_NO_SUCH_NAME);
+	} else {
+		cannot_answer(client, "host", error->message);
 	}
-	hba_answer(&login->search, is_so);
-	search(client);
 }
 
 /* The name of the client's address, for a rule that says ".suffix"; it counts only if it has that
@@ -549,15 +608,13 @@ static void suffix_answered(struct resolver_query *query, const struct address *
 			    unsigned count, const struct error *error)
 {
 	struct client_login *login = container_of(query, struct client_login, lookup);
-	struct client *client = login->client;
 	if (count == 0) {
 		name_answered(query, addresses, 0, error);
 	} else if (hba_name_has(query->found, login->search.text)) {
 		login->lookup.callback = name_answered;
-		resolver_lookup(&login->lookup, query->found);
+		resolver_lookup_once(&login->lookup, query->found);
 	} else {
-		hba_answer(&login->search, false);
-		search(client);
+		answer_rule(login->client, HBA_REPLY_NO);
 	}
 }
 
@@ -575,14 +632,12 @@ static void ask_name(struct client *client)
 
 static void role_answered(struct auth_query_wish *wish, const struct auth_query_answer *answer)
 {
-	struct client_login *login = container_of(wish, struct client_login, wish);
-	struct client *client = login->client;
-	if (answer->result == AUTH_QUERY_FAILED) {
-		cannot(client, answer->error);
-		return;
-	}
-	hba_answer(&login->search, answer->result == AUTH_QUERY_FOUND);
-	search(client);
+	struct client *client = container_of(wish, struct client_login, wish)->client;
+	if (answer->result == AUTH_QUERY_FAILED)
+		cannot_answer(client, "members of role", answer->error->message);
+	else
+		answer_rule(client,
+			    answer->result == AUTH_QUERY_FOUND ? HBA_REPLY_YES : HBA_REPLY_NO);
 }
 
 static void ask_role(struct client *client)
@@ -595,16 +650,21 @@ static void ask_role(struct client *client)
 		query.role = login->search.text;
 		login->wish.answered = role_answered;
 		auth_query_ask(&login->wish, &query, false);
-		return;
+	} else if (*error.message) {
+		cannot_answer(client, "members of role", error.message);
+	} else {
+		cannot_answer(client, "members of role",
+			      *query.login ? "the console and unknown databases have no roles; "
+					     "auth_dbname says where else to ask"
+					   : "that needs auth_user");
 	}
-	if (!*error.message && *query.login) { /* at the console, or auth_user himself */
-		hba_answer(&login->search, false);
-		search(client);
-		return;
-	}
-	if (!*error.message)
-		error_set(&error, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,
-			  "a rule asks for members of a role, which needs auth_user");
+}
+
+static void refuse_unanswered(struct client *client)
+{
+	struct error error;
+	error_set(&error, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,
+		  "no authentication method is found");
 	cannot(client, &error);
 }
 
@@ -626,6 +686,9 @@ static void search(struct client *client)
 		break;
 	case HBA_NO_MATCH:
 		fail_method(client, "no authentication method is found");
+		break;
+	case HBA_UNANSWERED:
+		refuse_unanswered(client);
 		break;
 	case HBA_ASKS_NAME:
 		ask_name(client);
@@ -657,6 +720,9 @@ void client_auth_begin(struct client *client, struct buffer **out)
 		refuse_banned(client);
 		return;
 	}
+	const struct tls_session *tls = stream_tls(&client->endpoint.stream);
+	if (tls)
+		tls_session_hide(tls, true); /* a password comes */
 	client_send(client, out);
 	if (client->state == CLIENT_CLOSING) /* it is gone, and its login with it */
 		return;

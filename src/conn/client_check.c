@@ -115,12 +115,26 @@ static enum client_check_result submit(struct offload_queue *queue,
 	return CLIENT_CHECK_LATER;
 }
 
+/* @scram is copied, and erased. */
+static enum client_check_result submit_scram(const struct client_check_request *request,
+					     struct scram_secret *scram, client_check_fn *callback,
+					     void *context, struct client_check **result)
+{
+	enum client_check_result verdict =
+		submit(&hash_queue, request, scram, callback, context, result);
+	memory_erase(scram, sizeof *scram);
+	return verdict;
+}
+
 static bool equals_plain(const char *secret, const char *password)
 {
 	uint8_t a[DIGEST_SHA256], b[DIGEST_SHA256];
 	digest_sha256(secret, strlen(secret), a);
 	digest_sha256(password, strlen(password), b);
-	return digest_is_equal(a, b, DIGEST_SHA256);
+	bool is_equal = digest_is_equal(a, b, DIGEST_SHA256);
+	memory_erase(a, sizeof a);
+	memory_erase(b, sizeof b);
+	return is_equal;
 }
 
 /* The stored hash is md5(password user): asked and answered as a challenge to ourselves. */
@@ -129,8 +143,10 @@ static bool equals_md5(const struct secret *secret, const struct client_check_re
 	static const uint8_t salt[4];
 	const struct secret typed = {.kind = SECRET_PLAIN, .text = request->password};
 	char answer[MD5_TEXT];
-	return md5_answer(&typed, request->user, salt, answer) &&
-	       md5_verify(secret, request->user, salt, answer);
+	bool is_equal = md5_answer(&typed, request->user, salt, answer) &&
+			md5_verify(secret, request->user, salt, answer);
+	memory_erase(answer, sizeof answer);
+	return is_equal;
 }
 
 /* Keys that no password has. */
@@ -156,7 +172,7 @@ enum client_check_result client_check_begin(const struct client_check_request *r
 		if (!secret_parse_scram(request->secret.text, &scram) ||
 		    scram.iterations > SCRAM_ITERATIONS_MAX)
 			break; /* somebody's own secret, to keep us busy */
-		return submit(&hash_queue, request, &scram, callback, context, check);
+		return submit_scram(request, &scram, callback, context, check);
 	case SECRET_PLAIN:
 		*well = equals_plain(request->secret.text, request->password);
 		break;
@@ -166,7 +182,7 @@ enum client_check_result client_check_begin(const struct client_check_request *r
 	case SECRET_NONE: /* takes as long as for somebody who is there */
 		if (request->mock_iterations) {
 			mock_scram(&scram, request->mock_iterations);
-			return submit(&hash_queue, request, &scram, callback, context, check);
+			return submit_scram(request, &scram, callback, context, check);
 		}
 		equals_plain("", request->password);
 		break;

@@ -177,7 +177,8 @@ static void proven(struct client *client, struct buffer **out)
 {
 	struct client_login *login = client->login;
 	struct error error;
-	struct database *database = registry_database(login->database);
+	struct database *database = client->is_own ? registry_find_database(login->database)
+						   : registry_database(login->database);
 	if (!database) {
 		error_set(&error, SQLSTATE_INVALID_CATALOG_NAME, "no such database: %s",
 			  login->database);
@@ -285,7 +286,7 @@ static void start(struct client *client, const struct startup *startup)
 			 "login attempt: db=%s user=%s tls=%s replication=none", login->database,
 			 login->user, describe_tls(client, tls, sizeof tls));
 	if (!is_secure_enough(client, login->database, &error) ||
-	    (!for_console && !limit_admits_connection(&error))) {
+	    (!for_console && !limit_admits_connection(&error) && !client_drop_silent(client))) {
 		client_close(client, CLOSE_LOGIN_REFUSED, &error);
 		return;
 	}
@@ -300,6 +301,16 @@ static void start(struct client *client, const struct startup *startup)
 		client_auth_begin(client, &out);
 	}
 	buffer_free(&out);
+}
+
+/* Before TLS, which costs much more than this. Whoever may reach the Unix socket is always let in:
+ * it is there for administrators. */
+void client_entry_arrived(struct client *client)
+{
+	struct error error;
+	if (!address_is_unix(&client->endpoint.remote) && !limit_admits_entrant(&error) &&
+	    !client_drop_silent(client))
+		client_close(client, CLOSE_LOGIN_REFUSED, &error);
 }
 
 void client_entry_admit(struct client *client, const char *database, const char *user)
@@ -510,6 +521,8 @@ void client_entry_answer(struct client *client, const uint8_t *bytes, size_t siz
 	switch (message_parse(bytes, size, client_auth_message_max(client), &message)) {
 	case FRAME_SHORT:
 		client_hold(client, bytes, size);
+		buffer_make_secret(client->endpoint.held);
+		memory_erase((uint8_t *)(uintptr_t)bytes, size);
 		return;
 	case FRAME_BAD:
 		client_fail_header(client, RELAY_BAD_LENGTH, bytes, size);

@@ -209,7 +209,9 @@ void client_event_reject(struct pool_client *member, enum close_reason reason,
 
 struct client *client_accept(int fd, const struct address *remote, const struct address *local)
 {
-	return client_new(fd, remote, local, &events, due);
+	struct client *client = client_new(fd, remote, local, &events, due);
+	client_entry_arrived(client);
+	return client;
 }
 
 void client_event_open(void)

@@ -41,6 +41,7 @@ void client_login_free(struct client_login **login)
 	loop_timer_fini(&l->delay);
 	client_check_abandon(&l->check);
 	derive_abandon(&l->derive);
+	system_user_abandon(&l->system_user);
 	hba_search_fini(&l->search);
 	memory_free(&l->map);
 	if (l->began_sasl)

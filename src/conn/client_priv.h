@@ -7,8 +7,7 @@
 #include <assert.h>
 #include "conn/client.h"
 #include "conn/relay.h"
-
-#define LIKELY(x) __builtin_expect(!!(x), 1)
+#include "core/likely.h"
 
 enum {
 	CLIENT_MAGIC = 0x636c6e74,

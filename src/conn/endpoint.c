@@ -2,6 +2,7 @@
 #include "config.h"
 #include "conn/endpoint.h"
 #include <string.h>
+#include "core/memory.h"
 
 /* Bytes that were held go in front of what is read, so that a message is always contiguous. */
 enum { HEADROOM = ENDPOINT_HOLD_MAX + ENDPOINT_RECEIVE };
@@ -34,6 +35,14 @@ enum io endpoint_receive(struct endpoint *endpoint, uint8_t **bytes, size_t *siz
 bool endpoint_hold(struct endpoint *endpoint, const uint8_t *bytes, size_t size)
 {
 	return size == 0 || buffer_append(&endpoint->held, bytes, size, HEADROOM);
+}
+
+void endpoint_erase_received(size_t size)
+{
+	uint8_t *begin = receive_buffer + HEADROOM;
+	size_t before = size < HEADROOM ? size : HEADROOM;
+	size_t behind = size < ENDPOINT_RECEIVE ? size : ENDPOINT_RECEIVE;
+	memory_erase(begin - before, before + behind);
 }
 
 void endpoint_link(struct endpoint *a, struct endpoint *b)

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "config.h"
 #include "conn/relay.h"
+#include "core/likely.h"
 #include "proto/message.h"
-
-#define LIKELY(x) __builtin_expect(!!(x), 1)
 
 static void gather(struct relay_batch *batch, const uint8_t *from, const uint8_t *to)
 {

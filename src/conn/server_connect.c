@@ -362,6 +362,17 @@ static void logged_in(struct server *server)
 	server_rest(server);
 }
 
+/* An answer that may have a password in it. */
+static void send_proof(struct server *server, struct buffer **out)
+{
+	struct stream *stream = &server->endpoint.stream;
+	if (*out)
+		stream_write_bytes(stream, buffer_bytes(*out), buffer_length(*out),
+				   ENDPOINT_QUEUE_MAX);
+	buffer_make_secret(stream->out); /* what could not go out at once */
+	buffer_erase(out);
+}
+
 /* The keys of our answer are there. What the server said meanwhile comes after it. */
 static void derived(void *context, const struct scram_derivation *derivation)
 {
@@ -370,10 +381,7 @@ static void derived(void *context, const struct scram_derivation *derivation)
 	struct error error;
 	server->login->derive = NULL;
 	bool well = server_login_derived(server->login, derivation, &out, &error);
-	if (well)
-		stream_write_bytes(&server->endpoint.stream, buffer_bytes(out), buffer_length(out),
-				   ENDPOINT_QUEUE_MAX);
-	buffer_erase(&out);
+	send_proof(server, &out);
 	if (!well) {
 		server_fail_login(server, CLOSE_LOGIN_FAILED, false, &error);
 		return;
@@ -439,10 +447,7 @@ void server_login_input(struct server *server, const uint8_t *bytes, size_t size
 				  "the server sent a message of a wrong length");
 		else
 			step = server_login_message(server->login, &message, &out, &error);
-		if (out)
-			stream_write_bytes(&server->endpoint.stream, buffer_bytes(out),
-					   buffer_length(out), ENDPOINT_QUEUE_MAX);
-		buffer_erase(&out);
+		send_proof(server, &out);
 		if (step == SERVER_LOGIN_DERIVE)
 			derive(server);
 		if (step == SERVER_LOGIN_REFUSED || step == SERVER_LOGIN_BROKEN) {

@@ -115,9 +115,11 @@ bool server_login_derived(struct server_login *login, const struct scram_derivat
 {
 	char reply[SCRAM_MESSAGE_MAX];
 	login->must_derive = false;
-	return scram_client_final(&login->scram, derivation, reply, error) &&
-	       (authentication_put_sasl_response(out, OUT_MAX, reply, strlen(reply)) ||
-		error_set(error, SQLSTATE_OUT_OF_MEMORY, "out of memory"));
+	bool well = scram_client_final(&login->scram, derivation, reply, error) &&
+		    (authentication_put_sasl_response(out, OUT_MAX, reply, strlen(reply)) ||
+		     error_set(error, SQLSTATE_OUT_OF_MEMORY, "out of memory"));
+	memory_erase(reply, sizeof reply);
+	return well;
 }
 
 static bool authenticate(struct server_login *login, const struct message *message,

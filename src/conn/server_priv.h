@@ -5,8 +5,7 @@
 
 #include <assert.h>
 #include "conn/server.h"
-
-#define LIKELY(x) __builtin_expect(!!(x), 1)
+#include "core/likely.h"
 
 enum { SERVER_MAGIC = 0x73727672 };
 

@@ -35,11 +35,14 @@ static struct buffer *block_new(size_t size)
 	}
 	buffer->start = buffer->end = 0;
 	buffer->size = (uint32_t)size;
+	buffer->is_secret = false;
 	return buffer;
 }
 
 static void block_free(struct buffer *buffer)
 {
+	if (buffer->is_secret)
+		memory_erase(buffer->data, buffer->size);
 	if (buffer->size == SMALL_SIZE && kept.count < KEPT_BLOCKS) {
 		struct kept_block *block = (struct kept_block *)buffer;
 		block->next = kept.first;
@@ -75,6 +78,7 @@ static bool make_room(struct buffer **buffer, size_t wanted, size_t cap)
 			return false;
 		if (*buffer) {
 			memcpy(larger->data, (*buffer)->data + (*buffer)->start, length);
+			larger->is_secret = (*buffer)->is_secret;
 			block_free(*buffer);
 		}
 		*buffer = larger;
@@ -139,8 +143,7 @@ void buffer_free(struct buffer **buffer)
 
 void buffer_erase(struct buffer **buffer)
 {
-	if (*buffer)
-		memory_erase((*buffer)->data, (*buffer)->end);
+	buffer_make_secret(*buffer);
 	buffer_free(buffer);
 }
 

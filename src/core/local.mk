@@ -1,5 +1,6 @@
 noinst_LIBRARIES += src/core/libcore.a
 src_core_libcore_a_SOURCES = \
+	include/core/likely.h \
 	include/core/error.h include/core/sqlstates.def src/core/error_priv.h src/core/error.c \
 	include/core/memory.h src/core/memory.c \
 	include/core/list.h \

@@ -33,6 +33,7 @@ struct resolver_name {
 	unsigned count;
 	struct address *addresses;
 	bool is_reverse; /* asks for the name of an address, not kept */
+	bool is_brief;	 /* a stranger's: not kept either */
 	struct address of;
 	char *found;
 	char host[];
@@ -120,6 +121,13 @@ static void forget(struct resolver_name *name)
 	memory_free(&name);
 }
 
+/* "There is no such name" is an answer; that nobody answered is none. */
+static bool is_answer(int status)
+{
+	return status == ARES_ENOTFOUND || status == ARES_ENODATA || status == ARES_EBADNAME ||
+	       status == ARES_ENONAME;
+}
+
 static void tell(struct resolver_name *name)
 {
 	struct error error;
@@ -135,19 +143,13 @@ static void tell(struct resolver_name *name)
 		query->name = NULL;
 		query->next = NULL;
 		query->found = name->found;
+		query->is_absent = failed && is_answer(name->status);
 		query->callback(query, name->addresses, name->count, failed ? &error : NULL);
 	}
 	name->last = NULL;
 	name->telling = false;
-	if (name->is_reverse)
+	if (name->is_reverse || name->is_brief)
 		forget(name);
-}
-
-/* "There is no such name" is an answer; that nobody answered is none. */
-static bool is_answer(int status)
-{
-	return status == ARES_ENOTFOUND || status == ARES_ENODATA || status == ARES_EBADNAME ||
-	       status == ARES_ENONAME;
 }
 
 static void keep_addresses(struct resolver_name *name, const struct ares_addrinfo *info)
@@ -264,7 +266,7 @@ void resolver_lookup_name(struct resolver_query *query, const struct address *ad
 	set_timer();
 }
 
-void resolver_lookup(struct resolver_query *query, const char *host)
+static void look_up(struct resolver_query *query, const char *host, bool once)
 {
 	struct address address;
 	assert(room.channel);
@@ -275,6 +277,8 @@ void resolver_lookup(struct resolver_query *query, const char *host)
 		return;
 	}
 	struct resolver_name *name = name_of(host);
+	bool is_new = !name->expires && !name->asking;
+	name->is_brief = once && (is_new || name->is_brief);
 	wait_for(query, name);
 	if (name->asking || name->telling) /* comes with the answer that is under way */
 		return;
@@ -282,6 +286,16 @@ void resolver_lookup(struct resolver_query *query, const char *host)
 		tell(name);
 	else
 		ask(name);
+}
+
+void resolver_lookup(struct resolver_query *query, const char *host)
+{
+	look_up(query, host, false);
+}
+
+void resolver_lookup_once(struct resolver_query *query, const char *host)
+{
+	look_up(query, host, true);
 }
 
 void resolver_cancel(struct resolver_query *query)

@@ -430,6 +430,14 @@ bool tls_session_write(struct tls_session *session, const void *bytes, size_t si
 	return true;
 }
 
+void tls_session_hide(const struct tls_session *session, bool hides)
+{
+	if (hides)
+		SSL_set_options(session->ssl, SSL_OP_CLEANSE_PLAINTEXT);
+	else
+		SSL_clear_options(session->ssl, SSL_OP_CLEANSE_PLAINTEXT);
+}
+
 void tls_session_end(struct tls_session *session)
 {
 	if (session->broken || session->closing || !SSL_is_init_finished(session->ssl))

@@ -21,12 +21,22 @@ uint32_t limit_connections(void)
 	return connections;
 }
 
-bool limit_admits_connection(struct error *error)
+static bool admits(uint32_t beyond, struct error *error)
 {
-	if (connections <= (uint32_t)settings_current()->max_client_conn)
+	if (connections <= (uint32_t)settings_current()->max_client_conn + beyond)
 		return true;
 	return error_set(error, SQLSTATE_TOO_MANY_CONNECTIONS,
 			 "no more connections allowed (max_client_conn)");
+}
+
+bool limit_admits_connection(struct error *error)
+{
+	return admits(0, error);
+}
+
+bool limit_admits_entrant(struct error *error)
+{
+	return admits(LIMIT_ENTRANCE, error);
 }
 
 /* The first of two bounds that is set and above 0. */

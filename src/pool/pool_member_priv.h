@@ -3,10 +3,8 @@
 #ifndef PGWEIR_POOL_POOL_MEMBER_PRIV_H
 #define PGWEIR_POOL_POOL_MEMBER_PRIV_H
 
+#include "core/likely.h"
 #include "pool/pool_member.h"
-
-#define LIKELY(x) __builtin_expect(!!(x), 1)
-#define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
 /* Both are written by pool_member.c only. */
 extern const struct pool_ops *pool_ops;

@@ -7,6 +7,8 @@
 #include "core/memory.h"
 
 static struct map databases, users;
+static struct list
+	unproven; /* automatic databases that only strangers asked for, the oldest first */
 static struct database *console;
 static struct stats departed; /* counters of databases that went away */
 
@@ -36,6 +38,7 @@ void registry_open(void)
 {
 	map_init(&databases);
 	map_init(&users);
+	list_init(&unproven);
 	departed = (struct stats){0};
 	console = add_database("pgbouncer");
 	console->is_console = true;
@@ -51,8 +54,17 @@ static void remove_pools(struct database *database, enum close_reason reason)
 	}
 }
 
+/* Somebody who is proven wants it, or it goes. */
+static void confirm(struct database *database)
+{
+	if (database->is_unproven)
+		list_remove(&unproven, &database->of_unproven);
+	database->is_unproven = false;
+}
+
 static void remove_database(struct database *database)
 {
+	confirm(database);
 	remove_pools(database, CLOSE_DATABASE_REMOVED);
 	stats_add(&departed, &database->stats);
 	map_remove(&databases, &database->node);
@@ -86,16 +98,57 @@ struct database *registry_find_database(const char *name)
 	return node ? database_of(node) : NULL;
 }
 
+static struct database *add_automatic(const char *name, const struct section_database *row)
+{
+	struct database *database = add_database(name);
+	database->is_automatic = true;
+	database_configure(database, row);
+	log_info("", "registered new auto-database: %s", name);
+	return database;
+}
+
 struct database *registry_database(const char *name)
 {
 	struct database *database = registry_find_database(name);
 	const struct section_database *row = snapshot_current()->automatic;
-	if (database || !row)
+	if (database)
+		confirm(database);
+	return database || !row ? database : add_automatic(name, row);
+}
+
+static bool is_in_use(const struct database *database)
+{
+	list_foreach (node, &database->pools) {
+		const struct pool *pool = container_of(node, struct pool, of_database);
+		for (int place = CLIENT_PLACE_ACTIVE; place < CLIENT_PLACE_COUNT; place++)
+			if (pool->clients[place].length)
+				return true;
+	}
+	return false;
+}
+
+/* Room for one more. */
+static bool drop_an_unproven(void)
+{
+	list_foreach (node, &unproven) {
+		struct database *database = container_of(node, struct database, of_unproven);
+		if (is_in_use(database))
+			continue;
+		remove_database(database);
+		return true;
+	}
+	return false;
+}
+
+struct database *registry_database_unproven(const char *name)
+{
+	struct database *database = registry_find_database(name);
+	const struct section_database *row = snapshot_current()->automatic;
+	if (database || !row || (unproven.length >= REGISTRY_UNPROVEN_MAX && !drop_an_unproven()))
 		return database;
-	database = add_database(name);
-	database->is_automatic = true;
-	database_configure(database, row);
-	log_info("", "registered new auto-database: %s", name);
+	database = add_automatic(name, row);
+	database->is_unproven = true;
+	list_push_last(&unproven, &database->of_unproven);
 	return database;
 }
 
@@ -188,6 +241,8 @@ static void apply_databases(const struct snapshot *snapshot)
 		const struct section_database *row = snapshot_database(snapshot, database->name);
 		if (database->is_console)
 			continue;
+		if (row)
+			confirm(database);
 		database->is_automatic = !row && snapshot->automatic;
 		if (!row)
 			row = snapshot->automatic;

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import re
+import select
 import socket
 import statistics
 import time
@@ -322,6 +323,35 @@ def test_connections_that_do_not_log_in_do_not_lock_others_out_for_ever(pgweir):
     wait_until(served, 5)
     for connection in silent:
         connection.close()
+
+
+def test_a_flood_at_the_door_is_refused_there_and_keeps_nobody_out(pgweir, wire):
+    pooler = pgweir({"max_client_conn": 4, "client_login_timeout": 60})
+    silent = [wire(pooler) for _ in range(124)]
+
+    # Refused before they say anything: they need not even begin TLS. (Those who came last; or the first, if a second has passed.)
+    def refused():
+        return select.select([connection.socket for connection in silent], [], [], 0)[0]
+
+    wait_until(lambda: len(refused()) >= 20, 10)
+    for connection in silent:
+        if connection.socket in refused():
+            error = connection.read_error()
+            assert (error["C"], error["M"]) == ("53300", "no more connections allowed (max_client_conn)")
+    # Administrators get in over the Unix socket whatever is going on.
+    with pooler.connect("pgbouncer", ADMIN, host=str(pooler.directory)) as console:
+        assert console.execute("SHOW VERSION").fetchone()
+
+    def served():
+        try:
+            return pooler.query("SELECT 1") == [(1,)]
+        except psycopg.OperationalError:
+            return False
+
+    # Who has said nothing for a while makes room, long before client_login_timeout.
+    wait_until(served, 20)
+    for _ in range(20):
+        assert served()
 
 
 # ---- secrets ----

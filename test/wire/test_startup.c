@@ -392,6 +392,38 @@ START_TEST(more_clients_than_allowed_are_refused)
 }
 END_TEST
 
+/* So many connections that say nothing. */
+static struct wire_peer **silent_ones(int count)
+{
+	static struct wire_peer *silent[200];
+	for (int i = 0; i < count; i++)
+		silent[i] = wire_connect();
+	return silent;
+}
+
+START_TEST(whoever_comes_when_the_entrance_is_full_is_refused_at_the_door)
+{
+	begin_with("max_client_conn = 2\nlog_disconnections = 0\nlog_pooler_errors = 0");
+	struct wire_peer **silent = silent_ones(2 + LIMIT_ENTRANCE - 1);
+	/* Before it says anything, TLS least of all. */
+	wire_expect_fatal(wire_connect(), "53300",
+			  "no more connections allowed (max_client_conn)|");
+	wire_expect_open(silent[0]);
+	/* Who has been silent for a while makes room, the first that came first. */
+	wire_advance(2 * USEC_PER_SECOND);
+	struct wire_peer *late = wire_connect();
+	wire_expect_open(late);
+	wire_expect_fatal(silent[0], "53300", "no more connections allowed (max_client_conn)|");
+	wire_expect_open(silent[1]);
+	/* ... also for one that max_client_conn would refuse. */
+	wire_say_startup(late, "u1", NULL, 0);
+	wire_expect(late, "RSSSSSSSKZ");
+	wire_expect_fatal(silent[1], "53300", "no more connections allowed (max_client_conn)|");
+	wire_expect_open(silent[2]);
+	wire_close();
+}
+END_TEST
+
 START_TEST(more_clients_of_a_database_than_allowed_are_refused)
 {
 	begin_with("max_db_client_connections = 1");
@@ -679,6 +711,7 @@ Suite *suite_startup(void)
 	suite_add_tcase(suite, tcase);
 	tcase = tcase_create("limits");
 	tcase_add_test(tcase, more_clients_than_allowed_are_refused);
+	tcase_add_test(tcase, whoever_comes_when_the_entrance_is_full_is_refused_at_the_door);
 	tcase_add_test(tcase, more_clients_of_a_database_than_allowed_are_refused);
 	tcase_add_test(tcase, more_clients_of_a_user_than_allowed_are_refused);
 	tcase_add_test(tcase, ignored_parameters_are_passed_over);

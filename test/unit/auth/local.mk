@@ -10,6 +10,7 @@ test_unit_auth_test_auth_SOURCES = \
 	test/unit/auth/test_scram.c \
 	test/unit/auth/test_userlist.c \
 	test/unit/auth/test_method.c \
+	test/unit/auth/test_system_user.c \
 	test/unit/auth/test_pattern.c \
 	test/unit/auth/test_rule_file.c \
 	test/unit/auth/test_ident.c \

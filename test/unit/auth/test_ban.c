@@ -53,16 +53,6 @@ START_TEST(what_is_long_ago_does_not_count)
 }
 END_TEST
 
-START_TEST(a_login_forgives)
-{
-	struct address address = at("10.0.0.1");
-	fails_at("10.0.0.1", 1);
-	ban_forget(&address);
-	ban_forget(&address);
-	ck_assert(!holds("10.0.0.1", 1, 1));
-}
-END_TEST
-
 START_TEST(a_network_of_version_6_is_one)
 {
 	fails_at("2001:db8:0:1::1", 1);
@@ -101,7 +91,6 @@ Suite *suite_ban(void)
 	tcase_add_checked_fixture(tcase, NULL, ban_release);
 	tcase_add_test(tcase, failures_within_the_window_add_up);
 	tcase_add_test(tcase, what_is_long_ago_does_not_count);
-	tcase_add_test(tcase, a_login_forgives);
 	tcase_add_test(tcase, a_network_of_version_6_is_one);
 	tcase_add_test(tcase, unix_sockets_are_not_counted);
 	tcase_add_test(tcase, who_failed_longest_ago_is_forgotten_when_there_are_too_many);

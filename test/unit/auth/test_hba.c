@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "config.h"
-#include "auth/hba.h"
+#include "auth/hba_match.h"
 #include "core/error.h"
 #include "../suite.h"
 #include "rule_dir.h"
@@ -170,15 +170,15 @@ START_TEST(questions_are_asked_late_and_once)
 	struct hba_subject subject = subject_of("a", "u", "10.0.0.1");
 	assert_asks(&subject, HBA_ASKS_NAME, "host.example");
 	assert_asks(&subject, HBA_ASKS_NAME, "host.example");
-	hba_answer(&search, true);
+	hba_answer(&search, HBA_REPLY_YES);
 	assert_asks(&subject, HBA_ASKS_GROUP, "g");
-	hba_answer(&search, false);
+	hba_answer(&search, HBA_REPLY_NO);
 	assert_asks(&subject, HBA_ASKS_NAME, ".example");
-	hba_answer(&search, true);
+	hba_answer(&search, HBA_REPLY_YES);
 	assert_asks(&subject, HBA_ASKS_GROUP, "h");
-	hba_answer(&search, false);
+	hba_answer(&search, HBA_REPLY_NO);
 	assert_asks(&subject, HBA_ASKS_GROUP, "a");
-	hba_answer(&search, false);
+	hba_answer(&search, HBA_REPLY_NO);
 	ck_assert_int_eq(hba_next(hba, &search, &subject, &rule), HBA_MATCH);
 	ck_assert_ptr_eq(rule, hba_rule(hba, 4));
 	/* New rules: what is known stays known. */
@@ -188,6 +188,67 @@ START_TEST(questions_are_asked_late_and_once)
 	load("host all +u all trust\n");
 	ck_assert_uint_eq(match("a", "u", "::1"), 1);
 	ck_assert(hba_name_has("a.Example", ".example") && !hba_name_has("aexample", ".example"));
+}
+END_TEST
+
+static enum hba_verdict reply(const struct hba_subject *subject, enum hba_reply reply)
+{
+	const struct hba_rule *rule;
+	hba_answer(&search, reply);
+	return hba_next(hba, &search, subject, &rule);
+}
+
+START_TEST(a_question_without_an_answer_lets_nobody_pass)
+{
+	struct hba_subject subject = subject_of("a", "u", "10.0.0.1");
+	load("host a u host.example reject\nhost all all all trust\n");
+	assert_asks(&subject, HBA_ASKS_NAME, "host.example");
+	ck_assert_int_eq(reply(&subject, HBA_REPLY_FAILED), HBA_UNANSWERED);
+	hba_search_fini(&search);
+	load("host a +g all trust\nhost all all all trust\n");
+	assert_asks(&subject, HBA_ASKS_GROUP, "g");
+	ck_assert_int_eq(reply(&subject, HBA_REPLY_FAILED), HBA_UNANSWERED);
+	/* Known by other rules from then on: it is not asked again, and not taken for a no. */
+	load("host all x all trust\nhost b,+g u all trust\nhost a +g,+h all md5\nhost all all all "
+	     "trust\n");
+	assert_asks(&subject, HBA_ASKS_GROUP, "h");
+	ck_assert_int_eq(reply(&subject, HBA_REPLY_NO), HBA_UNANSWERED);
+	/* It does not matter where the rest of the rule says yes or no. */
+	load("host a +g,u all md5\n");
+	const struct hba_rule *rule;
+	ck_assert_int_eq(hba_next(hba, &search, &subject, &rule), HBA_MATCH);
+	load("host b +g all reject\nhost a +g 10.9.9.9/32 reject\nhost all u all md5\n");
+	ck_assert_int_eq(hba_next(hba, &search, &subject, &rule), HBA_MATCH);
+}
+END_TEST
+
+START_TEST(a_name_that_nobody_has_is_passed_but_by_a_reject)
+{
+	struct hba_subject subject = subject_of("a", "u", "10.0.0.1");
+	const struct hba_rule *rule;
+	load("host a u gone.example trust\nhost all all all md5\n");
+	assert_asks(&subject, HBA_ASKS_NAME, "gone.example");
+	ck_assert_int_eq(reply(&subject, HBA_REPLY_NO_SUCH_NAME), HBA_MATCH);
+	load("host a u gone.example trust\nhost all all gone.example reject\nhost all all all "
+	     "md5\n");
+	ck_assert_int_eq(hba_next(hba, &search, &subject, &rule), HBA_MATCH);
+	ck_assert_int_eq(rule->method, AUTH_REJECT);
+}
+END_TEST
+
+START_TEST(no_error_shows_the_password_of_a_rule)
+{
+	static const char *const lines[] = {
+		"host all all ldap ldapbindpasswd=sesame ldapserver=s\n", /* no address */
+		"host all ldap ldapbindpasswd=sesame\n",
+		"host all all all ldap ldapserver=s \n ldapbindpasswd=sesame\n",
+		"host all all all ldapbindpasswd=sesame\n",
+		"host all all ldapbindpasswd=sesame ldap\n",
+	};
+	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+		ck_assert(!load_bytes(lines[i], strlen(lines[i])));
+		ck_assert_msg(!strstr(error.message, "sesame"), "%s", error.message);
+	}
 }
 END_TEST
 
@@ -324,6 +385,9 @@ Suite *suite_hba(void)
 	tcase_add_test(tcase, physical_replication_matches_its_keyword_only);
 	tcase_add_test(tcase, own_addresses_match_samehost_and_samenet);
 	tcase_add_test(tcase, questions_are_asked_late_and_once);
+	tcase_add_test(tcase, a_question_without_an_answer_lets_nobody_pass);
+	tcase_add_test(tcase, a_name_that_nobody_has_is_passed_but_by_a_reject);
+	tcase_add_test(tcase, no_error_shows_the_password_of_a_rule);
 	tcase_add_test(tcase, rules_show_as_postgresql_shows_them);
 	tcase_add_loop_test(tcase, a_bad_line_fails_the_load, 0,
 			    (int)(sizeof refused / sizeof *refused));

@@ -168,6 +168,10 @@ START_TEST(no_error_shows_the_password)
 		"ldapbindpasswd:sesame",
 		"ldapbindpasswd=\"sesame",
 		"ldapserver=a ldapprefix=b ldapbindpasswd=sesame",
+		"sesame=b ldapbindpasswd=open",
+		"ldapport=\"ldapbindpasswd=sesame\"",
+		"ldapport=sesame ldapbindpasswd=x",
+		"ldaptls=sesame ldapbindpasswd=x",
 	};
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		ck_assert(!parse(texts[i]));

@@ -39,7 +39,7 @@ END_TEST
 
 START_TEST(the_cap_is_exact_and_refusal_changes_nothing)
 {
-	static const size_t caps[] = {1, 10, 2035, 2036, 2037, 4083, 4084, 4085, 10000, 65536};
+	static const size_t caps[] = {1, 10, 2031, 2032, 2033, 4079, 4080, 4081, 10000, 65536};
 	static char bytes[65537];
 	memset(bytes, 'x', sizeof(bytes));
 	for (size_t i = 0; i < sizeof(caps) / sizeof(caps[0]); i++) {
@@ -185,12 +185,55 @@ START_TEST(the_free_list_can_be_overfilled_and_released)
 }
 END_TEST
 
+/* Is the text in the memory that the next small buffer gets? */
+static bool is_left_behind(const char *text)
+{
+	struct buffer *next = NULL;
+	ck_assert(buffer_append(&next, "x", 1, CAP));
+	bool found = memmem(next->data, next->size, text, strlen(text));
+	buffer_free(&next);
+	return found;
+}
+
+START_TEST(a_secret_is_erased_however_its_buffer_goes)
+{
+	static char more[4000];
+	struct buffer *buffer = NULL;
+	if (!MEMORY_IS_REUSED)
+		return;
+	ck_assert(buffer_append(&buffer, "hush-hush", 9, CAP));
+	buffer_free(&buffer);
+	ck_assert(is_left_behind("h-hush")); /* its first bytes link the free ones */
+	ck_assert(buffer_append(&buffer, "hush-hush", 9, CAP));
+	buffer_make_secret(buffer);
+	buffer_free(&buffer);
+	ck_assert(!is_left_behind("h-hush"));
+	ck_assert(buffer_append(&buffer, "hush-hush", 9, CAP));
+	buffer_make_secret(buffer);
+	buffer_consume(&buffer, 9);
+	ck_assert(!is_left_behind("h-hush"));
+	/* And what it grew out of. */
+	ck_assert(buffer_append(&buffer, "hush-hush", 9, CAP));
+	buffer_make_secret(buffer);
+	ck_assert(buffer_append(&buffer, more, sizeof more, CAP));
+	ck_assert(!is_left_behind("h-hush"));
+	ck_assert(buffer->is_secret);
+	buffer_free(&buffer);
+	ck_assert(buffer_append(&buffer, "hush-hush", 9, CAP));
+	ck_assert(!buffer->is_secret);
+	buffer_erase(&buffer);
+	ck_assert(!is_left_behind("h-hush"));
+	buffer_make_secret(NULL);
+}
+END_TEST
+
 Suite *suite_buffer(void)
 {
 	Suite *suite = suite_create("buffer");
 	TCase *tcase = tcase_create("buffer");
 	suite_add_tcase(suite, tcase);
 	tcase_add_test(tcase, no_buffer_has_no_bytes);
+	tcase_add_test(tcase, a_secret_is_erased_however_its_buffer_goes);
 	tcase_add_test(tcase, bytes_come_out_in_order_and_the_emptied_buffer_is_gone);
 	tcase_add_test(tcase, the_cap_is_exact_and_refusal_changes_nothing);
 	tcase_add_test(tcase, room_that_was_read_is_used_again_before_it_grows);

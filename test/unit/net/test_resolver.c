@@ -294,6 +294,40 @@ START_TEST(a_name_that_does_not_exist_is_remembered_for_a_while)
 }
 END_TEST
 
+START_TEST(a_name_that_does_not_exist_is_told_from_one_that_nobody_knows)
+{
+	dns.code = NAME_ERROR;
+	look_up(&a, "nobody.test");
+	helpers_until(a.told == 1);
+	ck_assert(a.query.is_absent);
+	dns.code = SERVER_FAILURE;
+	look_up(&b, "other.test");
+	helpers_until(b.told == 1);
+	ck_assert_uint_eq(b.count, 0);
+	ck_assert(!b.query.is_absent);
+}
+END_TEST
+
+START_TEST(a_name_that_is_looked_up_once_is_not_kept)
+{
+	dns.v4[0] = "10.0.0.1";
+	for (int i = 1; i <= 3; i++) {
+		a.query.callback = told;
+		resolver_lookup_once(&a.query, "stranger.test");
+		helpers_until(a.told == i);
+		ck_assert_str_eq(a.addresses, "10.0.0.1");
+		ck_assert_uint_eq(dns.asked_v4, (unsigned)i);
+	}
+	/* One that is known is not forgotten for that, nor one that another waits for. */
+	resolver_lookup_once(&a.query, "db.test");
+	look_up(&b, "db.test");
+	helpers_until(b.told == 1);
+	resolver_lookup_once(&a.query, "db.test");
+	ck_assert_int_eq(a.told, 5);
+	ck_assert_uint_eq(dns.asked_v4, 4);
+}
+END_TEST
+
 START_TEST(a_name_without_addresses_fails)
 {
 	look_up(&a, "empty.test");
@@ -522,6 +556,8 @@ Suite *suite_resolver(void)
 	tcase_add_test(tcase, an_answer_lives_as_long_as_the_option_says);
 	tcase_add_test(tcase, new_options_are_for_answers_from_then_on);
 	tcase_add_test(tcase, a_name_that_does_not_exist_is_remembered_for_a_while);
+	tcase_add_test(tcase, a_name_that_does_not_exist_is_told_from_one_that_nobody_knows);
+	tcase_add_test(tcase, a_name_that_is_looked_up_once_is_not_kept);
 	tcase_add_test(tcase, a_name_without_addresses_fails);
 	tcase_add_test(tcase, bad_names_fail_and_do_no_harm);
 	tcase_add_test(tcase, known_addresses_stay_in_use_while_the_name_server_fails);

@@ -36,6 +36,23 @@ START_TEST(the_connection_behind_max_client_conn_is_refused)
 }
 END_TEST
 
+START_TEST(the_entrance_is_bounded_a_little_later)
+{
+	struct error error;
+	configure("max_client_conn=2\n[databases]\nshop=host=h\n");
+	for (int i = 0; i < 2 + LIMIT_ENTRANCE; i++) {
+		limit_connection_opened();
+		ck_assert(limit_admits_entrant(&error));
+	}
+	limit_connection_opened();
+	ck_assert(!limit_admits_entrant(&error));
+	ck_assert_str_eq(error.message, "no more connections allowed (max_client_conn)");
+	ck_assert_str_eq(error.sqlstate, "53300");
+	for (int i = 0; i < 3 + LIMIT_ENTRANCE; i++)
+		limit_connection_closed();
+}
+END_TEST
+
 START_TEST(clients_of_a_database_are_bounded_by_its_row_before_the_global_value)
 {
 	struct error error;
@@ -130,6 +147,7 @@ Suite *suite_limit(void)
 	TCase *bounds = tcase_create("bounds");
 	tcase_add_checked_fixture(bounds, fake_setup, fake_teardown);
 	tcase_add_test(bounds, the_connection_behind_max_client_conn_is_refused);
+	tcase_add_test(bounds, the_entrance_is_bounded_a_little_later);
 	tcase_add_test(bounds,
 		       clients_of_a_database_are_bounded_by_its_row_before_the_global_value);
 	tcase_add_test(bounds, clients_of_a_user_are_bounded_by_the_row_of_that_user_only);

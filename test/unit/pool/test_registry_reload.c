@@ -30,6 +30,51 @@ START_TEST(the_star_row_makes_databases_when_they_are_asked_for)
 }
 END_TEST
 
+START_TEST(names_of_strangers_make_few_databases)
+{
+	char name[32];
+	fake_configure("[databases]\n*=host=h\nshop=host=h\n");
+	size_t before = map_length(registry_databases());
+	ck_assert_ptr_nonnull(registry_database_unproven("first"));
+	ck_assert_ptr_eq(registry_database_unproven("first"), registry_find_database("first"));
+	struct database *proven = registry_database_unproven("proven");
+	ck_assert_ptr_eq(registry_database("proven"), proven);
+	ck_assert(!registry_database_unproven("shop")->is_unproven);
+	struct fake_client *client = fake_client(
+		registry_pool(registry_database_unproven("used"), registry_user("asker")));
+	for (int i = 0; i < 10 * REGISTRY_UNPROVEN_MAX; i++) {
+		snprintf(name, sizeof name, "made_up_%d", i);
+		ck_assert_ptr_nonnull(registry_database_unproven(name));
+	}
+	ck_assert_uint_eq(map_length(registry_databases()), before + REGISTRY_UNPROVEN_MAX + 1);
+	ck_assert_ptr_null(registry_find_database("first"));
+	ck_assert_ptr_eq(registry_find_database("proven"), proven);
+	ck_assert_ptr_nonnull(registry_find_database("used"));
+	ck_assert(!client->is_closed);
+	/* A row of the file makes it one of the file. */
+	fake_configure("[databases]\n*=host=h\nused=host=h\n");
+	ck_assert(!registry_find_database("used")->is_unproven);
+	fake_leave(client);
+}
+END_TEST
+
+START_TEST(databases_of_strangers_that_are_all_in_use_make_no_room)
+{
+	struct fake_client *clients[REGISTRY_UNPROVEN_MAX];
+	char name[32];
+	fake_configure("[databases]\n*=host=h\n");
+	for (int i = 0; i < REGISTRY_UNPROVEN_MAX; i++) {
+		snprintf(name, sizeof name, "made_up_%d", i);
+		clients[i] = fake_client(
+			registry_pool(registry_database_unproven(name), registry_user("asker")));
+	}
+	ck_assert_ptr_null(registry_database_unproven("one_more"));
+	fake_leave(clients[7]);
+	ck_assert_ptr_nonnull(registry_database_unproven("one_more"));
+	ck_assert_ptr_null(registry_find_database("made_up_7"));
+}
+END_TEST
+
 START_TEST(both_names_lead_to_the_console_whatever_the_star_row_says)
 {
 	fake_configure("[databases]\n*=host=h\n");
@@ -275,6 +320,8 @@ Suite *suite_registry_reload(void)
 	tcase_add_checked_fixture(reload, fake_setup, fake_teardown);
 	tcase_add_test(reload, removing_a_database_closes_its_clients_and_servers);
 	tcase_add_test(reload, a_database_that_comes_back_begins_anew);
+	tcase_add_test(reload, names_of_strangers_make_few_databases);
+	tcase_add_test(reload, databases_of_strangers_that_are_all_in_use_make_no_room);
 	tcase_add_test(reload, a_removed_row_under_a_star_becomes_automatic_and_back);
 	tcase_add_test(reload, without_the_star_row_automatic_databases_go);
 	tcase_add_test(reload, a_changed_row_retires_its_servers_only);
