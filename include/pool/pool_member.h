@@ -92,6 +92,7 @@ struct pool {
 	int size, min_size, reserve_size; /* size 0: unlimited */
 	uint32_t full, most; /* the size, and with the reserve; UINT32_MAX: unlimited */
 	bool connect_failed, login_failed; /* the last attempt */
+	bool tries_next_host;		   /* ... which left another host to try at once */
 	bool round_robin, tests_always,
 		is_forced;	     /* is_forced: of the user that the database's row names */
 	bool is_working, work_again; /* inside an op of the pool; more to do came up meanwhile */

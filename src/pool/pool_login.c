@@ -94,6 +94,17 @@ void pool_login_failed(struct pool *pool, bool refused, const struct error *erro
 		pool_reject_all(&pool->clients[CLIENT_PLACE_WAITING], CLOSE_SERVER_REJECTED, &copy);
 }
 
+void pool_host_failed(struct pool_server *server, const char *host, const struct error *error)
+{
+	struct pool *pool = server->pool;
+	struct host_list *hosts = &pool->database->hosts;
+	pool_login_failed(pool, false, error);
+	host_failed(hosts, host);
+	pool->tries_next_host = host_rest(hosts, host, server->connected_at, pool->retry_at);
+	if (pool->tries_next_host)
+		pool->retry_at = 0;
+}
+
 bool pool_explain_failure(const struct pool *pool, struct error *error)
 {
 	if (!pool->login_failed || clock_now() >= pool->retry_at || live_servers(pool) > 0)
