@@ -27,8 +27,8 @@ void host_list_fini(struct host_list *list);
  * Round robin moves on each time; otherwise only host_failed() does. */
 const char *host_next(struct host_list *list);
 void host_failed(struct host_list *list, const char *host);
-/* It could not be reached by an attempt that began at @since, and rests. Returns whether there is
- * another to try at once: one that has not failed just before it. */
+/* It could not be reached, and rests. Returns whether there is another to try at once: one that has
+ * not failed since the round of attempts that began at @since. */
 bool host_rest(struct host_list *list, const char *host, usec_t since, usec_t until);
 /* It works; they all deserve another try. */
 void host_worked(struct host_list *list, const char *host);
