@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 #include "config.h"
 #include "name_server.h"
-#include "core/clock.h"
-#include "core/list.h"
 #include "core/loop.h"
-#include "helpers.h"
 #include <arpa/inet.h>
 #include <check.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -137,59 +135,13 @@ static void answer(struct loop_io *unused, int events)
 			 (ssize_t)at);
 }
 
-/* --- who asks --- */
+static char servers[40], conf[] = "/tmp/pgweir-resolv-XXXXXX";
 
-static void told(struct resolver_query *query, const struct address *addresses, unsigned count,
-		 const struct error *error)
+void name_server_start(struct resolver_options *options)
 {
-	struct asker *asker = container_of(query, struct asker, query);
-	char text[ADDRESS_TEXT];
-	asker->told++;
-	asker->count = count;
-	asker->addresses[0] = asker->message[0] = asker->first[0] = '\0';
-	ck_assert_ptr_null(query->name);
-	ck_assert_int_eq(error != NULL, count == 0);
-	if (error) {
-		ck_assert_str_eq(error->sqlstate, "08006");
-		strcpy(asker->message, error->message);
-	} else {
-		ck_assert_uint_lt(query->turn, count);
-		snprintf(asker->first, sizeof asker->first, "%s",
-			 address_host(&addresses[query->turn], text));
-	}
-	for (unsigned i = 0; i < count; i++) {
-		size_t length = strlen(asker->addresses);
-		ck_assert_uint_eq(addresses[i].port, 0);
-		snprintf(asker->addresses + length, sizeof asker->addresses - length, "%s%s",
-			 i ? " " : "", address_host(&addresses[i], text));
-	}
-	if (asker->then)
-		asker->then(asker);
-}
-
-void asker_look_up(struct asker *asker, const char *host)
-{
-	asker->query.callback = told;
-	resolver_lookup(&asker->query, host);
-}
-
-bool asker_has(const struct asker *asker, const char *address)
-{
-	const char *found = strstr(asker->addresses, address);
-	return found && strchr(" ", found[strlen(address)]);
-}
-
-/* --- the fixture --- */
-
-struct resolver_options name_server_options;
-static char servers[40], conf[128];
-
-void name_server_open(void)
-{
+	static const char text[] = "nameserver 127.0.0.1\nsearch example.test\n";
 	struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t length = sizeof any;
-	struct error error;
-	helpers_open();
 	dns = (struct name_server){.ttl = 60, .alias_ttl = 60, .serial = 1};
 	socket_fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	ck_assert_int_eq(bind(socket_fd, (struct sockaddr *)&any, sizeof any), 0);
@@ -197,28 +149,20 @@ void name_server_open(void)
 	loop_io_init(&watcher, answer);
 	loop_io_set(&watcher, socket_fd, LOOP_READ);
 	snprintf(servers, sizeof servers, "127.0.0.1:%u", ntohs(any.sin_port));
-	snprintf(conf, sizeof conf, "%s", helpers_path("resolv.conf"));
-	FILE *file = fopen(conf, "w");
-	fputs("nameserver 127.0.0.1\nsearch example.test\n", file);
-	fclose(file);
-	name_server_options = (struct resolver_options){.ttl_max = 15 * USEC_PER_SECOND,
-							.nxdomain_ttl = 5 * USEC_PER_SECOND,
-							.servers = servers,
-							.resolv_conf = conf};
-	ck_assert_msg(resolver_open(&name_server_options, &error), "%s", error.message);
+	strcpy(conf + sizeof conf - 7, "XXXXXX");
+	int file = mkstemp(conf);
+	ck_assert_int_ge(file, 0);
+	ck_assert_int_eq(write(file, text, sizeof text - 1), (ssize_t)sizeof text - 1);
+	close(file);
+	*options = (struct resolver_options){.ttl_max = 15 * USEC_PER_SECOND,
+					     .nxdomain_ttl = 5 * USEC_PER_SECOND,
+					     .servers = servers,
+					     .resolv_conf = conf};
 }
 
-void name_server_close(void)
+void name_server_stop(void)
 {
-	resolver_close();
 	loop_io_stop(&watcher);
 	close(socket_fd);
 	unlink(conf);
-	helpers_close();
-}
-
-void name_server_wait(usec_t time)
-{
-	clock_advance(time);
-	helpers_settle();
 }

@@ -19,23 +19,9 @@ extern struct name_server {
 	char last[256], last_zone[256]; /* the names in the questions */
 } dns;
 
-struct asker {
-	struct resolver_query query;
-	int told;
-	unsigned count;
-	char addresses[256], message[512];
-	char first[64]; /* the one whose turn it is */
-	void (*then)(struct asker *asker);
-};
-void asker_look_up(struct asker *asker, const char *host);
-bool asker_has(const struct asker *asker, const char *address);
-
-/* Fixture: helpers_open() and all of the above. The resolver's ttl_max is 15 s, its nxdomain_ttl 5
- * s, records live for a minute. */
-extern struct resolver_options name_server_options;
-void name_server_open(void);
-void name_server_close(void);
-/* Let time pass. */
-void name_server_wait(usec_t time);
+/* Begin to answer in the open loop. *@options: for a resolver that asks it; ttl_max is 15 s,
+ * nxdomain_ttl 5 s, records live for a minute. */
+void name_server_start(struct resolver_options *options);
+void name_server_stop(void);
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 #include "config.h"
 #include "net/resolver.h"
+#include "asker.h"
 #include "core/clock.h"
 #include "core/list.h"
 #include "core/loop.h"
 #include "helpers.h"
-#include "name_server.h"
 #include "suites.h"
 #include <stdio.h>
 #include <string.h>

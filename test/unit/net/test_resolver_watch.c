@@ -2,11 +2,11 @@
 /* Names that are in use: asked for again, and their zones looked after. */
 #include "config.h"
 #include "net/resolver.h"
+#include "asker.h"
 #include "core/clock.h"
 #include "core/list.h"
 #include "core/loop.h"
 #include "helpers.h"
-#include "name_server.h"
 #include "suites.h"
 #include <string.h>
 
