@@ -30,7 +30,7 @@ static void add_host(const struct resolver_host_info *host, void *context)
 			    address_host(&host->addresses[i], text));
 	struct host_info info = {
 		.name = host->host,
-		.ttl = host->ttl / USEC_PER_SECOND,
+		.ttl = (host->ttl + USEC_PER_SECOND - 1) / USEC_PER_SECOND,
 		.addrs = addresses,
 	};
 	result_row(context, &info);
