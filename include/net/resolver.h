@@ -9,7 +9,7 @@
  * answer is over, and the watchers are told when its addresses have changed. With a
  * zone_check_period the serials of the zones of watched names (what stands behind a name's first
  * dot) are asked for, too, and a changed one makes the answers in that zone void. Without watchers
- * nothing runs. Sources: RFC 1035, RFC 1982, RFC 8767 (stale answers).
+ * nothing runs. Sources: RFC 1035, RFC 8767 (stale answers).
  */
 #ifndef PGWEIR_NET_RESOLVER_H
 #define PGWEIR_NET_RESOLVER_H

@@ -342,6 +342,8 @@ static void tell(struct resolver_name *name)
  */
 static void tell_watchers(struct resolver_name *name)
 {
+	if (name->watches.length)
+		log_info("", "the addresses of host \"%s\" have changed", name->host);
 	for (uint32_t most = name->watches.length; most > 0 && name->watches.length; most--) {
 		struct list_node *node = list_pop_first(&name->watches);
 		struct resolver_watch *watch = container_of(node, struct resolver_watch, node);

@@ -74,6 +74,7 @@ START_TEST(a_name_in_use_is_asked_for_again_and_its_users_told_what_changed)
 	ck_assert_int_eq(w[0].told, 1);
 	ck_assert_str_eq(w[0].addresses, "10.0.0.2");
 	ck_assert_str_eq(w[1].addresses, "10.0.0.2");
+	ck_assert_uint_eq(helpers_log_count("the addresses of host \"db.test\" have changed"), 1);
 	/* the same again is no news */
 	name_server_wait(SECONDS(8));
 	helpers_until(dns.asked_v4 == 3);
