@@ -8,8 +8,8 @@
 #include "config/settings.h"
 
 struct host {
-	char *name; /* host name, address, directory, @abstract; owned */
-	usec_t rests_until;
+	char *name;		       /* host name, address, directory, @abstract; owned */
+	usec_t failed_at, rests_until; /* 0: it did not, does not */
 };
 
 struct host_list {
@@ -23,8 +23,8 @@ struct host_list {
 void host_list_init(struct host_list *list, const char *text, int port, enum balance balance,
 		    const char *unix_directory);
 void host_list_fini(struct host_list *list);
-/* The host for the next connection: the next in turn that does not rest, or if all do, the next.
- * Round robin moves on each time; otherwise only host_failed() does. */
+/* The host for the next connection: the next in turn that does not rest, or if all do, the one
+ * whose rest is over first. Round robin moves on each time; otherwise only host_failed() does. */
 const char *host_next(struct host_list *list);
 void host_failed(struct host_list *list, const char *host);
 /* It could not be reached, and rests. Returns whether there is another to try at once: one that has

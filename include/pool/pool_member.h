@@ -92,7 +92,6 @@ struct pool {
 	int size, min_size, reserve_size; /* size 0: unlimited */
 	uint32_t full, most; /* the size, and with the reserve; UINT32_MAX: unlimited */
 	bool connect_failed, login_failed; /* the last attempt */
-	bool tries_next_host;		   /* ... which left another host to try at once */
 	bool round_robin, tests_always,
 		is_forced;	     /* is_forced: of the user that the database's row names */
 	bool is_working, work_again; /* inside an op of the pool; more to do came up meanwhile */
@@ -114,6 +113,7 @@ struct pool {
 	char *learned_secret;  /* auth_query's answer, or what was typed; NULL: none */
 	uint8_t *learned_keys; /* ClientKey, ServerKey, POOL_SCRAM_KEY bytes each; NULL: none */
 	usec_t retry_at;       /* no attempt before; 0: at once */
+	bool tries_next_host;  /* the last attempt left another host to try at once */
 	usec_t round_since, round_until; /* the hosts are tried one after the other; 0: not now */
 	struct error failure;		 /* why the last attempt failed; message "" if it did not */
 	struct loop_timer timer;	 /* retry, reserve */

@@ -35,12 +35,16 @@ void host_list_fini(struct host_list *list)
 const char *host_next(struct host_list *list)
 {
 	int chosen = list->next % list->count;
+	usec_t least = INT64_MAX;
 	for (int i = 0; i < list->count; i++) {
 		int at = (list->next + i) % list->count;
-		if (list->hosts[at].rests_until > clock_now())
+		usec_t until = list->hosts[at].rests_until;
+		if (until <= clock_now())
+			until = 0;
+		if (until >= least)
 			continue;
+		least = until;
 		chosen = at;
-		break;
 	}
 	list->next = list->balance == BALANCE_DISABLE ? chosen : (chosen + 1) % list->count;
 	return list->hosts[chosen].name;
@@ -59,9 +63,10 @@ bool host_rest(struct host_list *list, const char *host, usec_t since, usec_t un
 	for (int i = 0; i < list->count; i++) {
 		struct host *one = &list->hosts[i];
 		if (!strcmp(one->name, host)) {
+			one->failed_at = clock_now();
 			one->rests_until = until;
 			found = true;
-		} else if (one->rests_until <= since) {
+		} else if (one->failed_at < since) {
 			other = true;
 		}
 	}
@@ -71,14 +76,14 @@ bool host_rest(struct host_list *list, const char *host, usec_t since, usec_t un
 void host_worked(struct host_list *list, const char *host)
 {
 	for (int i = 0; i < list->count; i++)
-		if (list->hosts[i].rests_until && !strcmp(list->hosts[i].name, host))
-			list->hosts[i].rests_until = 0;
+		if (list->hosts[i].failed_at && !strcmp(list->hosts[i].name, host))
+			list->hosts[i].failed_at = list->hosts[i].rests_until = 0;
 }
 
 void host_list_forget(struct host_list *list)
 {
 	for (int i = 0; i < list->count; i++)
-		list->hosts[i].rests_until = 0;
+		list->hosts[i].failed_at = list->hosts[i].rests_until = 0;
 }
 
 bool host_is_unix(const char *host)

@@ -317,6 +317,32 @@ START_TEST(hosts_that_stay_silent_are_all_tried_before_the_pause)
 }
 END_TEST
 
+START_TEST(hosts_that_failed_before_one_worked_are_tried_at_once_when_that_fails)
+{
+	struct pool *pool = pool_of_hosts("server_login_retry=15\ndefault_pool_size=20\n", "");
+	fake_request(pool);
+	fake_cannot_connect(1);
+	fake_log_in(2); /* b works, a and c do not */
+	fake_request(pool);
+	fake_cannot_connect(3);
+	fake_log_in(4);
+	fake_wait(SECOND);
+	fake_request(pool); /* and now the other way round */
+	ck_assert_str_eq(fake_server(5)->host, "b");
+	fake_cannot_connect(5);
+	ck_assert_int_eq(fake.launches, 6);
+	ck_assert_str_ne(fake_server(6)->host, "b");
+	fake_cannot_connect(6);
+	ck_assert_int_eq(fake.launches, 7);
+	ck_assert_str_ne(fake_server(7)->host, "b");
+	ck_assert_str_ne(fake_server(7)->host, fake_server(6)->host);
+	fake_cannot_connect(7);
+	ck_assert_int_eq(fake.launches, 7);
+	fake_wait(15 * SECOND);
+	ck_assert_int_eq(fake.launches, 8);
+}
+END_TEST
+
 START_TEST(a_round_of_hosts_that_nobody_waited_for_begins_anew)
 {
 	struct pool *pool = pool_of_hosts("server_login_retry=15\n", "");
@@ -666,6 +692,8 @@ Suite *suite_pool_login(void)
 	tcase_add_test(failures, the_next_host_is_tried_at_once_and_all_again_after_the_pause);
 	tcase_add_test(failures, a_round_of_hosts_that_fail_at_once_ends);
 	tcase_add_test(failures, hosts_that_stay_silent_are_all_tried_before_the_pause);
+	tcase_add_test(failures,
+		       hosts_that_failed_before_one_worked_are_tried_at_once_when_that_fails);
 	tcase_add_test(failures, a_round_of_hosts_that_nobody_waited_for_begins_anew);
 	tcase_add_test(failures, a_host_that_failed_is_left_alone_for_a_while);
 	tcase_add_test(failures, without_balance_the_first_host_that_works_is_kept);
