@@ -2,6 +2,7 @@
 """Host names of databases: all addresses in turn, how long they are kept, and what follows when they change."""
 import contextlib
 import subprocess
+import threading
 import time
 from collections import Counter
 
@@ -242,6 +243,32 @@ def test_a_name_that_is_gone_leaves_servers_alone(pooler, dns):
     del dns.records["db.my.test"]
     wait_until(lambda: hosts(p)["db.my.test"]["addrs"] == "", 15)
     assert p.query("SELECT 1") == [(1,)] and servers(p)[0]["remote_pid"] == pid
+
+
+def test_addresses_that_change_under_load_fail_nobody(pooler, dns):
+    dns.records["db.my.test"], dns.serials["my.test"] = [ONE], 1
+    p = pooler({"dns_max_ttl": 3600, "dns_zone_check_period": "200ms", "default_pool_size": 3})
+    stop = threading.Event()
+
+    def work(number):
+        done = 0
+        with p.connect() as connection:
+            while not stop.is_set():
+                with connection.transaction():
+                    assert connection.execute("SELECT %s::int", (number,)).fetchone() == (number,)
+                    assert connection.execute("SELECT %s::int + 1", (number,)).fetchone() == (number + 1,)
+                done += 1
+        return done
+
+    jobs = [Background(work, number) for number in range(8)]
+    try:
+        for serial, addresses in enumerate(([TWO], [TWO, THREE], [ONE], [SIX]), 2):
+            wait_until(lambda: sum(where(p).values()) > 0)
+            dns.records["db.my.test"], dns.serials["my.test"] = addresses, serial
+            wait_until(lambda a=addresses: where(p) and set(where(p)) <= set(a))
+    finally:
+        stop.set()
+    assert all(job.result() > 0 for job in jobs)
 
 
 # ---- zones ----

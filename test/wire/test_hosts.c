@@ -463,6 +463,7 @@ Suite *suite_hosts(void)
 {
 	Suite *suite = suite_create("hosts");
 	TCase *list = tcase_create("list");
+	tcase_set_timeout(list, 20);
 	tcase_add_test(list, a_host_that_refuses_is_followed_by_the_next_at_once);
 	tcase_add_test(list, when_all_hosts_refuse_there_is_a_pause);
 	tcase_add_test(list, a_host_that_is_starting_up_is_followed_by_the_next_at_once);
