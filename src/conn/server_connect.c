@@ -385,6 +385,7 @@ static void logged_in(struct server *server)
 	}
 	server_login_free(&server->login);
 	memory_free(&server->addresses);
+	server->address_count = server->address_next = 0;
 	server->status = 'I';
 	host_worked(&pool->database->hosts, server->host);
 	pool_login_succeeded(pool, welcome, parameter_share(server->parameters));

@@ -345,6 +345,25 @@ START_TEST(half_a_login_is_not_carried_to_the_next_address)
 }
 END_TEST
 
+START_TEST(a_server_that_is_lost_in_its_connect_query_is_not_begun_anew)
+{
+	begin_dns("server_tls_sslmode = disable\nserver_login_retry = 5",
+		  "connect_query='SELECT 7'");
+	enter();
+	serve_tcp(0);
+	until(wire_read(server) > 0);
+	wire_expect(server, "Q");
+	expect_greeting();
+	wire_hang_up(server);
+	until(wire_logged("the server closed the connection during login"));
+	ck_assert_ptr_null(wire_accept_at(hosts[1]));
+	wire_query(client, "SELECT 1");
+	wire_advance(SECONDS(5));
+	serve_tcp(1);
+	end_dns();
+}
+END_TEST
+
 START_TEST(each_connection_begins_with_the_next_address)
 {
 	begin_dns("default_pool_size = 4\nserver_tls_sslmode = disable", "");
@@ -480,6 +499,7 @@ Suite *suite_hosts(void)
 		       a_silent_address_is_left_for_the_next_after_server_connect_timeout);
 	tcase_add_test(addresses, an_address_that_is_starting_up_is_left_for_the_next);
 	tcase_add_test(addresses, half_a_login_is_not_carried_to_the_next_address);
+	tcase_add_test(addresses, a_server_that_is_lost_in_its_connect_query_is_not_begun_anew);
 	tcase_add_test(addresses, each_connection_begins_with_the_next_address);
 	tcase_add_test(addresses, servers_at_addresses_that_are_gone_retire_when_they_are_free);
 	tcase_add_test(addresses, a_login_at_an_address_that_is_gone_begins_anew);
