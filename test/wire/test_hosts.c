@@ -345,6 +345,32 @@ START_TEST(half_a_login_is_not_carried_to_the_next_address)
 }
 END_TEST
 
+START_TEST(an_address_that_fails_before_or_in_tls_is_left_for_the_next)
+{
+	/* the answer to SSLRequest: none, what is no answer, what is no handshake */
+	static const char *const answers[] = {"", "x", "Snonsense"};
+	for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
+		begin_dns("server_tls_sslmode = prefer", "");
+		enter();
+		until((server = wire_accept_at(hosts[0])) != NULL);
+		until(wire_read(server) == 8);
+		wire_send(server, answers[i], strlen(answers[i]) ? 1 : 0);
+		if (answers[i][0] == 'S') {
+			until(wire_read(server) > 100); /* ClientHello */
+			wire_send(server, answers[i] + 1, strlen(answers[i] + 1));
+		}
+		if (!*answers[i])
+			wire_hang_up(server);
+		else
+			until(wire_is_closed(server));
+		serve_tcp(1);
+		expect_greeting();
+		ck_assert(wire_logged("cannot use this address: "));
+		end_dns();
+	}
+}
+END_TEST
+
 START_TEST(a_server_that_is_lost_in_its_connect_query_is_not_begun_anew)
 {
 	begin_dns("server_tls_sslmode = disable\nserver_login_retry = 5",
@@ -499,6 +525,7 @@ Suite *suite_hosts(void)
 		       a_silent_address_is_left_for_the_next_after_server_connect_timeout);
 	tcase_add_test(addresses, an_address_that_is_starting_up_is_left_for_the_next);
 	tcase_add_test(addresses, half_a_login_is_not_carried_to_the_next_address);
+	tcase_add_test(addresses, an_address_that_fails_before_or_in_tls_is_left_for_the_next);
 	tcase_add_test(addresses, a_server_that_is_lost_in_its_connect_query_is_not_begun_anew);
 	tcase_add_test(addresses, each_connection_begins_with_the_next_address);
 	tcase_add_test(addresses, servers_at_addresses_that_are_gone_retire_when_they_are_free);
