@@ -53,7 +53,8 @@ struct server {
 	struct sockaddr_storage sockaddr; /* where it was reached */
 	socklen_t sockaddr_size;
 	struct resolver_query lookup;
-	struct address *addresses; /* of the host, while connecting; owned */
+	struct resolver_watch watch; /* over the addresses of the host */
+	struct address *addresses;   /* of the host, while connecting; owned */
 	uint16_t address_count, address_next;
 	struct server_login *login;   /* while logging in */
 	struct server *cancel_target; /* SERVER_CANCELING: whom it is about */

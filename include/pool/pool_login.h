@@ -11,6 +11,9 @@
 void pool_login_succeeded(struct pool *pool, struct buffer *taken, void *taken_parameters);
 /* It could not be reached (@refused false), or it refused the login with @error. */
 void pool_login_failed(struct pool *pool, bool refused, const struct error *error);
+/* One of its hosts could not be used, or is starting up: @server found out. The others are tried at
+ * once, and when they all failed, all again after the pause. */
+void pool_host_failed(struct pool_server *server, const char *host, const struct error *error);
 /* Is the pool's server known to refuse logins just now? Then @error says what the client is told.
  */
 bool pool_explain_failure(const struct pool *pool, struct error *error);

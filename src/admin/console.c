@@ -8,6 +8,7 @@
 #include "admin/show_config.h"
 #include "admin/show_conn.h"
 #include "admin/show_pool.h"
+#include "admin/show_net.h"
 #include "admin/show_process.h"
 #include "admin/show_stats.h"
 #include "conn/client.h"
@@ -82,8 +83,8 @@ const struct command *command_row(unsigned i)
 }
 
 typedef const struct show *show_list_fn(unsigned *count);
-static show_list_fn *const show_lists[] = {show_pool_list, show_conn_list, show_stats_list,
-					   show_config_list, show_process_list};
+static show_list_fn *const show_lists[] = {show_pool_list,   show_conn_list, show_stats_list,
+					   show_config_list, show_net_list,  show_process_list};
 
 const struct show *show_row(unsigned i)
 {

@@ -6,6 +6,7 @@
 #include "config/snapshot.h"
 #include "conn/client.h"
 #include "core/memory.h"
+#include "net/resolver.h"
 #include "pool/limit.h"
 #include "pool/registry.h"
 
@@ -229,6 +230,8 @@ static int64_t cached(const char *name, bool used)
 static void list_rows(struct result *result)
 {
 	const struct snapshot *snapshot = snapshot_current();
+	struct resolver_counts dns;
+	resolver_count(&dns);
 	const struct list_info rows[] = {
 		{"databases", map_length(registry_databases())},
 		{"users", map_length(registry_users())},
@@ -240,10 +243,10 @@ static void list_rows(struct result *result)
 		{"login_clients", client_login_count()},
 		{"free_servers", cached("server_cache", false)},
 		{"used_servers", cached("server_cache", true)},
-		{"dns_names", 0},
-		{"dns_zones", 0},
-		{"dns_queries", 0},
-		{"dns_pending", 0},
+		{"dns_names", dns.names},
+		{"dns_zones", dns.zones},
+		{"dns_queries", dns.queries},
+		{"dns_pending", dns.pending},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
 		result_row(result, &rows[i]);

@@ -45,32 +45,9 @@ static void memory_rows(struct result *result)
 	}
 }
 
-struct dns_info {
-	const char *name, *addrs;
-	int64_t ttl, serial, count;
-};
-
-static const struct result_column host_columns[] = {
-	SHOW_COLUMN(TEXT, dns_info, name, "hostname", "Name of the host."),
-	SHOW_COLUMN(INT8, dns_info, ttl, "ttl", "Seconds until it is asked for again."),
-	SHOW_COLUMN(TEXT, dns_info, addrs, "addrs", "Its addresses."),
-};
-static const struct result_column zone_columns[] = {
-	SHOW_COLUMN(TEXT, dns_info, name, "zonename", "Name of the zone."),
-	SHOW_COLUMN(INT8, dns_info, serial, "serial", "Its serial number."),
-	SHOW_COLUMN(INT4, dns_info, count, "count", "Host names in it."),
-};
-
-static void no_rows(struct result *result)
-{
-	(void)result;
-}
-
 static const struct show shows[] = {
 	SHOW_ROW("VERSION", version_columns, version_rows, "The version."),
 	SHOW_ROW("MEM", memory_columns, memory_rows, "Memory kept for objects."),
-	SHOW_ROW("DNS_HOSTS", host_columns, no_rows, "Cached host names; not filled in yet."),
-	SHOW_ROW("DNS_ZONES", zone_columns, no_rows, "Watched zones; not filled in yet."),
 };
 
 const struct show *show_process_list(unsigned *count)

@@ -162,6 +162,7 @@ void server_close(struct server *server, enum close_reason reason, const struct 
 	stream_close(&endpoint->stream);
 	loop_timer_fini(&endpoint->timer);
 	resolver_cancel(&server->lookup);
+	resolver_unwatch(&server->watch);
 	buffer_free(&endpoint->held);
 	pipeline_fini(&server->pipeline);
 	parameter_release(&server->parameters);

@@ -12,22 +12,6 @@
 #include "net/tls_session.h"
 #include "proto/startup.h"
 
-/* The server could not be used for a first time: the pool is told why before the connection goes,
- * so that it waits before it tries again. */
-void server_fail_login(struct server *server, enum close_reason reason, bool refused,
-		       const struct error *error)
-{
-	struct pool *pool = server->member.pool;
-	if (server->state != SERVER_CANCELING) {
-		log_warning(server_subject(server),
-			    refused ? "server login failed: %s" : "cannot use the server: %s",
-			    error->message);
-		host_failed(&pool->database->hosts, server->host);
-		pool_login_failed(pool, refused, error);
-	}
-	server_close(server, reason, NULL);
-}
-
 enum { ERROR_TEXT_ROOM = 600 };
 
 /* ---- connecting ---- */
@@ -72,6 +56,59 @@ static void connect_next(struct server *server, const struct error *why)
 	server_fail_login(server, CLOSE_CONNECT_FAILED, false, &error);
 }
 
+/* However far it has come: from the beginning, and with as much time, at the next address. */
+static void start_over(struct server *server, const struct error *why)
+{
+	stream_close(&server->endpoint.stream);
+	server_login_free(&server->login);
+	buffer_free(&server->endpoint.held);
+	server->tls_step = SERVER_TLS_NONE;
+	server->endpoint.connected_at = clock_now();
+	if (server->state == SERVER_CONNECTING)
+		server_arm(server);
+	else if (!server_set_state(server, SERVER_CONNECTING))
+		return;
+	connect_next(server, why);
+}
+
+/* The server could not be used for a first time: its next address is tried, or the pool is told why
+ * before the connection goes, so that it tries the next host, or waits before it tries again. */
+void server_fail_login(struct server *server, enum close_reason reason, bool refused,
+		       const struct error *error)
+{
+	struct pool *pool = server->member.pool;
+	bool is_cancel = server->state == SERVER_CANCELING;
+	if (!is_cancel && !refused && server->address_next < server->address_count) {
+		struct error why = *error;
+		log_info(server_subject(server), "cannot use this address: %s", error->message);
+		start_over(server, &why);
+		return;
+	}
+	if (!is_cancel) {
+		log_warning(server_subject(server),
+			    refused ? "server login failed: %s" : "cannot use the server: %s",
+			    error->message);
+		if (refused) {
+			host_failed(&pool->database->hosts, server->host);
+			pool_login_failed(pool, true, error);
+		} else {
+			pool_host_failed(&server->member, server->host, error);
+		}
+	}
+	server_close(server, reason, NULL);
+}
+
+/* Another address than those there are now: it may be another server, or none. */
+static void addresses_changed(struct resolver_watch *watch, const struct address *addresses,
+			      unsigned count)
+{
+	struct server *server = container_of(watch, struct server, watch);
+	for (unsigned i = 0; i < count; i++)
+		if (address_is_equal(&addresses[i], &server->endpoint.remote))
+			return;
+	pool_retire_server(&server->member, CLOSE_OBSOLETE);
+}
+
 static void resolved(struct resolver_query *query, const struct address *addresses, unsigned count,
 		     const struct error *error)
 {
@@ -84,10 +121,11 @@ static void resolved(struct resolver_query *query, const struct address *address
 	/* All addresses are used in turn: each connection begins with another one. */
 	server->addresses = memory_alloc(count * sizeof *addresses);
 	for (unsigned i = 0; i < count; i++) {
-		server->addresses[i] = addresses[(i + server->endpoint.id) % count];
+		server->addresses[i] = addresses[(i + query->turn) % count];
 		server->addresses[i].port = (uint16_t)server->member.pool->database->port;
 	}
 	server->address_count = count > UINT16_MAX ? UINT16_MAX : (uint16_t)count;
+	resolver_watch(&server->watch, server->host);
 	error_set(&why, SQLSTATE_CONNECTION_FAILURE, "no address of \"%s\" could be reached",
 		  server->host);
 	connect_next(server, &why);
@@ -114,6 +152,7 @@ void server_launch(struct pool *pool)
 	struct server *server = server_new(pool);
 	struct address address;
 	server->lookup.callback = resolved;
+	server->watch.changed = addresses_changed;
 	server->host = memory_strdup(host_next(&pool->database->hosts));
 	server_arm(server);
 	if (host_is_unix(server->host)) {
@@ -321,11 +360,7 @@ void server_connected(struct stream *stream, int error_number)
 		char text[ADDRESS_TEXT];
 		error_set(&error, SQLSTATE_CONNECTION_FAILURE, "connect to %s failed: %s",
 			  address_print(&server->endpoint.remote, text), strerror(error_number));
-		stream_close(stream);
-		if (server->state == SERVER_CANCELING)
-			server_close(server, CLOSE_CONNECT_FAILED, NULL);
-		else
-			connect_next(server, &error);
+		server_fail_login(server, CLOSE_CONNECT_FAILED, false, &error);
 		return;
 	}
 	if (wants_tls(server))
@@ -350,7 +385,9 @@ static void logged_in(struct server *server)
 	}
 	server_login_free(&server->login);
 	memory_free(&server->addresses);
+	server->address_count = server->address_next = 0;
 	server->status = 'I';
+	host_worked(&pool->database->hosts, server->host);
 	pool_login_succeeded(pool, welcome, parameter_share(server->parameters));
 	if (server->state == SERVER_CLOSING)
 		return;
@@ -459,7 +496,7 @@ void server_login_input(struct server *server, const uint8_t *bytes, size_t size
 		size -= message.size + MESSAGE_HEADER;
 		/* What came behind ReadyForQuery must not be taken for an answer to the first
 		 * client. */
-		if (server->login->ready && size == 0)
+		if (server->login && server->login->ready && size == 0)
 			logged_in(server);
 	}
 }

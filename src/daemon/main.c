@@ -74,6 +74,7 @@ static struct resolver_options resolver_options(void)
 	return (struct resolver_options){
 		.ttl_max = s->dns_max_ttl,
 		.nxdomain_ttl = s->dns_nxdomain_ttl,
+		.zone_check_period = s->dns_zone_check_period,
 		.resolv_conf = s->resolv_conf,
 	};
 }

@@ -4,6 +4,8 @@ src_net_libnet_a_SOURCES = \
 	include/net/network.h src/net/network.c \
 	include/net/socket.h src/net/socket.c \
 	include/net/listener.h src/net/listener.c \
+	include/net/dns_reply.h src/net/dns_reply.c \
+	include/net/resolv_conf.h src/net/resolv_conf.c \
 	include/net/resolver.h src/net/resolver.c \
 	include/net/tls.h src/net/tls.c \
 	include/net/tls_session.h src/net/tls_session.c \

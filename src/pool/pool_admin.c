@@ -42,15 +42,18 @@ void pool_close_idle(struct pool *pool, enum close_reason reason)
 	pool_work(pool);
 }
 
-/* None of them goes to another client. */
+/* It goes to no other client. */
+static void mark(struct pool_server *server, enum close_reason reason)
+{
+	server->close_needed = true;
+	server->close_reason = (uint8_t)reason;
+}
+
 static void mark_all(struct pool *pool, enum close_reason reason)
 {
 	for (int place = SERVER_PLACE_LOGIN; place < SERVER_PLACE_CANCELING; place++)
-		list_foreach (node, &pool->servers[place]) {
-			struct pool_server *server = server_of(node);
-			server->close_needed = true;
-			server->close_reason = (uint8_t)reason;
-		}
+		list_foreach (node, &pool->servers[place])
+			mark(server_of(node), reason);
 }
 
 void pool_retire(struct pool *pool, enum close_reason reason)
@@ -61,11 +64,22 @@ void pool_retire(struct pool *pool, enum close_reason reason)
 	pool_forget_learned(pool); /* it may be another server now */
 	pool_forget_welcome(pool);
 	pool_forget_failure(pool);
+	host_list_forget(&pool->database->hosts);
 	close_all(&pool->servers[SERVER_PLACE_LOGIN], reason);
 	close_all(&pool->servers[SERVER_PLACE_IDLE], reason);
 	close_all(&pool->servers[SERVER_PLACE_USED], reason);
 	end_hold(pool, before);
 	pool_work(pool);
+}
+
+void pool_retire_server(struct pool_server *server, enum close_reason reason)
+{
+	bool is_free = server->place == SERVER_PLACE_LOGIN || server->place == SERVER_PLACE_IDLE ||
+		       server->place == SERVER_PLACE_USED;
+	if (!server->close_needed)
+		mark(server, reason);
+	if (is_free)
+		pool_ops->close_server(server, reason);
 }
 
 void pool_kill(struct pool *pool, enum close_reason reason)

@@ -53,7 +53,7 @@ void pool_forget_failure(struct pool *pool)
 {
 	pool->connect_failed = pool->login_failed = false;
 	pool->failure.message[0] = '\0';
-	pool->retry_at = 0;
+	pool->retry_at = pool->round_until = 0;
 	loop_timer_clear(&pool->timer);
 }
 
@@ -92,6 +92,20 @@ void pool_login_failed(struct pool *pool, bool refused, const struct error *erro
 	pool_reject_all(&pool->clients[CLIENT_PLACE_WELCOME], CLOSE_SERVER_REJECTED, &copy);
 	if (live_servers(pool) == 0)
 		pool_reject_all(&pool->clients[CLIENT_PLACE_WAITING], CLOSE_SERVER_REJECTED, &copy);
+}
+
+void pool_host_failed(struct pool_server *server, const char *host, const struct error *error)
+{
+	struct pool *pool = server->pool;
+	struct host_list *hosts = &pool->database->hosts;
+	if (server->connected_at >= pool->round_until)
+		pool->round_since = server->connected_at;
+	pool_login_failed(pool, false, error);
+	host_failed(hosts, host);
+	pool->tries_next_host = host_rest(hosts, host, pool->round_since, pool->retry_at);
+	pool->round_until = pool->tries_next_host ? pool->retry_at : 0;
+	if (pool->tries_next_host)
+		pool->retry_at = 0;
 }
 
 bool pool_explain_failure(const struct pool *pool, struct error *error)

@@ -69,9 +69,10 @@ static void launch(struct pool *pool)
 	uint32_t before = pool->server_count;
 	if (before >= pool->full)
 		log_info("", "taking connection from reserve_pool");
+	pool->tries_next_host = false;
 	pool_ops->launch(pool);
 	/* It failed at once. Whoever did not say so must not be asked again in this turn. */
-	if (pool->server_count <= before && pool->retry_at <= clock_now())
+	if (pool->server_count <= before && pool->retry_at <= clock_now() && !pool->tries_next_host)
 		pool->retry_at = clock_now() + POOL_RETRY_LEAST;
 }
 

@@ -5,5 +5,5 @@
 
 suite_fn *const SUITES[] = {
 	suite_modes,	  suite_requests, suite_startup, suite_vanish, suite_server, suite_waiting,
-	suite_parameters, suite_cancels,  suite_control, suite_mixing, NULL,
+	suite_parameters, suite_cancels,  suite_control, suite_mixing, suite_hosts,  NULL,
 };

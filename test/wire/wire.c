@@ -269,8 +269,13 @@ struct wire_peer *wire_client(void)
 
 struct wire_peer *wire_accept(void)
 {
+	return wire_accept_at(listening);
+}
+
+struct wire_peer *wire_accept_at(int listening_fd)
+{
 	wire_settle();
-	int fd = accept(listening, NULL, NULL);
+	int fd = accept(listening_fd, NULL, NULL);
 	if (fd < 0)
 		return NULL;
 	struct wire_peer *peer = peer_new(fd);

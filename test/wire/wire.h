@@ -48,6 +48,8 @@ void wire_say_startup(struct wire_peer *client, const char *user, const char *mo
 		      size_t size);
 /* The next server connection, not logged in; NULL: there is none. */
 struct wire_peer *wire_accept(void);
+/* The same at a listening socket of the test's own. */
+struct wire_peer *wire_accept_at(int listening_fd);
 /* From now on connections are refused, and taken again. */
 void wire_server_down(void);
 void wire_server_up(void);

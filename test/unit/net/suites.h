@@ -5,7 +5,8 @@
 
 #include "../suite.h"
 
-suite_fn suite_address, suite_network, suite_socket, suite_listener, suite_resolver, suite_stream,
-	suite_tls, suite_stream_tls;
+suite_fn suite_address, suite_network, suite_socket, suite_listener, suite_dns_reply,
+	suite_resolv_conf, suite_resolver, suite_resolver_watch, suite_stream, suite_tls,
+	suite_stream_tls;
 
 #endif

@@ -116,6 +116,7 @@ static struct fake_server *server_new(struct pool *pool)
 	ck_assert_int_lt(server_total, MANY);
 	servers[server_total++] = server;
 	server->id = server_total;
+	snprintf(server->host, sizeof server->host, "%s", host_next(&pool->database->hosts));
 	pool_server_join(pool, &server->member);
 	return server;
 }
@@ -128,8 +129,10 @@ static void launch(struct pool *pool)
 	error_set(&error, SQLSTATE_CONNECTION_FAILURE, "launch failed at once");
 	if (fake.launch == LAUNCH_JOINS)
 		return;
-	if (fake.launch != LAUNCH_VANISHES)
-		pool_login_failed(pool, fake.launch == LAUNCH_IS_REFUSED, &error);
+	if (fake.launch == LAUNCH_IS_REFUSED)
+		pool_login_failed(pool, true, &error);
+	if (fake.launch == LAUNCH_CANNOT_CONNECT)
+		pool_host_failed(&server->member, server->host, &error);
 	close_server(&server->member, CLOSE_CONNECT_FAILED);
 }
 
@@ -335,7 +338,7 @@ void fake_cannot_connect(int id)
 	struct pool_server *member = &fake_server(id)->member;
 	struct error error;
 	error_set(&error, SQLSTATE_CONNECTION_FAILURE, "connection refused");
-	pool_login_failed(member->pool, false, &error);
+	pool_host_failed(member, fake_server(id)->host, &error);
 	close_server(member, CLOSE_CONNECT_FAILED);
 }
 

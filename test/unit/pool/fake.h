@@ -9,6 +9,7 @@
 struct fake_server {
 	struct pool_server member;
 	int id; /* 1, 2 ... in order of launch */
+	char host[64];
 	struct fake_client *client;
 	bool is_closed;
 	enum close_reason reason;

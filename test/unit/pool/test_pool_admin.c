@@ -57,6 +57,39 @@ START_TEST(retiring_during_logins_begins_them_anew_once)
 }
 END_TEST
 
+START_TEST(one_server_retires_now_or_when_it_is_free_and_the_others_stay)
+{
+	struct pool *pool = pool_with(3, "");
+	struct fake_client *a = fake_request(pool), *b = fake_request(pool);
+	pool_retire_server(&fake_server(3)->member, CLOSE_OBSOLETE); /* a's */
+	pool_retire_server(&fake_server(1)->member, CLOSE_OBSOLETE); /* idle */
+	ck_assert_int_eq(fake_server(1)->reason, CLOSE_OBSOLETE);
+	ck_assert(!fake_server(3)->is_closed && !a->is_closed);
+	fake_finish(a);
+	ck_assert_int_eq(fake_server(3)->reason, CLOSE_OBSOLETE);
+	fake_finish(b);
+	ck_assert_str_eq(fake_servers(pool, SERVER_PLACE_IDLE), "2");
+	/* one that logs in is replaced */
+	fake_ask(a);
+	fake_ask(b);
+	ck_assert_str_eq(fake_servers(pool, SERVER_PLACE_LOGIN), "4");
+	pool_retire_server(&fake_server(4)->member, CLOSE_OBSOLETE);
+	ck_assert_str_eq(fake_servers(pool, SERVER_PLACE_LOGIN), "5");
+	fake_check_counts();
+}
+END_TEST
+
+START_TEST(the_first_reason_to_retire_stays)
+{
+	struct pool *pool = pool_with(1, "");
+	struct fake_client *client = fake_request(pool);
+	pool_retire(pool, CLOSE_DATABASE_CHANGED);
+	pool_retire_server(&fake_server(1)->member, CLOSE_OBSOLETE);
+	fake_finish(client);
+	ck_assert_int_eq(fake_server(1)->reason, CLOSE_DATABASE_CHANGED);
+}
+END_TEST
+
 START_TEST(retiring_forgets_the_welcome_and_the_failure)
 {
 	struct pool *pool = pool_with(1, "");
@@ -267,6 +300,8 @@ Suite *suite_pool_admin(void)
 	tcase_add_test(verbs, retiring_closes_what_rests_now_and_the_rest_when_it_is_free);
 	tcase_add_test(verbs, retiring_during_logins_begins_them_anew_once);
 	tcase_add_test(verbs, retiring_forgets_the_welcome_and_the_failure);
+	tcase_add_test(verbs, one_server_retires_now_or_when_it_is_free_and_the_others_stay);
+	tcase_add_test(verbs, the_first_reason_to_retire_stays);
 	tcase_add_test(verbs, killing_closes_clients_and_servers_in_all_places);
 	tcase_add_test(verbs, killing_hands_no_server_to_those_about_to_be_killed);
 	tcase_add_test(verbs, killing_launches_nothing_for_a_minimum);

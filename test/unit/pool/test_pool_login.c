@@ -253,6 +253,189 @@ START_TEST(a_launch_that_is_refused_at_once_rejects_the_client_that_asked)
 }
 END_TEST
 
+/* ---- several hosts ---- */
+
+static const char *const abc[] = {"a", "b", "c"};
+
+static struct pool *pool_of_hosts(const char *settings, const char *more)
+{
+	char text[1000];
+	snprintf(text, sizeof(text), "%s[databases]\nshop=host=a,b,c %s\n", settings, more);
+	fake_configure(text);
+	return fake_pool("shop", "joe");
+}
+
+START_TEST(the_next_host_is_tried_at_once_and_all_again_after_the_pause)
+{
+	struct pool *pool = pool_of_hosts("server_login_retry=15\n", "");
+	struct fake_client *client = fake_request(pool);
+	for (int round = 0; round < 3; round++) {
+		for (int i = 1; i <= 3; i++) {
+			int id = 3 * round + i;
+			ck_assert_int_eq(fake.launches, id);
+			ck_assert_str_eq(fake_server(id)->host, abc[i - 1]);
+			fake_cannot_connect(id);
+			ck_assert(!client->is_closed);
+		}
+		fake_wait(15 * SECOND - 1);
+		ck_assert_int_eq(fake.launches, 3 * round + 3);
+		fake_wait(1);
+	}
+	fake_log_in(10);
+	ck_assert_ptr_eq(client->server, fake_server(10));
+}
+END_TEST
+
+START_TEST(a_round_of_hosts_that_fail_at_once_ends)
+{
+	struct pool *pool = pool_of_hosts("server_login_retry=15\n", "");
+	fake.launch = LAUNCH_CANNOT_CONNECT;
+	struct fake_client *client = fake_request(pool);
+	ck_assert_int_eq(fake.launches, 3);
+	fake_wait(15 * SECOND);
+	ck_assert_int_eq(fake.launches, 6);
+	ck_assert(!client->is_closed);
+	fake_leave(client);
+	fake_check_counts();
+}
+END_TEST
+
+START_TEST(hosts_that_stay_silent_are_all_tried_before_the_pause)
+{
+	struct pool *pool = pool_of_hosts("server_login_retry=5\n", "");
+	fake_request(pool);
+	for (int id = 1; id <= 3; id++) { /* each for longer than the one before rests */
+		ck_assert_int_eq(fake.launches, id);
+		ck_assert_str_eq(fake_server(id)->host, abc[id - 1]);
+		fake_wait(6 * SECOND);
+		fake_cannot_connect(id);
+	}
+	fake_wait(5 * SECOND - 1);
+	ck_assert_int_eq(fake.launches, 3);
+	fake_wait(1);
+	ck_assert_int_eq(fake.launches, 4);
+}
+END_TEST
+
+START_TEST(hosts_that_failed_before_one_worked_are_tried_at_once_when_that_fails)
+{
+	struct pool *pool = pool_of_hosts("server_login_retry=15\ndefault_pool_size=20\n", "");
+	fake_request(pool);
+	fake_cannot_connect(1);
+	fake_log_in(2); /* b works, a and c do not */
+	fake_request(pool);
+	fake_cannot_connect(3);
+	fake_log_in(4);
+	fake_wait(SECOND);
+	fake_request(pool); /* and now the other way round */
+	ck_assert_str_eq(fake_server(5)->host, "b");
+	fake_cannot_connect(5);
+	ck_assert_int_eq(fake.launches, 6);
+	ck_assert_str_ne(fake_server(6)->host, "b");
+	fake_cannot_connect(6);
+	ck_assert_int_eq(fake.launches, 7);
+	ck_assert_str_ne(fake_server(7)->host, "b");
+	ck_assert_str_ne(fake_server(7)->host, fake_server(6)->host);
+	fake_cannot_connect(7);
+	ck_assert_int_eq(fake.launches, 7);
+	fake_wait(15 * SECOND);
+	ck_assert_int_eq(fake.launches, 8);
+}
+END_TEST
+
+START_TEST(a_round_of_hosts_that_nobody_waited_for_begins_anew)
+{
+	struct pool *pool = pool_of_hosts("server_login_retry=15\n", "");
+	struct fake_client *client = fake_request(pool);
+	fake_cannot_connect(1);
+	fake_leave(client);
+	fake_cannot_connect(2);
+	fake_wait(3600 * SECOND);
+	fake_request(pool);
+	for (int id = 3; id <= 5; id++) {
+		ck_assert_int_eq(fake.launches, id);
+		fake_cannot_connect(id);
+	}
+	ck_assert_int_eq(fake.launches, 5);
+}
+END_TEST
+
+START_TEST(a_host_that_failed_is_left_alone_for_a_while)
+{
+	struct pool *pool = pool_of_hosts("server_login_retry=15\ndefault_pool_size=20\n", "");
+	fake_request(pool);
+	fake_cannot_connect(1);
+	fake_log_in(2);
+	for (int i = 0; i < 4; i++) {
+		fake_request(pool);
+		fake_log_in(fake.launches);
+	}
+	for (int id = 2; id <= 6; id++)
+		ck_assert_str_eq(fake_server(id)->host, id % 2 ? "c" : "b");
+	fake_wait(15 * SECOND);
+	for (int i = 0; i < 3; i++) {
+		fake_request(pool);
+		fake_log_in(fake.launches);
+	}
+	ck_assert_str_eq(fake_server(7)->host, "c");
+	ck_assert_str_eq(fake_server(8)->host, "a");
+	ck_assert_str_eq(fake_server(9)->host, "b");
+}
+END_TEST
+
+START_TEST(without_balance_the_first_host_that_works_is_kept)
+{
+	struct pool *pool = pool_of_hosts("default_pool_size=20\n", "load_balance_hosts=disable");
+	fake_request(pool);
+	fake_cannot_connect(1);
+	fake_log_in(2);
+	fake_wait(3600 * SECOND);
+	for (int i = 0; i < 3; i++) {
+		fake_request(pool);
+		fake_log_in(fake.launches);
+	}
+	for (int id = 2; id <= 5; id++)
+		ck_assert_str_eq(fake_server(id)->host, "b");
+}
+END_TEST
+
+START_TEST(the_next_host_is_for_all_pools_of_the_database)
+{
+	struct pool *pool = pool_of_hosts("", "");
+	fake_request(pool);
+	fake_cannot_connect(1);
+	fake_log_in(2);
+	fake_request(fake_pool("shop", "ann"));
+	ck_assert_str_eq(fake_server(3)->host, "c");
+	fake_request(fake_pool("shop", "eve"));
+	ck_assert_str_eq(fake_server(4)->host, "b"); /* a rests */
+}
+END_TEST
+
+START_TEST(a_host_that_refuses_a_login_is_not_followed_by_the_next)
+{
+	struct pool *pool = pool_of_hosts("", "");
+	struct fake_client *client = fake_request(pool);
+	fake_refuse(1, "no such role");
+	ck_assert(client->is_rejected);
+	ck_assert_int_eq(fake.launches, 1);
+}
+END_TEST
+
+START_TEST(reconnecting_tries_hosts_that_rest)
+{
+	struct pool *pool = pool_of_hosts("", "");
+	fake_request(pool);
+	fake_cannot_connect(1);
+	fake_log_in(2);
+	pool_retire(pool, CLOSE_OBSOLETE);
+	fake_request(pool);
+	ck_assert_str_eq(fake_server(3)->host, "c");
+	fake_cannot_connect(3);
+	ck_assert_str_eq(fake_server(4)->host, "a");
+}
+END_TEST
+
 /* ---- it refuses us ---- */
 
 START_TEST(a_refused_login_rejects_all_who_wait_with_the_servers_words)
@@ -506,6 +689,17 @@ Suite *suite_pool_login(void)
 	tcase_add_test(failures,
 		       without_a_retry_pause_a_launch_that_fails_at_once_still_does_not_spin);
 	tcase_add_test(failures, a_launch_that_is_refused_at_once_rejects_the_client_that_asked);
+	tcase_add_test(failures, the_next_host_is_tried_at_once_and_all_again_after_the_pause);
+	tcase_add_test(failures, a_round_of_hosts_that_fail_at_once_ends);
+	tcase_add_test(failures, hosts_that_stay_silent_are_all_tried_before_the_pause);
+	tcase_add_test(failures,
+		       hosts_that_failed_before_one_worked_are_tried_at_once_when_that_fails);
+	tcase_add_test(failures, a_round_of_hosts_that_nobody_waited_for_begins_anew);
+	tcase_add_test(failures, a_host_that_failed_is_left_alone_for_a_while);
+	tcase_add_test(failures, without_balance_the_first_host_that_works_is_kept);
+	tcase_add_test(failures, the_next_host_is_for_all_pools_of_the_database);
+	tcase_add_test(failures, a_host_that_refuses_a_login_is_not_followed_by_the_next);
+	tcase_add_test(failures, reconnecting_tries_hosts_that_rest);
 	tcase_add_test(failures, a_refused_login_rejects_all_who_wait_with_the_servers_words);
 	tcase_add_test(failures, later_clients_get_the_cached_error_until_the_next_attempt);
 	tcase_add_test(failures, a_refusal_does_not_touch_clients_that_live_servers_can_serve);
