@@ -198,6 +198,9 @@ static void print_config(void)
 	       "Times and sizes take units as in postgresql.conf (`500ms`, `30s`, `5min`, `64kB`); "
 	       "bare numbers are seconds, or milliseconds where the type says so, and bytes. "
 	       "Booleans are 0 and 1, off and on, no and yes, false and true.\n\n"
+	       "Above the file are the environment (`PGWEIR_LISTEN_PORT=6433`) and the command "
+	       "line "
+	       "(`--set listen_port=6433`).\n\n"
 	       "A file is taken as a whole or not at all: a mistake is reported with file and "
 	       "line, "
 	       "and the configuration in force stays. A setting that needs a restart and was "
@@ -403,10 +406,11 @@ static void print_options(void)
 	printf("| option | meaning |\n|---|---|\n");
 	for (int i = 0; i < OPTION_COUNT; i++) {
 		const struct option_row *row = option_row(i);
-		printf("| `-%c", row->letter);
-		if (row->argument)
-			printf(" %s", row->argument);
-		printf("`, `--%s", row->name);
+		printf("| `");
+		if (row->letter)
+			printf("-%c%s%s`, `", row->letter, row->argument ? " " : "",
+			       row->argument ? row->argument : "");
+		printf("--%s", row->name);
 		if (row->argument)
 			printf(" %s", row->argument);
 		printf("` | ");

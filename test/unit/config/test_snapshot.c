@@ -90,6 +90,8 @@ START_TEST(sections_may_repeat_and_the_last_value_wins)
 	ck_assert_str_eq(loaded->automatic->host, "z");
 	ck_assert_int_eq(snapshot_user(loaded, "u")->pool_size, 3);
 	ck_assert_int_eq(map_length(&loaded->peers), 1);
+	ck_assert_str_eq(snapshot_peer(loaded, 1)->host, "b");
+	ck_assert_ptr_null(snapshot_peer(loaded, 2));
 }
 END_TEST
 
@@ -232,14 +234,14 @@ END_TEST
 START_TEST(tls_needs_its_files)
 {
 	assert_fails("[pgbouncer]\nclient_tls_sslmode = require\n",
-		     "a.ini: TLS setup failed: client_tls_sslmode \"require\" needs "
+		     "a.ini:2: TLS setup failed: client_tls_sslmode \"require\" needs "
 		     "client_tls_key_file and client_tls_cert_file");
 	assert_fails("[pgbouncer]\nclient_tls_sslmode = prefer\nclient_tls_key_file = nokey\n"
 		     "client_tls_cert_file = nocert\n",
 		     "nocert");
 	assert_fails("[databases]\na = server_tls_sslmode=verify-ca "
 		     "server_tls_ca_file=noca\n[pgbouncer]\n",
-		     "a.ini: TLS setup failed: database \"a\": ");
+		     "a.ini:2: TLS setup failed: database \"a\": ");
 	assert_fails("[pgbouncer]\nserver_tls_negotiation = direct\n",
 		     "server_tls_negotiation \"direct\" needs server_tls_sslmode");
 	assert_fails("[tls]\nx.example = key_file=a\n[pgbouncer]\n",
