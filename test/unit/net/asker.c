@@ -42,6 +42,12 @@ void asker_look_up(struct asker *asker, const char *host)
 	resolver_lookup(&asker->query, host);
 }
 
+void asker_look_up_once(struct asker *asker, const char *host)
+{
+	asker->query.callback = told;
+	resolver_lookup_once(&asker->query, host);
+}
+
 bool asker_has(const struct asker *asker, const char *address)
 {
 	const char *found = strstr(asker->addresses, address);

@@ -14,6 +14,7 @@ struct asker {
 	void (*then)(struct asker *asker);
 };
 void asker_look_up(struct asker *asker, const char *host);
+void asker_look_up_once(struct asker *asker, const char *host);
 bool asker_has(const struct asker *asker, const char *address);
 
 /* Fixture: helpers_open(), a name server and a resolver. */

@@ -213,11 +213,11 @@ END_TEST
 START_TEST(a_name_that_does_not_exist_is_told_from_one_that_nobody_knows)
 {
 	dns.code = NAME_ERROR;
-	look_up(&a, "nobody.test");
+	asker_look_up(&a, "nobody.test");
 	helpers_until(a.told == 1);
 	ck_assert(a.query.is_absent);
 	dns.code = SERVER_FAILURE;
-	look_up(&b, "other.test");
+	asker_look_up(&b, "other.test");
 	helpers_until(b.told == 1);
 	ck_assert_uint_eq(b.count, 0);
 	ck_assert(!b.query.is_absent);
@@ -228,17 +228,16 @@ START_TEST(a_name_that_is_looked_up_once_is_not_kept)
 {
 	dns.v4[0] = "10.0.0.1";
 	for (int i = 1; i <= 3; i++) {
-		a.query.callback = told;
-		resolver_lookup_once(&a.query, "stranger.test");
+		asker_look_up_once(&a, "stranger.test");
 		helpers_until(a.told == i);
 		ck_assert_str_eq(a.addresses, "10.0.0.1");
 		ck_assert_uint_eq(dns.asked_v4, (unsigned)i);
 	}
 	/* One that is known is not forgotten for that, nor one that another waits for. */
-	resolver_lookup_once(&a.query, "db.test");
-	look_up(&b, "db.test");
+	asker_look_up_once(&a, "db.test");
+	asker_look_up(&b, "db.test");
 	helpers_until(b.told == 1);
-	resolver_lookup_once(&a.query, "db.test");
+	asker_look_up_once(&a, "db.test");
 	ck_assert_int_eq(a.told, 5);
 	ck_assert_uint_eq(dns.asked_v4, 4);
 }
