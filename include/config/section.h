@@ -30,8 +30,8 @@ struct section_user {
 };
 
 struct section_peer {
-	struct map_node node; /* by id */
-	int id;
+	struct map_node node; /* by id, in file order */
+	int id;		      /* 1 to 65535 */
 #define PEER_KEY(type, name, range, doc) SETTING_C_##type name;
 #include "config/peer_keys.def"
 };

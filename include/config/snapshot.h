@@ -22,7 +22,8 @@ struct snapshot {
 	struct settings settings;
 	struct map databases;		    /* struct section_database by name, without "*" */
 	struct section_database *automatic; /* the row "*", or NULL */
-	struct map users, peers;
+	struct map users;
+	struct map peers;	       /* struct section_peer by id, in file order */
 	struct map tls;		       /* struct section_tls by host name */
 	struct userlist *userlist;     /* never NULL; empty when auth_file is unset */
 	struct hba *hba;	       /* NULL: no auth_type is hba */
@@ -63,5 +64,7 @@ enum auth_method snapshot_auth_type(const struct snapshot *snapshot, const char 
 /* The LDAP options of an HBA rule: a reference for the caller. */
 struct ldap_options *snapshot_rule_ldap(const struct hba_rule *rule, struct error *error);
 const struct section_user *snapshot_user(const struct snapshot *snapshot, const char *name);
+/* The row of [peers] with this id, or NULL. */
+const struct section_peer *snapshot_peer(const struct snapshot *snapshot, int id);
 
 #endif

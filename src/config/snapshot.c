@@ -616,3 +616,9 @@ const struct section_user *snapshot_user(const struct snapshot *snapshot, const 
 	struct map_node *node = map_find(&snapshot->users, name, strlen(name));
 	return node ? user_of(node) : NULL;
 }
+
+const struct section_peer *snapshot_peer(const struct snapshot *snapshot, int id)
+{
+	struct map_node *node = map_find(&snapshot->peers, &id, sizeof(id));
+	return node ? peer_of(node) : NULL;
+}

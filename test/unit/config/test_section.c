@@ -53,7 +53,9 @@ START_TEST(a_database_row_has_all_its_keys)
 			      "timezone=UTC application_name=app pool_size=1 min_pool_size=2 "
 			      "reserve_pool_size=3 max_db_connections=4 "
 			      "max_db_client_connections=5 server_lifetime=6 "
-			      "query_wait_timeout=7min load_balance_hosts=disable "
+			      "query_wait_timeout=7min query_timeout=8.5 "
+			      "idle_transaction_timeout=500ms transaction_timeout=1h "
+			      "client_idle_timeout=0 load_balance_hosts=disable "
 			      "pool_mode=statement connect_query='SELECT ''x'''"),
 		      "%s", error.message);
 	ck_assert_str_eq(database->name, "db");
@@ -76,6 +78,10 @@ START_TEST(a_database_row_has_all_its_keys)
 	ck_assert_int_eq(database->max_db_client_connections, 5);
 	ck_assert_int_eq(database->server_lifetime, 6 * USEC_PER_SECOND);
 	ck_assert_int_eq(database->query_wait_timeout, 420 * USEC_PER_SECOND);
+	ck_assert_int_eq(database->query_timeout, 8500 * USEC_PER_MSEC);
+	ck_assert_int_eq(database->idle_transaction_timeout, 500 * USEC_PER_MSEC);
+	ck_assert_int_eq(database->transaction_timeout, 3600 * USEC_PER_SECOND);
+	ck_assert_int_eq(database->client_idle_timeout, 0);
 	ck_assert_int_eq(database->load_balance_hosts, BALANCE_DISABLE);
 	ck_assert_int_eq(database->pool_mode, POOL_MODE_STATEMENT);
 	ck_assert_str_eq(database->connect_query, "SELECT 'x'");
@@ -91,6 +97,10 @@ START_TEST(what_a_row_does_not_name_is_unset)
 	ck_assert_int_eq(database->port, SECTION_UNSET);
 	ck_assert_int_eq(database->pool_size, SECTION_UNSET);
 	ck_assert_int_eq(database->server_lifetime, SECTION_UNSET);
+	ck_assert_int_eq(database->query_timeout, SECTION_UNSET);
+	ck_assert_int_eq(database->idle_transaction_timeout, SECTION_UNSET);
+	ck_assert_int_eq(database->transaction_timeout, SECTION_UNSET);
+	ck_assert_int_eq(database->client_idle_timeout, SECTION_UNSET);
 	ck_assert_int_eq(database->pool_mode, POOL_MODE_UNSET);
 	ck_assert_int_eq(database->load_balance_hosts, BALANCE_UNSET);
 	ck_assert(parse_user("u", ""));

@@ -90,6 +90,8 @@ START_TEST(sections_may_repeat_and_the_last_value_wins)
 	ck_assert_str_eq(loaded->automatic->host, "z");
 	ck_assert_int_eq(snapshot_user(loaded, "u")->pool_size, 3);
 	ck_assert_int_eq(map_length(&loaded->peers), 1);
+	ck_assert_str_eq(snapshot_peer(loaded, 1)->host, "b");
+	ck_assert_ptr_null(snapshot_peer(loaded, 2));
 }
 END_TEST
 
