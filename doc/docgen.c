@@ -403,10 +403,11 @@ static void print_options(void)
 	printf("| option | meaning |\n|---|---|\n");
 	for (int i = 0; i < OPTION_COUNT; i++) {
 		const struct option_row *row = option_row(i);
-		printf("| `-%c", row->letter);
-		if (row->argument)
-			printf(" %s", row->argument);
-		printf("`, `--%s", row->name);
+		printf("| `");
+		if (row->letter)
+			printf("-%c%s%s`, `", row->letter, row->argument ? " " : "",
+			       row->argument ? row->argument : "");
+		printf("--%s", row->name);
 		if (row->argument)
 			printf(" %s", row->argument);
 		printf("` | ");

@@ -25,9 +25,11 @@ struct encryption {
 	struct map rows; /* for databases that override something of it, by the row's name */
 };
 
-/* All contexts, or NULL with @error, which names the setting or the row. @old (or NULL): sessions
- * of its clients can be resumed. */
-struct encryption *encryption_new(const struct settings *settings, const struct map *databases,
+/* All contexts, or NULL with @error, which names the setting or the row, and its place. @sources:
+ * of the settings; NULL: nowhere (console SET). @old (or NULL): sessions of its clients can be
+ * resumed. */
+struct encryption *encryption_new(const struct settings *settings, const struct source *sources,
+				  const struct map *databases,
 				  const struct section_database *automatic,
 				  const struct map *tls_rows, const struct encryption *old,
 				  struct error *error);

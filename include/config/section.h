@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /* section: the rows of [databases], [users], [peers] and [tls]. Keys are rows of database_keys.def,
  * user_keys.def, peer_keys.def and tls_keys.def. Numbers and durations that a row does not name are
- * SECTION_UNSET, texts NULL, modes POOL_MODE_UNSET. */
+ * SECTION_UNSET, texts NULL, modes POOL_MODE_UNSET. Rows of databases and certificates know their
+ * place (SOURCE_DEFAULT: no file), since what is wrong with them may be found out later. */
 #ifndef PGWEIR_CONFIG_SECTION_H
 #define PGWEIR_CONFIG_SECTION_H
 
@@ -9,6 +10,7 @@
 #include "core/clock.h"
 #include "core/map.h"
 #include "config/settings.h"
+#include "config/source.h"
 
 struct error;
 
@@ -17,6 +19,7 @@ struct error;
 /* DATABASE_KEY(type, name, range, doc): types as in settings.h. */
 struct section_database {
 	struct map_node node; /* by name, in file order */
+	struct source place;
 	char *name;
 #define DATABASE_KEY(type, name, range, doc) SETTING_C_##type name;
 #include "config/database_keys.def"
@@ -38,7 +41,8 @@ struct section_peer {
 
 struct section_tls {
 	struct map_node node; /* by name */
-	char *name;	      /* a host name, or "*.domain" */
+	struct source place;
+	char *name; /* a host name, or "*.domain" */
 #define TLS_KEY(type, name, range, doc) SETTING_C_##type name;
 #include "config/tls_keys.def"
 };

@@ -27,12 +27,13 @@ enum sslmode {
 enum tls_negotiation { NEGOTIATION_POSTGRES, NEGOTIATION_DIRECT, NEGOTIATION_UNSET };
 enum balance { BALANCE_ROUND_ROBIN, BALANCE_DISABLE, BALANCE_UNSET };
 
-/* Row types and their C types. Bare numbers of DURATION are seconds, of MSEC milliseconds. MODE is
- * octal. */
+/* Row types and their C types. Bare numbers of DURATION are seconds, of MSEC milliseconds; SECONDS
+ * are whole ones, for the kernel. MODE is octal. */
 #define SETTING_C_BOOL bool
 #define SETTING_C_INT int
 #define SETTING_C_DURATION usec_t
 #define SETTING_C_MSEC usec_t
+#define SETTING_C_SECONDS int
 #define SETTING_C_SIZE int64_t
 #define SETTING_C_MODE int
 #define SETTING_C_TEXT char *

@@ -13,6 +13,7 @@
 #include "config/encryption.h"
 #include "config/section.h"
 #include "config/settings.h"
+#include "config/source.h"
 #include "core/map.h"
 
 struct error;
@@ -20,8 +21,9 @@ struct error;
 struct snapshot {
 	char *path; /* of the file; "" when there is none: built-in defaults */
 	struct settings settings;
-	struct map databases;		    /* struct section_database by name, without "*" */
-	struct section_database *automatic; /* the row "*", or NULL */
+	struct source sources[SETTING_COUNT]; /* of the settings */
+	struct map databases;		      /* struct section_database by name, without "*" */
+	struct section_database *automatic;   /* the row "*", or NULL */
 	struct map users;
 	struct map peers;	       /* struct section_peer by id, in file order */
 	struct map tls;		       /* struct section_tls by host name */
@@ -35,8 +37,10 @@ struct snapshot {
 /* Load the file and all it names. NULL with @error ("FILE:LINE: what is wrong; what is allowed").
  * @path NULL: the defaults of a pgweir without a configuration file (listen on 127.0.0.1 and the
  * Unix socket, port 6432, every database name goes to localhost:5432, session mode, auth_type
- * scram-sha-256: nobody gets in unless an auth_file lists them). Logs one WARNING for each setting
- * of a later version that is not at its default ("not implemented yet"). */
+ * scram-sha-256: nobody gets in unless an auth_file lists them). Environment and command line win
+ * over both, see source. Logs one WARNING for each setting of a later version that is not at its
+ * default ("not implemented yet"). While errors are collected (error_collect()) it goes on behind
+ * each, and what it returns is to be freed at once. */
 struct snapshot *snapshot_load(const char *path, struct error *error);
 void snapshot_free(struct snapshot **snapshot);
 

@@ -38,4 +38,11 @@ bool error_hint(struct error *error, const char *format, ...) __attribute__((for
 bool error_prefix(struct error *error, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* Who wants to know every mistake of a file, and not the first alone, sets a collector (NULL: no
+ * more). Readers that can go on behind a mistake hand it over by error_collected(); true: do go on.
+ * What they read in the end is not to be used. */
+typedef void error_collect_fn(const struct error *error);
+void error_collect(error_collect_fn *collect);
+bool error_collected(const struct error *error);
+
 #endif

@@ -25,7 +25,9 @@ void control_on_resume(void (*callback)(void))
 
 bool control_reload(struct error *error)
 {
-	const char *path = settings_current()->conffile; /* SET may have named another */
+	/* SET, or the file itself, may have named another. */
+	const char *named = settings_current()->conffile;
+	const char *path = *named ? named : snapshot_current()->path;
 	struct snapshot *snapshot = snapshot_load(*path ? path : NULL, error);
 	if (!snapshot)
 		return false;

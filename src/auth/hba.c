@@ -499,7 +499,7 @@ struct hba *hba_load(const char *path, struct error *error)
 					  .rule = &hba->rules[i],
 					  .error = error};
 		hba->count++;
-		if (!parse_rule(&parsing)) {
+		if (!parse_rule(&parsing) && !error_collected(error)) {
 			hba_free(&hba);
 			return NULL;
 		}

@@ -85,7 +85,8 @@ struct ident *ident_load(const char *path, struct error *error)
 	ident->entries = memory_alloc((file->count + 1) * sizeof *ident->entries);
 	for (size_t i = 0; i < file->count; i++) {
 		ident->count++;
-		if (!parse_line(&file->lines[i], &ident->entries[i], error)) {
+		if (!parse_line(&file->lines[i], &ident->entries[i], error) &&
+		    !error_collected(error)) {
 			ident_free(&ident);
 			return NULL;
 		}

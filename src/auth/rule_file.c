@@ -539,7 +539,7 @@ static bool load_lines(struct loading *loading, struct source *source)
 	while ((is_fine = next_line(loading, source, &number, &line, &scratch)) && line) {
 		is_fine = load_line(loading, source, number, line, scratch);
 		scratch_free(source, &scratch);
-		if (!is_fine)
+		if (!is_fine && !error_collected(loading->error))
 			break;
 	}
 	return is_fine;

@@ -140,7 +140,7 @@ static struct userlist *parse_taken(char *taken, size_t size, const char *path, 
 		place.at = at;
 		place.end = newline ? newline : end;
 		place.line++;
-		if (!parse_line(list, &place, error)) {
+		if (!parse_line(list, &place, error) && !error_collected(error)) {
 			userlist_free(&list);
 			return NULL;
 		}

@@ -12,40 +12,90 @@ struct row {
 	struct encryption_to_server servers;
 };
 
+/* What contexts are made from. */
+struct making {
+	const struct settings *settings;
+	const struct source *sources; /* NULL: nowhere */
+	struct error *error;
+};
+
+/* ---- whose fault it is ---- */
+
+static bool fail_at(struct error *error, const struct source *source, enum setting_index index)
+{
+	char where[SOURCE_TEXT];
+	error_prefix(error, "TLS setup failed");
+	if (source && source->kind != SOURCE_DEFAULT)
+		error_prefix(error, "%s", source_print(source, index, where));
+	return error_collected(error);
+}
+
+/* Does the error name the value of the setting? */
+static bool is_named(const struct making *making, enum setting_index index)
+{
+	char *quoted = memory_printf("\"%s\"", settings_text(making->settings, index));
+	bool found = strlen(quoted) > 2 && strstr(making->error->message, quoted);
+	memory_free(&quoted);
+	return found;
+}
+
+/* The setting with this beginning that the error is about. @fallback: it does not say. Returns
+ * whether the error was collected. */
+static bool fail_setting(const struct making *making, const char *prefix,
+			 enum setting_index fallback)
+{
+	if (!making->sources)
+		return fail_at(making->error, NULL, fallback);
+	enum setting_index culprit = fallback;
+	bool is_sure = false;
+	for (enum setting_index i = 0; i < SETTING_COUNT && !is_sure; i++) {
+		if (strncmp(setting_row(i)->name, prefix, strlen(prefix)) != 0 ||
+		    making->sources[i].kind == SOURCE_DEFAULT)
+			continue;
+		is_sure = is_named(making, i);
+		if (is_sure || making->sources[culprit].kind == SOURCE_DEFAULT)
+			culprit = i;
+	}
+	return fail_at(making->error, &making->sources[culprit], culprit);
+}
+
 /* ---- towards clients ---- */
+
+static bool add_name(const struct tls_options *common, const struct section_tls *row,
+		     struct tls_context *context, struct error *error)
+{
+	struct tls_options options = *common;
+	options.cert_file = row->cert_file;
+	options.key_file = row->key_file;
+	if (row->key_passphrase_command)
+		options.key_passphrase_command = row->key_passphrase_command;
+	if (row->ca_file)
+		options.ca_file = row->ca_file;
+	if (row->crl_file)
+		options.crl_file = row->crl_file;
+	options.asks_certificate = *options.ca_file != '\0';
+	struct tls_context *own = tls_context_new(&options, error);
+	bool well = own && tls_context_add_name(context, row->name, own, error);
+	tls_context_free(&own);
+	return well || error_prefix(error, "TLS host \"%s\"", row->name);
+}
 
 static bool add_names(const struct tls_options *common, const struct map *rows,
 		      struct tls_context *context, struct error *error)
 {
 	map_foreach (node, rows) {
 		const struct section_tls *row = container_of(node, struct section_tls, node);
-		struct tls_options options = *common;
-		options.cert_file = row->cert_file;
-		options.key_file = row->key_file;
-		if (row->key_passphrase_command)
-			options.key_passphrase_command = row->key_passphrase_command;
-		if (row->ca_file)
-			options.ca_file = row->ca_file;
-		if (row->crl_file)
-			options.crl_file = row->crl_file;
-		options.asks_certificate = *options.ca_file != '\0';
-		struct tls_context *own = tls_context_new(&options, error);
-		bool well = own && tls_context_add_name(context, row->name, own, error);
-		tls_context_free(&own);
-		if (!well)
-			return error_prefix(error, "TLS host \"%s\"", row->name);
+		if (!add_name(common, row, context, error) &&
+		    !fail_at(error, &row->place, SETTING_COUNT))
+			return false;
 	}
-
 	return true;
 }
 
-static bool make_for_clients(const struct settings *settings, const struct map *tls_rows,
-			     const struct tls_context *old, struct tls_context **context,
-			     struct error *error)
+static bool make_context(const struct settings *settings, struct tls_options *options,
+			 struct tls_context **made, struct error *error)
 {
 	enum sslmode mode = settings->client_tls_sslmode;
-	if (mode == SSLMODE_DISABLE)
-		return true;
 	if (!*settings->client_tls_cert_file || !*settings->client_tls_key_file)
 		return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
 				 "client_tls_sslmode \"%s\" needs client_tls_key_file and "
@@ -55,7 +105,7 @@ static bool make_for_clients(const struct settings *settings, const struct map *
 		return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
 				 "client_tls_sslmode \"%s\" needs client_tls_ca_file",
 				 settings_text(settings, SETTING_client_tls_sslmode));
-	struct tls_options options = {
+	*options = (struct tls_options){
 		.accepts = true,
 		.verify = mode >= SSLMODE_VERIFY_CA ? TLS_VERIFY_CA : TLS_VERIFY_NONE,
 		.asks_certificate = *settings->client_tls_ca_file != '\0',
@@ -70,10 +120,20 @@ static bool make_for_clients(const struct settings *settings, const struct map *
 		.ecdhcurve = settings->client_tls_ecdhcurve,
 		.dheparams = settings->client_tls_dheparams,
 	};
-	struct tls_context *made = tls_context_new(&options, error);
-	if (!made)
-		return error_prefix(error, "client_tls");
-	if (!add_names(&options, tls_rows, made, error)) {
+	*made = tls_context_new(options, error);
+	return *made || error_prefix(error, "client_tls");
+}
+
+static bool make_for_clients(const struct making *making, const struct map *tls_rows,
+			     const struct tls_context *old, struct tls_context **context)
+{
+	struct tls_options options;
+	struct tls_context *made = NULL;
+	if (making->settings->client_tls_sslmode == SSLMODE_DISABLE)
+		return true;
+	if (!make_context(making->settings, &options, &made, making->error))
+		return fail_setting(making, "client_tls", SETTING_client_tls_sslmode);
+	if (!add_names(&options, tls_rows, made, making->error)) {
 		tls_context_free(&made);
 		return false;
 	}
@@ -150,38 +210,47 @@ static bool add_row(struct encryption *encryption, const struct settings *settin
 	struct row *row = memory_alloc(sizeof *row);
 	row->name = memory_strdup(database->name);
 	map_add(&encryption->rows, row->name, strlen(row->name), &row->node);
-	return make_to_servers(settings, database, &row->servers, error) ||
-	       error_prefix(error, "database \"%s\"", database->name);
+	if (make_to_servers(settings, database, &row->servers, error))
+		return true;
+	error_prefix(error, "database \"%s\"", database->name);
+	return fail_at(error, &database->place, SETTING_COUNT);
 }
 
 /* ---- all of it ---- */
 
-static bool make(struct encryption *encryption, const struct settings *settings,
-		 const struct map *databases, const struct section_database *automatic,
-		 const struct map *tls_rows, const struct encryption *old, struct error *error)
+static bool make_for_all(struct encryption *encryption, const struct making *making)
 {
-	if (!make_for_clients(settings, tls_rows, old ? old->clients : NULL, &encryption->clients,
-			      error) ||
-	    !make_to_servers(settings, NULL, &encryption->servers, error) ||
-	    !add_row(encryption, settings, automatic, error))
+	return make_to_servers(making->settings, NULL, &encryption->servers, making->error) ||
+	       fail_setting(making, "server_tls", SETTING_server_tls_sslmode);
+}
+
+static bool make(struct encryption *encryption, const struct making *making,
+		 const struct map *databases, const struct section_database *automatic,
+		 const struct map *tls_rows, const struct encryption *old)
+{
+	if (!make_for_clients(making, tls_rows, old ? old->clients : NULL, &encryption->clients) ||
+	    !make_for_all(encryption, making) ||
+	    !add_row(encryption, making->settings, automatic, making->error))
 		return false;
 	map_foreach (node, databases)
-		if (!add_row(encryption, settings,
-			     container_of(node, struct section_database, node), error))
+		if (!add_row(encryption, making->settings,
+			     container_of(node, struct section_database, node), making->error))
 			return false;
 	return true;
 }
 
-struct encryption *encryption_new(const struct settings *settings, const struct map *databases,
+struct encryption *encryption_new(const struct settings *settings, const struct source *sources,
+				  const struct map *databases,
 				  const struct section_database *automatic,
 				  const struct map *tls_rows, const struct encryption *old,
 				  struct error *error)
 {
+	struct error own = {0};
+	struct making making = {
+		.settings = settings, .sources = sources, .error = error ? error : &own};
 	struct encryption *encryption = memory_alloc(sizeof *encryption);
-	if (!make(encryption, settings, databases, automatic, tls_rows, old, error)) {
+	if (!make(encryption, &making, databases, automatic, tls_rows, old))
 		encryption_free(&encryption);
-		error_prefix(error, "TLS setup failed");
-	}
 	return encryption;
 }
 

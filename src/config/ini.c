@@ -279,7 +279,8 @@ static bool read_lines(struct reader *reader, struct content *content, const cha
 		*stop = '\0';
 		line.at = at;
 		line.place.line++;
-		if (!parse_line(reader, &line, (size_t)(stop - at), error))
+		if (!parse_line(reader, &line, (size_t)(stop - at), error) &&
+		    !error_collected(error))
 			return false;
 		at = stop + 1;
 	}

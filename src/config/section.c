@@ -212,6 +212,7 @@ void section_free_database(struct section_database **row)
 	if (!*row)
 		return;
 	free_fields(&database_kind, *row);
+	source_fini(&(*row)->place);
 	memory_free(&(*row)->name);
 	memory_free(row);
 }
@@ -297,6 +298,7 @@ void section_free_tls(struct section_tls **row)
 	if (!*row)
 		return;
 	free_fields(&tls_kind, *row);
+	source_fini(&(*row)->place);
 	memory_free(&(*row)->name);
 	memory_free(row);
 }

@@ -32,6 +32,7 @@ static const struct {
 	[VALUE_INT] = {"integer", NULL},
 	[VALUE_DURATION] = {"time", NULL},
 	[VALUE_MSEC] = {"time (milliseconds)", NULL},
+	[VALUE_SECONDS] = {"time (whole seconds)", NULL},
 	[VALUE_SIZE] = {"size", NULL},
 	[VALUE_MODE] = {"permissions", NULL},
 	[VALUE_TEXT] = {"text", NULL},
@@ -60,6 +61,7 @@ static enum value_storage storage(const struct value_field *field)
 	case VALUE_BOOL:
 		return STORED_BOOL;
 	case VALUE_INT:
+	case VALUE_SECONDS:
 	case VALUE_MODE:
 		return STORED_INT;
 	case VALUE_DURATION:
@@ -135,9 +137,19 @@ static bool find_word(const char *const *words, const char *text, int64_t *numbe
 	return false;
 }
 
+/* Plain integers, also hexadecimal and octal ones as PgBouncer reads them, or with a unit. */
+static bool parse_time(const char *text, usec_t unit, int64_t *usec)
+{
+	int64_t number;
+	if (text_to_int(text, &number))
+		return !__builtin_mul_overflow(number, unit, usec);
+	return text_to_duration(text, unit, usec);
+}
+
 static bool parse_number(const struct value_field *field, const char *text, int64_t *number)
 {
 	bool truth, ok;
+	*number = 0;
 	switch (field->type) {
 	case VALUE_BOOL:
 		ok = text_to_bool(text, &truth);
@@ -151,7 +163,11 @@ static bool parse_number(const struct value_field *field, const char *text, int6
 		ok = text_to_duration(text, USEC_PER_SECOND, number);
 		break;
 	case VALUE_MSEC:
-		ok = text_to_duration(text, USEC_PER_MSEC, number);
+		ok = parse_time(text, USEC_PER_MSEC, number);
+		break;
+	case VALUE_SECONDS:
+		ok = parse_time(text, USEC_PER_SECOND, number) && *number % USEC_PER_SECOND == 0;
+		*number /= USEC_PER_SECOND;
 		break;
 	case VALUE_SIZE:
 		ok = text_to_size(text, number);
@@ -208,6 +224,12 @@ const char *value_allowed(const struct value_field *field, char allowed[VALUE_AL
 	case VALUE_DURATION:
 	case VALUE_MSEC:
 		append_duration(&builder, field);
+		break;
+	case VALUE_SECONDS:
+		text_append(&builder,
+			    "%" PRId64 " to %" PRId64
+			    " whole seconds, or with a unit (s, min, h, d)",
+			    field->range.minimum, field->range.maximum);
 		break;
 	case VALUE_SIZE:
 		text_append(&builder,
@@ -509,6 +531,9 @@ const char *settings_shown(const struct settings *settings, enum setting_index i
 {
 	static char *shown;
 	const char *text = settings_text(settings, index);
+	if (index == SETTING_client_tls_key_passphrase_command ||
+	    index == SETTING_server_tls_key_passphrase_command)
+		return *text ? "****" : ""; /* it may be an echo */
 	if (index != SETTING_auth_ldap_options)
 		return text;
 	memory_free(&shown);

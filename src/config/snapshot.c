@@ -28,7 +28,6 @@ struct loading {
 	enum section section;
 	const char *section_name; /* as the file has it: pgbouncer or pgweir */
 	bool has_main;
-	struct ini_place places[SETTING_COUNT]; /* file NULL: not set */
 };
 
 enum { LDAP_TEXT_MAX = 16384 };
@@ -89,19 +88,19 @@ static bool set_setting(struct loading *loading, const char *key, const char *va
 				 settings_suggest(key, suggestion));
 	if (!settings_set_at(&loading->snapshot->settings, index, value, place, error))
 		return false;
-	memory_free(&loading->places[index].file);
-	loading->places[index].file = memory_strdup(place->file);
-	loading->places[index].line = place->line;
+	source_set_place(&loading->snapshot->sources[index], place);
 	return true;
 }
 
 /* A row that comes again replaces the one before. */
 static bool add_database(struct snapshot *snapshot, const char *name, const char *text,
-			 struct error *error)
+			 const struct ini_place *place, struct error *error)
 {
 	struct section_database *row = section_parse_database(name, text, error);
 	if (!row)
 		return false;
+	if (place)
+		source_set_place(&row->place, place);
 	if (strcmp(name, "*") == 0) {
 		section_free_database(&snapshot->automatic);
 		snapshot->automatic = row;
@@ -150,11 +149,12 @@ static bool add_peer(struct snapshot *snapshot, const char *id, const char *text
 }
 
 static bool add_tls(struct snapshot *snapshot, const char *name, const char *text,
-		    struct error *error)
+		    const struct ini_place *place, struct error *error)
 {
 	struct section_tls *row = section_parse_tls(name, text, error);
 	if (!row)
 		return false;
+	source_set_place(&row->place, place);
 	struct map_node *old = map_find(&snapshot->tls, name, strlen(name));
 	if (old) {
 		struct section_tls *replaced = tls_of(old);
@@ -173,11 +173,11 @@ static bool take_value(void *context, const char *key, const char *value,
 	case SECTION_MAIN:
 		return set_setting(loading, key, value, place, error);
 	case SECTION_DATABASES:
-		return add_database(loading->snapshot, key, value, error);
+		return add_database(loading->snapshot, key, value, place, error);
 	case SECTION_USERS:
 		return add_user(loading->snapshot, key, value, error);
 	case SECTION_TLS:
-		return add_tls(loading->snapshot, key, value, error);
+		return add_tls(loading->snapshot, key, value, place, error);
 	default:
 		return add_peer(loading->snapshot, key, value, error);
 	}
@@ -211,15 +211,18 @@ static bool check_settings(const struct settings *settings, enum setting_index *
 	return true;
 }
 
-/* "FILE:LINE: " of the setting, or of the file as a whole. */
+/* "FILE:LINE: " of the setting, or of the file as a whole; of a variable or option that set it. */
 static bool fail_setting(const struct loading *loading, enum setting_index index,
 			 struct error *error)
 {
-	char where[INI_PLACE_TEXT];
-	if (loading->places[index].file)
-		return error_prefix(error, "%s", ini_place_print(&loading->places[index], where));
-	return *loading->snapshot->path ? error_prefix(error, "%s", loading->snapshot->path)
-					: false;
+	const struct snapshot *snapshot = loading->snapshot;
+	const struct source *source = &snapshot->sources[index];
+	char where[SOURCE_TEXT];
+	if (source->kind == SOURCE_CONSOLE) /* who typed it knows */
+		return false;
+	if (source->kind != SOURCE_DEFAULT)
+		return error_prefix(error, "%s", source_print(source, index, where));
+	return *snapshot->path ? error_prefix(error, "%s", snapshot->path) : false;
 }
 
 /* Errors of a file's contents name their own line; others, such as a missing file, the setting. */
@@ -350,20 +353,17 @@ static bool load_rules(const struct loading *loading, struct error *error)
 /* ---- TLS ---- */
 
 static struct encryption *encrypt(const struct snapshot *snapshot, const struct settings *settings,
-				  struct error *error)
+				  const struct source *sources, struct error *error)
 {
-	return encryption_new(settings, &snapshot->databases, snapshot->automatic, &snapshot->tls,
-			      current ? current->encryption : NULL, error);
+	return encryption_new(settings, sources, &snapshot->databases, snapshot->automatic,
+			      &snapshot->tls, current ? current->encryption : NULL, error);
 }
 
 static bool load_encryption(const struct loading *loading, struct error *error)
 {
 	struct snapshot *snapshot = loading->snapshot;
-	snapshot->encryption = encrypt(snapshot, &snapshot->settings, error);
-	if (snapshot->encryption)
-		return true;
-	return *loading->snapshot->path ? error_prefix(error, "%s", loading->snapshot->path)
-					: false;
+	snapshot->encryption = encrypt(snapshot, &snapshot->settings, snapshot->sources, error);
+	return snapshot->encryption != NULL;
 }
 
 /* ---- what this version cannot do ---- */
@@ -402,7 +402,7 @@ static bool fill_in(struct snapshot *snapshot, struct error *error)
 {
 	return settings_set(&snapshot->settings, SETTING_listen_addr, "127.0.0.1", error) &&
 	       settings_set(&snapshot->settings, SETTING_auth_type, "scram-sha-256", error) &&
-	       add_database(snapshot, "*", "host=localhost port=5432", error);
+	       add_database(snapshot, "*", "host=localhost port=5432", NULL, error);
 }
 
 static bool read_file(struct loading *loading, struct error *error)
@@ -414,24 +414,34 @@ static bool read_file(struct loading *loading, struct error *error)
 		return false;
 	if (loading->has_main)
 		return true;
-	return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
-			 "%s: main section missing from config file: it needs [pgbouncer] or "
-			 "[pgweir]",
-			 path);
+	error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
+		  "%s: main section missing from config file: it needs [pgbouncer] or [pgweir]",
+		  path);
+	return error_collected(error);
+}
+
+static bool check_main(const struct loading *loading, struct error *error)
+{
+	enum setting_index culprit;
+	return check_settings(&loading->snapshot->settings, &culprit, error) ||
+	       fail_setting(loading, culprit, error);
 }
 
 static bool load(struct loading *loading, const char *path, struct error *error)
 {
 	struct snapshot *snapshot = loading->snapshot;
-	enum setting_index culprit;
 	snapshot->path = memory_strdup(path ? path : "");
 	settings_init(&snapshot->settings);
 	if (!(path ? read_file(loading, error) : fill_in(snapshot, error)))
 		return false;
-	if (!check_settings(&snapshot->settings, &culprit, error))
-		return fail_setting(loading, culprit, error);
-	return load_userlist(loading, error) && check_methods(loading, error) &&
-	       load_rules(loading, error) && load_encryption(loading, error);
+	source_apply(&snapshot->settings, snapshot->sources);
+	static bool (*const steps[])(const struct loading *loading, struct error *error) = {
+		check_main, load_userlist, check_methods, load_rules, load_encryption};
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		if (!steps[i](loading, error) && !error_collected(error))
+			return false;
+	}
+	return true;
 }
 
 struct snapshot *snapshot_load(const char *path, struct error *error)
@@ -441,8 +451,6 @@ struct snapshot *snapshot_load(const char *path, struct error *error)
 		warn(loading.snapshot);
 	else
 		snapshot_free(&loading.snapshot);
-	for (int i = 0; i < SETTING_COUNT; i++)
-		memory_free(&loading.places[i].file);
 	return loading.snapshot;
 }
 
@@ -478,6 +486,8 @@ void snapshot_free(struct snapshot **snapshot)
 	ldap_options_release(&s->ldap);
 	encryption_free(&s->encryption);
 	settings_fini(&s->settings);
+	for (int i = 0; i < SETTING_COUNT; i++)
+		source_fini(&s->sources[i]);
 	memory_free(&s->path);
 	memory_free(snapshot);
 }
@@ -489,23 +499,25 @@ const struct snapshot *snapshot_current(void)
 	return current;
 }
 
-static void keep_restart_settings(struct settings *new, const struct settings *old)
+static void keep_restart_settings(struct snapshot *new, const struct snapshot *old)
 {
 	for (enum setting_index i = 0; i < SETTING_COUNT; i++) {
-		if (setting_row(i)->change != CHANGE_RESTART || settings_is_equal(new, old, i))
+		if (setting_row(i)->change != CHANGE_RESTART ||
+		    settings_is_equal(&new->settings, &old->settings, i))
 			continue;
 		log_warning("",
 			    "setting \"%s\" cannot be changed without a restart; still using "
 			    "\"%s\"",
-			    setting_row(i)->name, settings_text(old, i));
-		settings_copy_one(new, old, i);
+			    setting_row(i)->name, settings_text(&old->settings, i));
+		settings_copy_one(&new->settings, &old->settings, i);
+		source_copy(&new->sources[i], &old->sources[i]);
 	}
 }
 
 void snapshot_install(struct snapshot *taken)
 {
 	if (current && taken)
-		keep_restart_settings(&taken->settings, &current->settings);
+		keep_restart_settings(taken, current);
 	snapshot_free(&current);
 	current = taken;
 }
@@ -513,7 +525,7 @@ void snapshot_install(struct snapshot *taken)
 /* The contexts of the snapshot in force are made anew from @settings. */
 static bool set_encryption(const struct settings *settings, struct error *error)
 {
-	struct encryption *made = encrypt(current, settings, error);
+	struct encryption *made = encrypt(current, settings, NULL, error);
 	if (!made)
 		return error_prefix(error, "TLS settings could not be applied, still using old "
 					   "configuration");
@@ -530,11 +542,13 @@ static bool names_a_file(enum setting_index index)
 }
 
 /* What the settings of authentication name is read anew: all of it, or nothing changes. */
-static bool set_files(const struct settings *settings, struct error *error)
+static bool set_files(enum setting_index index, const struct settings *settings,
+		      struct error *error)
 {
 	struct snapshot fresh = *current;
 	struct loading loading = {.snapshot = &fresh};
 	fresh.settings = *settings;
+	fresh.sources[index] = (struct source){.kind = SOURCE_CONSOLE};
 	fresh.userlist = NULL;
 	fresh.hba = NULL;
 	fresh.ident = NULL;
@@ -570,12 +584,14 @@ bool snapshot_set(enum setting_index index, const char *text, struct error *erro
 		return false;
 	}
 	if ((encryption_depends_on(index) && !set_encryption(&changed, error)) ||
-	    (names_a_file(index) && !set_files(&changed, error))) {
+	    (names_a_file(index) && !set_files(index, &changed, error))) {
 		settings_fini(&changed);
 		return false;
 	}
 	settings_fini(&current->settings);
 	current->settings = changed;
+	source_fini(&current->sources[index]);
+	current->sources[index].kind = SOURCE_CONSOLE;
 	if (row->later && !settings_is_default(&changed, index))
 		warn_later(index, "");
 	return true;

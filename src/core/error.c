@@ -99,3 +99,18 @@ bool error_prefix(struct error *error, const char *format, ...)
 	error->message[wanted > room ? utf8_cut(error->message, length) : length] = '\0';
 	return false;
 }
+
+static error_collect_fn *collector;
+
+void error_collect(error_collect_fn *collect)
+{
+	collector = collect;
+}
+
+bool error_collected(const struct error *error)
+{
+	if (!collector || !error)
+		return false;
+	collector(error);
+	return true;
+}

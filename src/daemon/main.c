@@ -7,6 +7,7 @@
 #include "auth/pam.h"
 #include "auth/scram.h"
 #include "config/snapshot.h"
+#include "config/source.h"
 #include "conn/gate.h"
 #include "core/buffer.h"
 #include "core/clock.h"
@@ -14,6 +15,7 @@
 #include "core/log.h"
 #include "core/loop.h"
 #include "core/memory.h"
+#include "daemon/inspect.h"
 #include "daemon/option.h"
 #include "daemon/process.h"
 #include "daemon/signal.h"
@@ -29,6 +31,7 @@
 #include <unistd.h>
 
 static struct options options;
+static const char *config;	/* the file to start with; NULL: none */
 static struct snapshot *loaded; /* until it is installed */
 static bool stderr_is_log;	/* what is logged is seen there */
 
@@ -135,7 +138,7 @@ static bool load_settings(struct error *error)
 	static const struct log_options silent = {.to_stderr = false};
 	if (!systemd_open(error) || !log_open(&silent, error))
 		return false;
-	loaded = snapshot_load(options.config, error);
+	loaded = snapshot_load(config, error);
 	return loaded != NULL || error_prefix(error, "cannot load config file");
 }
 
@@ -148,7 +151,7 @@ static void free_settings(void)
 /* Before anything is made, so that the user we become owns it and can make it anew. */
 static bool become_user(struct error *error)
 {
-	const char *user = options.user ? options.user : loaded->settings.user;
+	const char *user = loaded->settings.user;
 	if (*user && !process_become_user(user, error))
 		return false;
 	if (process_is_root())
@@ -166,7 +169,7 @@ static bool open_log(struct error *error)
  * found out. */
 static bool read_as_user(struct error *error)
 {
-	struct snapshot *again = snapshot_load(options.config, error);
+	struct snapshot *again = snapshot_load(config, error);
 	if (again) {
 		snapshot_free(&loaded);
 		loaded = again;
@@ -176,7 +179,7 @@ static bool read_as_user(struct error *error)
 	log_debug("", "configuration: %s, %u databases, %u users, %zu in auth_file",
 		  *loaded->path ? loaded->path : "built in", map_length(&loaded->databases),
 		  map_length(&loaded->users), userlist_length(loaded->userlist));
-	if (!options.config)
+	if (!config)
 		log_warning("",
 			    "no configuration file given, running with defaults: listening on %s "
 			    "and the Unix socket "
@@ -289,6 +292,8 @@ static void release_memory(void)
 	key_cache_release();
 	scram_release();
 	tls_session_release();
+	source_release();
+	options_fini(&options);
 	buffer_release();
 	memory_cache_release();
 }
@@ -322,6 +327,13 @@ static void report(const struct error *error)
 		fprintf(stderr, "pgweir: %s%s%s\n", error->message, gap, error->hint);
 }
 
+static int finish(bool well)
+{
+	release_memory();
+	log_close();
+	return well ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 static int run(void)
 {
 	struct error error = {0};
@@ -338,9 +350,7 @@ static int run(void)
 		if (stages[reached].stop)
 			stages[reached].stop();
 	}
-	release_memory();
-	log_close();
-	return started ? EXIT_SUCCESS : EXIT_FAILURE;
+	return finish(started);
 }
 
 /* ---- the command line ---- */
@@ -359,17 +369,45 @@ static void print_help(void)
 	memory_free(&text);
 }
 
+/* What environment and command line say of settings, and the file to start with. */
+static bool read_sources(struct error *error)
+{
+	if (!source_read_environment(environ, error))
+		return false;
+	for (size_t i = 0; i < options.set.count; i++) {
+		if (!source_read_option(options.set.all[i], error) && !error_collected(error))
+			return false;
+	}
+	if (options.user && !source_set_option(SETTING_user, options.user, error))
+		return false;
+	config = options.config ? options.config : source_conffile();
+	return true;
+}
+
+/* The answer to who asked something instead of starting. */
+static int inspect(struct error *error)
+{
+	if (options.check_config)
+		return finish(inspect_check(config));
+	bool well = inspect_show(config, error);
+	if (!well)
+		fprintf(stderr, "pgweir: cannot load config file: %s\n", error->message);
+	return finish(well);
+}
+
 int main(int argc, char **argv)
 {
-	struct error error;
+	struct error error = {0};
 	if (!options_parse(&options, argc, argv, &error)) {
 		fprintf(stderr, "pgweir: %s; %s\n", error.message, error.hint);
-		return EXIT_FAILURE;
+		return finish(false);
 	}
 	if (options.help || options.version) {
 		options.help ? print_help() : print_version();
-		return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+		return finish(fflush(stdout) == 0);
 	}
+	if (options.print_config)
+		return finish(inspect_print_sample());
 	if (options.reboot) {
 		fputs("pgweir: -R is not supported: to restart without interruption, start the new "
 		      "process beside "
@@ -377,7 +415,13 @@ int main(int argc, char **argv)
 		      "SHUTDOWN "
 		      "WAIT_FOR_CLIENTS to the old one\n",
 		      stderr);
-		return EXIT_FAILURE;
+		return finish(false);
 	}
-	return run();
+	if (options.check_config)
+		inspect_begin();
+	if (!read_sources(&error)) {
+		fprintf(stderr, "pgweir: %s\n", error.message);
+		return finish(false);
+	}
+	return options.check_config || options.show_config ? inspect(&error) : run();
 }

@@ -8,23 +8,38 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct option_row rows[] = {
+enum { NAME_SIZE = 32, WORDLESS = 256 /* values of options without a letter begin here */ };
+
+static struct option_row rows[] = {
 #define OPTION(type, letter, name, argument, doc) {letter, #name, argument, doc},
 #include "daemon/options.def"
 };
 
+/* A field's name has '_' where the option has '-'. */
+static void spell(struct option_row *row, char name[NAME_SIZE])
+{
+	snprintf(name, NAME_SIZE, "%s", row->name);
+	for (char *at = name; *at; at++)
+		*at = *at == '_' ? '-' : *at;
+	row->name = name;
+}
+
 const struct option_row *option_row(enum option_index index)
 {
+	static char names[OPTION_COUNT][NAME_SIZE];
+	if (rows[index].name != names[index])
+		spell(&rows[index], names[index]);
 	return &rows[index];
 }
 
-static const struct option_row *find(int letter)
+/* By what getopt_long() answers; OPTION_COUNT: there is none. */
+static enum option_index find(int value)
 {
-	for (int i = 0; i < OPTION_COUNT; i++) {
-		if (rows[i].letter == letter)
-			return &rows[i];
-	}
-	return NULL;
+	enum option_index index = 0;
+	while (index < OPTION_COUNT &&
+	       value != (rows[index].letter ? rows[index].letter : WORDLESS + (int)index))
+		index++;
+	return index;
 }
 
 static void take_FLAG(bool *flag, const char *argument)
@@ -44,14 +59,22 @@ static void take_WORD(const char **word, const char *argument)
 	*word = argument;
 }
 
-static void take(struct options *options, int letter, const char *argument)
+static void take_WORDS(struct option_words *words, const char *argument)
 {
-	switch (letter) {
+	words->all = memory_realloc(words->all, (words->count + 1) * sizeof(*words->all));
+	words->all[words->count++] = argument;
+}
+
+static void take(struct options *options, enum option_index index, const char *argument)
+{
+	switch (index) {
 #define OPTION(type, letter, name, argument_name, doc) \
-	case letter:                                   \
+	case OPTION_##name:                            \
 		take_##type(&options->name, argument); \
 		break;
 #include "daemon/options.def"
+	case OPTION_COUNT:
+		break;
 	}
 }
 
@@ -72,7 +95,7 @@ static bool refuse_unknown(int letter, const char *word, struct error *error)
 	char text[] = {'-', (char)letter, '\0'};
 	if (!letter)
 		return refuse(error, "unknown option \"%s\"", word);
-	if (find(letter))
+	if (find(letter) != OPTION_COUNT)
 		return refuse(error, "option \"%s\" takes no value", word);
 	return refuse(error, "unknown option \"%s\"", text);
 }
@@ -83,12 +106,15 @@ bool options_parse(struct options *options, int argc, char **argv, struct error 
 	char letters[2 + 2 * OPTION_COUNT + 1], *end = letters;
 	*end++ = ':'; /* a missing argument is ':', not '?' */
 	for (int i = 0; i < OPTION_COUNT; i++) {
-		words[i] = (struct option){.name = rows[i].name,
-					   .has_arg = rows[i].argument ? required_argument
-								       : no_argument,
-					   .val = rows[i].letter};
-		*end++ = rows[i].letter;
-		if (rows[i].argument)
+		const struct option_row *row = option_row((enum option_index)i);
+		words[i] =
+			(struct option){.name = row->name,
+					.has_arg = row->argument ? required_argument : no_argument,
+					.val = row->letter ? row->letter : WORDLESS + i};
+		if (!row->letter)
+			continue;
+		*end++ = row->letter;
+		if (row->argument)
 			*end++ = ':';
 	}
 	*end = '\0';
@@ -102,7 +128,7 @@ bool options_parse(struct options *options, int argc, char **argv, struct error 
 			return refuse(error, "option \"%s\" needs a value", argv[optind - 1]);
 		if (letter == '?')
 			return refuse_unknown(optopt, argv[optind - 1], error);
-		take(options, letter, optarg);
+		take(options, find(letter), optarg);
 	}
 	if (optind < argc)
 		options->config = argv[optind++];
@@ -112,22 +138,31 @@ bool options_parse(struct options *options, int argc, char **argv, struct error 
 	return true;
 }
 
+void options_fini(struct options *options)
+{
+	memory_free(&options->set.all);
+	options->set.count = 0;
+}
+
 char *options_help(void)
 {
-	char text[2048], words[64];
+	char text[4096], words[64];
 	struct text_builder builder;
 	text_builder_init(&builder, text, sizeof(text));
 	text_append(&builder, "Usage: pgweir [OPTION]... [CONFIG.ini]\n"
 			      "A connection pooler for PostgreSQL.\n\n");
 	for (int i = 0; i < OPTION_COUNT; i++) {
-		const struct option_row *row = &rows[i];
-		snprintf(words, sizeof(words), "-%c, --%s%s%s", row->letter, row->name,
-			 row->argument ? " " : "", row->argument ? row->argument : "");
-		text_append(&builder, "  %-17s  %s\n", words, row->doc);
+		const struct option_row *row = option_row((enum option_index)i);
+		char letter[] = {'-', row->letter, ',', '\0'};
+		snprintf(words, sizeof(words), "%3s --%.31s%s%s", row->letter ? letter : "",
+			 row->name, row->argument ? " " : "", row->argument ? row->argument : "");
+		text_append(&builder, "  %-20s  %s\n", words, row->doc);
 	}
 	text_append(&builder, "\nWithout CONFIG.ini it listens on 127.0.0.1 and on the Unix "
 			      "socket, port 6432, and leads\n"
 			      "every database name to localhost:5432; nobody is let in but the "
-			      "same system user to the console.\n");
+			      "same system user to the console.\n"
+			      "Environment variables PGWEIR_NAME (PGWEIR_LISTEN_PORT=6433) set "
+			      "settings too, above the file.\n");
 	return memory_strdup(text);
 }

@@ -71,6 +71,14 @@ def wait_until(condition, seconds=10, what="the condition"):
         time.sleep(0.02)
 
 
+def covers(*names, scope="global"):
+    """Says that a test fails when one of these settings has no effect: @covers("query_timeout", scope="user"). scope:
+    global, database, user, or a tuple of them; keys of rows are named as they stand there. test_covered.py wants a
+    test for each setting and scope; wire tests say it in a comment: "Covers NAME (SCOPE)."."""
+    assert names and scope
+    return lambda test: test
+
+
 class Unprivileged:
     """Who the daemons run as: user postgres when we are root, else we ourselves."""
 

@@ -7,6 +7,7 @@ test_unit_config_test_config_SOURCES = \
 	test/unit/config/test_settings.c \
 	test/unit/config/test_section.c \
 	test/unit/config/test_snapshot.c \
+	test/unit/config/test_source.c \
 	test/unit/suite.h test/unit/main.c
 test_unit_config_test_config_CPPFLAGS = $(AM_CPPFLAGS) -DSUITES=test_config_suites
 test_unit_config_test_config_LDADD = src/config/libconfig.a src/auth/libauth.a src/net/libnet.a src/core/libcore.a \

@@ -3,4 +3,5 @@
 #include "suites.h"
 #include <stddef.h>
 
-suite_fn *const SUITES[] = {suite_ini, suite_settings, suite_section, suite_snapshot, NULL};
+suite_fn *const SUITES[] = {suite_ini,	    suite_settings, suite_section,
+			    suite_snapshot, suite_source,   NULL};

@@ -8,5 +8,6 @@ Suite *suite_ini(void);
 Suite *suite_settings(void);
 Suite *suite_section(void);
 Suite *suite_snapshot(void);
+Suite *suite_source(void);
 
 #endif

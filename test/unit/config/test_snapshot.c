@@ -234,14 +234,14 @@ END_TEST
 START_TEST(tls_needs_its_files)
 {
 	assert_fails("[pgbouncer]\nclient_tls_sslmode = require\n",
-		     "a.ini: TLS setup failed: client_tls_sslmode \"require\" needs "
+		     "a.ini:2: TLS setup failed: client_tls_sslmode \"require\" needs "
 		     "client_tls_key_file and client_tls_cert_file");
 	assert_fails("[pgbouncer]\nclient_tls_sslmode = prefer\nclient_tls_key_file = nokey\n"
 		     "client_tls_cert_file = nocert\n",
 		     "nocert");
 	assert_fails("[databases]\na = server_tls_sslmode=verify-ca "
 		     "server_tls_ca_file=noca\n[pgbouncer]\n",
-		     "a.ini: TLS setup failed: database \"a\": ");
+		     "a.ini:2: TLS setup failed: database \"a\": ");
 	assert_fails("[pgbouncer]\nserver_tls_negotiation = direct\n",
 		     "server_tls_negotiation \"direct\" needs server_tls_sslmode");
 	assert_fails("[tls]\nx.example = key_file=a\n[pgbouncer]\n",

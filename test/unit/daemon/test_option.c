@@ -20,6 +20,7 @@ static bool parse(char **argv)
 	while (argv[argc])
 		argc++;
 	memset(&error, 0, sizeof(error));
+	options_fini(&options);
 	memset(&options, 0xff, sizeof(options));
 	return options_parse(&options, argc, argv, &error);
 }
@@ -34,6 +35,11 @@ START_TEST(no_words_mean_no_options)
 	ck_assert_ptr_null(options.config);
 }
 END_TEST
+
+static void teardown(void)
+{
+	options_fini(&options);
+}
 
 START_TEST(letters_may_stand_together_and_behind_the_file)
 {
@@ -60,26 +66,46 @@ START_TEST(every_row_is_known_by_letter_and_by_name_and_documented)
 		const struct option_row *row = option_row(i);
 		char letter[] = {'-', row->letter, '\0'}, name[64];
 		snprintf(name, sizeof(name), "--%s", row->name);
-		ck_assert(PARSE(letter, row->argument ? "word" : "x.ini"));
-		struct options by_letter = options;
 		ck_assert(PARSE(name, row->argument ? "word" : "x.ini"));
-		ck_assert_int_eq(options.daemon, by_letter.daemon);
-		ck_assert_int_eq(options.quiet, by_letter.quiet);
-		ck_assert_int_eq(options.verbose, by_letter.verbose);
-		ck_assert_int_eq(options.reboot, by_letter.reboot);
-		ck_assert_int_eq(options.version, by_letter.version);
-		ck_assert_int_eq(options.help, by_letter.help);
-		ck_assert_int_eq(options.user != NULL, row->argument != NULL);
 		ck_assert_int_eq(options.daemon + options.quiet + options.verbose + options.reboot +
-					 options.version + options.help + (options.user != NULL),
+					 options.version + options.help + (options.user != NULL) +
+					 (options.set.count == 1) + options.check_config +
+					 options.show_config + options.print_config,
 				 1);
+		ck_assert_int_eq(options.user || options.set.count, row->argument != NULL);
+		if (row->letter) {
+			struct options by_name = options;
+			ck_assert(PARSE(letter, row->argument ? "word" : "x.ini"));
+			ck_assert_int_eq(options.daemon, by_name.daemon);
+			ck_assert_int_eq(options.quiet, by_name.quiet);
+			ck_assert_int_eq(options.verbose, by_name.verbose);
+			ck_assert_int_eq(options.reboot, by_name.reboot);
+			ck_assert_int_eq(options.version, by_name.version);
+			ck_assert_int_eq(options.help, by_name.help);
+			ck_assert_int_eq(options.user != NULL, by_name.user != NULL);
+		}
 		ck_assert_ptr_nonnull(strstr(help, name));
 		ck_assert_ptr_nonnull(strstr(help, row->doc));
 		ck_assert_int_gt(strlen(row->doc), 10);
-		for (enum option_index j = 0; j < i; j++)
+		for (enum option_index j = 0; j < i && row->letter; j++)
 			ck_assert_int_ne(option_row(j)->letter, row->letter);
 	}
 	memory_free(&help);
+}
+END_TEST
+
+START_TEST(words_that_repeat_keep_their_order)
+{
+	ck_assert(PARSE("--set", "a=1", "x.ini", "--set=b=2", "--set", "a=3"));
+	ck_assert_uint_eq(options.set.count, 3);
+	ck_assert_str_eq(options.set.all[0], "a=1");
+	ck_assert_str_eq(options.set.all[1], "b=2");
+	ck_assert_str_eq(options.set.all[2], "a=3");
+	ck_assert_str_eq(options.config, "x.ini");
+	ck_assert(!PARSE("--set"));
+	ck_assert_str_eq(error.message, "option \"--set\" needs a value");
+	ck_assert(!PARSE("--check-config=x"));
+	ck_assert_str_eq(error.message, "option \"--check-config=x\" takes no value");
 }
 END_TEST
 
@@ -116,10 +142,12 @@ Suite *suite_option(void)
 {
 	Suite *suite = suite_create("option");
 	TCase *tcase = tcase_create("option");
+	tcase_add_checked_fixture(tcase, NULL, teardown);
 	tcase_add_test(tcase, no_words_mean_no_options);
 	tcase_add_test(tcase, letters_may_stand_together_and_behind_the_file);
 	tcase_add_test(tcase, words_behind_two_dashes_are_files);
 	tcase_add_test(tcase, every_row_is_known_by_letter_and_by_name_and_documented);
+	tcase_add_test(tcase, words_that_repeat_keep_their_order);
 	tcase_add_test(tcase, what_is_unknown_is_named_with_a_hint);
 	tcase_add_test(tcase, values_that_miss_or_are_too_many_are_refused);
 	suite_add_tcase(suite, tcase);
