@@ -42,6 +42,8 @@ bool listener_adopt(int fd, const struct socket_options *options, listener_accep
 		    struct error *error);
 /* New tuning for connections accepted from now on (reload). */
 void listener_retune(const struct socket_options *options);
+/* A new options.defer_accept for the TCP sockets that we opened. */
+void listener_defer(int seconds);
 
 /* Stop accepting on the TCP sockets only (SHUTDOWN WAIT_FOR_*): they are closed, the Unix socket
  * stays. */

@@ -4,8 +4,11 @@
 #ifndef PGWEIR_POOL_MAINTENANCE_H
 #define PGWEIR_POOL_MAINTENANCE_H
 
-/* Start the periods; stats_period is taken from the settings at each period's end. */
+/* Start the periods of stats_period. */
 void maintenance_open(void);
+/* There are new settings: a changed stats_period holds from now on, counted from when the period
+ * began. */
+void maintenance_reconfigured(void);
 void maintenance_close(void);
 /* The last "stats: ..." line, for systemd's STATUS. */
 const char *maintenance_stats_line(void);

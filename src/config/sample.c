@@ -102,10 +102,12 @@ static void print_key(FILE *to, const struct key *key)
 
 void sample_print(FILE *to)
 {
-	fprintf(to, "; Every setting of " PACKAGE_STRING
-		    " at its default: take away the ; and change what should differ. Times and\n"
-		    "; sizes take units (500ms, 30s, 5min, 64kB). Comments have a line of their "
-		    "own. Printed by\n; pgweir --print-config.\n\n[pgweir]\n");
+	comment(to,
+		"Every setting of " PACKAGE_STRING " at its default: take away the ; and change "
+		"what should differ. Times and sizes take units (500ms, 30s, 5min, 64kB). Comments "
+		"have a line of their own. Printed by pgweir --print-config.",
+		0);
+	fprintf(to, "\n[pgweir]\n");
 	for (enum setting_index i = 0; i < SETTING_COUNT; i++)
 		print_setting(to, i);
 	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {

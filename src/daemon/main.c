@@ -125,6 +125,8 @@ static void apply_settings(void)
 		log_error("", "%s; logging as before", error.message);
 	struct socket_options sockets = socket_options();
 	listener_retune(&sockets);
+	listener_defer(settings()->tcp_defer_accept);
+	maintenance_reconfigured();
 	struct resolver_options resolver = resolver_options();
 	resolver_set_options(&resolver);
 	check_descriptors(false);

@@ -32,6 +32,7 @@ struct listener {
 	struct loop_work ending;
 	int fd; /* -1: closed */
 	struct address address;
+	bool is_deferred; /* a TCP socket of our own */
 	bool is_wildcard; /* the near end of a connection is not known from @address */
 	listener_accept_fn *accept;
 	char path[PATH_SIZE]; /* of a Unix socket */
@@ -272,6 +273,7 @@ static int open_tcp(struct list *opened, const struct address *address,
 		set(listener->fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
 	if (options->reuseport)
 		set(listener->fd, SOL_SOCKET, SO_REUSEPORT, 1);
+	listener->is_deferred = true;
 	if (options->defer_accept > 0)
 		set(listener->fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, options->defer_accept);
 	socket_tune(listener->fd, address->family, &options->socket); /* accepted ones inherit it */
@@ -542,6 +544,15 @@ bool listener_adopt(int fd, const struct socket_options *options, listener_accep
 	}
 	start(listener);
 	return true;
+}
+
+void listener_defer(int seconds)
+{
+	list_foreach (node, &room.listeners) {
+		struct listener *listener = container_of(node, struct listener, node);
+		if (listener->is_deferred && listener->fd >= 0)
+			set(listener->fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, seconds);
+	}
 }
 
 void listener_retune(const struct socket_options *options)

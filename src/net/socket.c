@@ -24,8 +24,9 @@ void socket_tune(int fd, int family, const struct socket_options *options)
 	if (family == AF_UNIX)
 		return;
 	set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	/* Also off: an accepted socket has what its listener was given before a reload. */
+	set(fd, SOL_SOCKET, SO_KEEPALIVE, options->keepalive);
 	if (options->keepalive) {
-		set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
 		if (options->keepalive_idle > 0)
 			set(fd, IPPROTO_TCP, TCP_KEEPIDLE, options->keepalive_idle);
 		if (options->keepalive_interval > 0)

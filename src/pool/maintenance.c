@@ -9,7 +9,7 @@
 #include "pool/registry.h"
 
 static struct loop_timer timer;
-static usec_t period_began;
+static usec_t period_began, period;
 static char line[512];
 static void (*on_stats)(const char *line);
 
@@ -31,9 +31,8 @@ static void describe(void)
 
 static void schedule(void)
 {
-	usec_t period = (usec_t)settings_current()->stats_period;
-	period_began = clock_now();
-	loop_timer_set(&timer, clock_now() + (period > 0 ? period : 60 * USEC_PER_SECOND));
+	period = settings_current()->stats_period;
+	loop_timer_set(&timer, period_began + period);
 }
 
 static void period_ends(struct loop_timer *unused)
@@ -51,13 +50,21 @@ static void period_ends(struct loop_timer *unused)
 		if (pool->server_count < (uint32_t)pool->min_size)
 			pool_work(pool);
 	}
+	period_began = clock_now();
 	schedule();
 }
 
 void maintenance_open(void)
 {
 	loop_timer_init(&timer, period_ends);
+	period_began = clock_now();
 	schedule();
+}
+
+void maintenance_reconfigured(void)
+{
+	if (settings_current()->stats_period != period)
+		schedule();
 }
 
 void maintenance_close(void)

@@ -82,6 +82,26 @@ START_TEST(without_log_stats_it_is_told_but_not_logged)
 }
 END_TEST
 
+START_TEST(a_changed_stats_period_holds_as_soon_as_it_is_told)
+{
+	begin("stats_period=10\n[databases]\nshop=host=h\n");
+	fake_wait(4 * USEC_PER_SECOND);
+	maintenance_reconfigured(); /* nothing changed */
+	fake_configure("stats_period=5\n[databases]\nshop=host=h\n");
+	maintenance_reconfigured();
+	fake_wait(USEC_PER_SECOND);
+	ck_assert_int_eq(lines, 1);
+	fake_wait(5 * USEC_PER_SECOND);
+	ck_assert_int_eq(lines, 2);
+	fake_configure("stats_period=30\n[databases]\nshop=host=h\n");
+	maintenance_reconfigured();
+	fake_wait(29 * USEC_PER_SECOND);
+	ck_assert_int_eq(lines, 2);
+	fake_wait(USEC_PER_SECOND);
+	ck_assert_int_eq(lines, 3);
+}
+END_TEST
+
 START_TEST(a_new_stats_period_holds_from_the_end_of_the_present_one)
 {
 	begin("stats_period=10\n[databases]\nshop=host=h\n");
@@ -121,6 +141,7 @@ Suite *suite_maintenance(void)
 	tcase_add_checked_fixture(periods, fake_setup, end);
 	tcase_add_test(periods, a_line_of_averages_is_logged_and_told_each_period);
 	tcase_add_test(periods, without_log_stats_it_is_told_but_not_logged);
+	tcase_add_test(periods, a_changed_stats_period_holds_as_soon_as_it_is_told);
 	tcase_add_test(periods, a_new_stats_period_holds_from_the_end_of_the_present_one);
 	tcase_add_test(periods, a_minimum_that_found_no_room_is_reached_when_there_is);
 	suite_add_tcase(suite, periods);
