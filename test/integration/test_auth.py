@@ -13,7 +13,7 @@ import time
 
 import psycopg
 import pytest
-from conftest import ADMIN, DATABASE, Unprivileged, Wire, free_port, password_of, temporary_directory, wait_until
+from conftest import ADMIN, DATABASE, Unprivileged, Wire, covers, free_port, password_of, temporary_directory, wait_until
 from helpers import Background, server_row
 from test_login import md5_secret, scram_secret
 
@@ -95,6 +95,7 @@ def test_any_takes_every_name_and_needs_a_forced_user(pgweir, postgres):
     assert "bouncer config error" in refusal(pooler, db="free", user="whoever")
 
 
+@covers("auth_type", scope=("global", "database", "user"))
 def test_the_method_may_differ_by_database_and_user(pgweir, postgres):
     pooler = pgweir({"auth_type": "scram-sha-256"}, databases={"open": server_row(postgres, "auth_type=trust"), "shut": server_row(postgres)},
                     users={"bob": "auth_type=plain"})
@@ -209,6 +210,7 @@ def test_failed_logins_are_counted(pgweir):
     assert (row["login_count"], row["login_failure_count"]) == (1, 3)
 
 
+@covers("auth_failure_delay")
 def test_a_failure_is_told_after_a_delay(pgweir):
     pooler = pgweir({"auth_type": "plain", "auth_failure_delay": "700ms"})
     begin = time.monotonic()
@@ -219,6 +221,7 @@ def test_a_failure_is_told_after_a_delay(pgweir):
     assert time.monotonic() - begin < 0.7
 
 
+@covers("auth_failure_limit", "auth_failure_window")
 def test_an_address_that_fails_too_often_is_refused_for_a_while(pgweir):
     pooler = pgweir({"auth_type": "plain", "auth_failure_limit": 3, "auth_failure_window": "2s"})
     for _ in range(3):
@@ -257,6 +260,7 @@ def asked(postgres, pattern="pg_authid"):
     return postgres.log().count(pattern)
 
 
+@covers("auth_user")
 @pytest.mark.parametrize("method", ["plain", "md5", "scram-sha-256"])
 def test_auth_query_finds_users(pgweir, query_user, method):
     pooler = pgweir({"auth_type": method, "auth_user": query_user}, userlist=LISTED)
@@ -278,6 +282,7 @@ def counted(pooler, name="asker"):
     return sum(row["total_xact_count"] for row in pooler.console("SHOW STATS") if row["database"] == "auth")
 
 
+@covers("auth_query_ttl")
 def test_answers_are_kept_for_auth_query_ttl(pgweir, postgres, query_user):
     pooler = pgweir({"auth_type": "scram-sha-256", "auth_user": query_user, "auth_dbname": "auth", "auth_query_ttl": "1h"},
                     databases={DATABASE: server_row(postgres), "auth": server_row(postgres)}, userlist=LISTED)
@@ -310,6 +315,7 @@ def test_a_changed_password_is_taken_at_once_where_it_can_be(pgweir, postgres, q
     assert "password authentication failed" in refusal(pooler, user="dora")
 
 
+@covers("auth_query", "auth_dbname")
 def test_many_logins_at_a_time_ask_once(pgweir, postgres, query_user):
     query = "SELECT rolname, rolpassword FROM pg_authid, pg_sleep(0.5) WHERE rolname = $1"
     pooler = pgweir({"auth_type": "scram-sha-256", "auth_user": query_user, "auth_dbname": "auth", "auth_query": query},
@@ -384,6 +390,7 @@ def test_names_of_strangers_make_few_databases(pgweir, postgres, query_user):
     assert pooler.query("SELECT current_database()", "postgres", user="dora") == [("postgres",)]
 
 
+@covers("auth_query", "auth_user", scope="database")
 def test_auth_query_of_a_database_wins(pgweir, postgres, query_user):
     special = "auth_user=asker auth_query='SELECT $1::text, ''special'''"
     pooler = pgweir({"auth_type": "scram-sha-256"}, databases={"a": server_row(postgres, special), "b": server_row(postgres)}, userlist=LISTED)
@@ -455,6 +462,7 @@ def ruled(pgweir):
         yield lambda text, **more: make(text, directory=directory, **more)
 
 
+@covers("auth_hba_file")
 def test_the_first_rule_that_matches_holds(ruled):
     pooler = ruled("host all bob 127.0.0.1/32 reject\nhost test alice,carol 127.0.0.0/8 trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
     assert "login rejected" in refusal(pooler, user="bob")
@@ -540,6 +548,7 @@ def test_suffixes_of_host_names_are_looked_up_both_ways(ruled):
     assert "no authentication method is found" in refusal(pooler, user="carol")
 
 
+@covers("auth_ident_file")
 def test_peer_is_the_system_user_or_mapped_to(ruled):
     me = getpass.getuser()
     pooler = ruled("local all all peer map=m\n", maps=f"m {me} alice\nm /^(.)oot$ bob\n")
@@ -605,6 +614,7 @@ def pam_service():
         yield directory / "pooler"
 
 
+@covers("auth_pam_service")
 def test_pam_checks_passwords_and_they_serve_for_the_server(pgweir, postgres, pam_service):
     pooler = pgweir({"auth_type": "pam", "auth_pam_service": pam_service}, userlist={})
     assert pooler.query("SELECT current_user", user="scram") == [("scram",)]  # the server asks for it
@@ -656,6 +666,7 @@ def directory_server():
             server.wait()
 
 
+@covers("auth_ldap_options")
 @pytest.mark.parametrize("options", [
     "ldapserver=127.0.0.1 ldapport={port} ldapprefix=\"uid=\" ldapsuffix=\",ou=people,dc=weir\"",
     "ldapserver=127.0.0.1 ldapport={port} ldapbasedn=\"dc=weir\" ldapbinddn=\"cn=manager,dc=weir\" ldapbindpasswd=manager-pw",

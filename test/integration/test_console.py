@@ -11,7 +11,7 @@ import psycopg
 import psycopg.rows
 import pytest
 
-from conftest import ADMIN, Unprivileged, wait_until
+from conftest import ADMIN, Unprivileged, covers, wait_until
 
 SHOWS = (
     "ACTIVE_SOCKETS", "CLIENTS", "CONFIG", "DATABASES", "DNS_HOSTS", "DNS_ZONES", "LISTS", "MEM", "PEERS",
@@ -221,6 +221,7 @@ def test_pausing_twice_is_refused(admin):
     connection.execute("RESUME")
 
 
+@covers("admin_users", "stats_users")
 @pytest.mark.parametrize("sql", sorted({sql for sql, _ in COMMANDS if not sql.startswith(("SHOW", "set"))}
                                        | {"KILL_CLIENT 1", "SHUTDOWN"}))
 def test_stats_users_may_show_only(admin, sql):

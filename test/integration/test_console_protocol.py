@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import psycopg.rows
 import pytest
-from conftest import ADMIN, DATABASE, Unprivileged, wait_until
+from conftest import ADMIN, DATABASE, Unprivileged, covers, wait_until
 
 TEXT, INT4, INT8, NUMERIC = 25, 23, 20, 1700
 
@@ -705,6 +705,7 @@ def test_a_paused_database_stays_paused_over_a_reload(pooler, console):
     assert database_of(pooler, "test_session")["disabled"] == 1
 
 
+@covers("conffile")
 def test_conffile_leads_to_another_file(pooler, console):
     other = pooler.directory / "other.ini"
     other.write_text(pooler.ini.read_text().replace("[pgbouncer]", "[pgbouncer]\nquery_wait_timeout = 9"))

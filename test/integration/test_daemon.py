@@ -14,7 +14,7 @@ import time
 
 import psycopg
 import pytest
-from conftest import STOP_SECONDS, Unprivileged, free_port, temporary_directory, wait_until
+from conftest import STOP_SECONDS, Unprivileged, covers, free_port, temporary_directory, wait_until
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -153,6 +153,7 @@ def test_an_unknown_user_is_named(pgweir):
     assert 'unknown user "nobody-of-that-name"' in refused(pgweir({"user": "nobody-of-that-name"}, start=False))
 
 
+@covers("user")
 @as_root
 @pytest.mark.parametrize("given", ["setting", "option"])
 def test_root_becomes_the_user_before_it_makes_files(pgweir, given):
@@ -317,6 +318,7 @@ def test_the_background_needs_a_pidfile(pgweir):
     assert "daemon needs pidfile configured" in refused(pgweir(start=False, arguments=["-d"]))
 
 
+@covers("pidfile")
 def test_a_pidfile_is_written_and_removed(pgweir):
     pooler = pgweir(start=False)
     pidfile = pooler.directory / "pid"
@@ -386,12 +388,14 @@ def test_quiet_writes_to_the_logfile_only(pgweir):
     assert "process up: " in own_log.read_text()
 
 
+@covers("verbose")
 @pytest.mark.parametrize("arguments, config, shown", [([], {}, False), (["-v"], {}, True), ([], {"verbose": 1}, True)])
 def test_verbose_adds_debug_lines(pgweir, arguments, config, shown):
     pooler = pgweir(config, arguments=arguments)
     assert bool(re.search(r"\] DEBUG configuration: .*pgweir\.ini, ", pooler.log())) == shown
 
 
+@covers("logfile")
 def test_reload_reopens_the_logfile(pgweir):
     pooler = pgweir(start=False)
     own_log, rotated = pooler.directory / "own.log", pooler.directory / "own.log.1"

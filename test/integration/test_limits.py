@@ -6,7 +6,7 @@ import time
 
 import psycopg
 import pytest
-from conftest import DATABASE, free_port, wait_until
+from conftest import DATABASE, covers, free_port, wait_until
 from helpers import (Background, backend, connections_of, pool, query, server_row, servers, wait_idle, wait_waiting)
 
 TRANSACTION = {"pool_mode": "transaction"}
@@ -38,6 +38,10 @@ def elapsed(function, *arguments):
 # ---- sizes ----
 
 
+@covers("default_pool_size")
+@covers("pool_size", scope=("database", "user"))
+@covers("max_db_connections", scope=("global", "database"))
+@covers("max_user_connections", scope=("global", "user"))
 @pytest.mark.parametrize("config,database,users,size", [
     ({"default_pool_size": 3}, "", {}, 3),
     ({"default_pool_size": 3}, "pool_size=2", {}, 2),
@@ -94,6 +98,7 @@ def test_max_db_connections_evicts_nothing_that_works(pgweir, postgres):
         assert second.execute("SELECT 1").fetchone() == (1,)
 
 
+@covers("reserve_pool_size", "reserve_pool_timeout")
 def test_the_reserve_opens_after_reserve_pool_timeout(pgweir):
     pooler = pgweir({**TRANSACTION, "default_pool_size": 1, "reserve_pool_size": 1, "reserve_pool_timeout": 1})
     with held(pooler, 1), clients(pooler, 1) as (waits,), clients(pooler, 1) as (more,):
@@ -108,6 +113,7 @@ def test_the_reserve_opens_after_reserve_pool_timeout(pgweir):
         job.result(5)
 
 
+@covers("min_pool_size")
 def test_min_pool_size_is_reached_within_two_seconds_and_kept(pgweir, postgres):
     pooler = pgweir({**TRANSACTION, "min_pool_size": 4, "server_idle_timeout": 1})
     with clients(pooler, 1):
@@ -122,6 +128,7 @@ def test_min_pool_size_is_reached_within_two_seconds_and_kept(pgweir, postgres):
         wait_until(lambda: pool(pooler)["sv_idle"] == 4, 2, "min_pool_size")
 
 
+@covers("min_pool_size", scope="database")
 def test_min_pool_size_of_a_row_with_a_forced_user_needs_no_client(pgweir, postgres):
     pooler = pgweir(TRANSACTION, databases={DATABASE: server_row(postgres, "user=carol min_pool_size=3")})
     wait_until(lambda: (pool(pooler, "carol") or {"sv_idle": 0})["sv_idle"] == 3, 3, "min_pool_size")
@@ -146,6 +153,7 @@ def test_a_pool_that_is_made_smaller_lets_servers_go(pgweir):
 # ---- waiting ----
 
 
+@covers("query_wait_timeout", scope=("global", "database", "user"))
 @pytest.mark.parametrize("level", ["global", "database", "user"])
 def test_query_wait_timeout_is_met_within_a_second(pgweir, postgres, level):
     pooler = pgweir({**TRANSACTION, "default_pool_size": 1, "query_wait_timeout": 1 if level == "global" else 30},
@@ -226,6 +234,7 @@ def test_a_client_that_waits_may_leave(pgweir, wire):
 # ---- age ----
 
 
+@covers("server_idle_timeout")
 def test_server_idle_timeout_closes_within_a_second(pgweir, postgres):
     pooler = pgweir({**TRANSACTION, "server_idle_timeout": 1})
     with clients(pooler, 1, application_name="idles") as (client,):
@@ -237,6 +246,7 @@ def test_server_idle_timeout_closes_within_a_second(pgweir, postgres):
         assert client.execute("SELECT 1").fetchone() == (1,)
 
 
+@covers("server_lifetime")
 def test_server_lifetime_replaces_servers_and_interrupts_none(pgweir):
     pooler = pgweir({**TRANSACTION, "server_lifetime": 1, "default_pool_size": 2})
     with clients(pooler, 2) as (busy, other):
@@ -263,6 +273,7 @@ def test_a_server_idle_past_server_check_delay_is_tested_first(pgweir, postgres)
         assert backend(client) == backend(client)
 
 
+@covers("server_check_query", "server_check_delay")
 def test_a_check_query_that_fails_costs_the_server_and_not_the_client(pgweir, postgres):
     postgres.execute("CREATE OR REPLACE FUNCTION check_server() RETURNS int LANGUAGE sql AS 'SELECT 1'")
     pooler = pgweir({**TRANSACTION, "server_check_delay": 0, "server_check_query": "SELECT check_server()", "default_pool_size": 1,
@@ -277,6 +288,7 @@ def test_a_check_query_that_fails_costs_the_server_and_not_the_client(pgweir, po
         assert waits.result() != first
 
 
+@covers("server_connect_timeout")
 def test_server_connect_timeout_gives_up_a_silent_server(pgweir, wire):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         pooler = pgweir({"server_connect_timeout": 1, "server_login_retry": 1, "query_wait_timeout": 4},

@@ -11,7 +11,7 @@ import time
 
 import psycopg
 import pytest
-from conftest import ADMIN, DATABASE, ROLES, password_of, wait_until
+from conftest import ADMIN, DATABASE, ROLES, covers, password_of, wait_until
 from helpers import Background, refusal, server_row, servers
 
 
@@ -189,6 +189,7 @@ def test_a_changed_password_counts_after_reload(pgweir):
             pooler.connect(password="new")
 
 
+@covers("client_login_timeout")
 def test_client_login_timeout_ends_who_does_not_log_in(pgweir, wire):
     pooler = pgweir({"auth_type": "scram-sha-256", "client_login_timeout": 1})
     silent, asked = wire(pooler), wire(pooler)
@@ -205,6 +206,7 @@ def test_client_login_timeout_ends_who_does_not_log_in(pgweir, wire):
 # ---- towards PostgreSQL ----
 
 
+@covers("auth_file")
 @pytest.mark.parametrize("role", ["alice", "cleartext", "md5", "scram"])
 @pytest.mark.parametrize("given", ["auth_file", "row"])
 def test_each_method_towards_postgresql(pgweir, postgres, role, given):
@@ -219,6 +221,7 @@ def test_each_method_towards_postgresql(pgweir, postgres, role, given):
         assert {r["user"] for r in servers(pooler)} == {role}
 
 
+@covers("user", scope="database")
 @pytest.mark.parametrize("role,secret", [
     ("md5", md5_secret("md5")), ("cleartext", password_of("cleartext")), ("scram", password_of("scram")),
 ])
@@ -261,6 +264,7 @@ def test_all_who_wait_are_told_by_one_login(pgweir, postgres, wire):
     assert postgres.log().count('database "no_such_database" does not exist') - before <= 4
 
 
+@covers("server_login_retry")
 def test_a_role_mended_is_served_after_server_login_retry(pgweir, postgres):
     postgres.execute("DROP ROLE IF EXISTS later")
     pooler = pgweir({"server_login_retry": 1}, userlist={**{r: password_of(r) for r in (ADMIN, *ROLES)}, "later": "x"})
@@ -282,6 +286,7 @@ def test_a_role_mended_is_served_after_server_login_retry(pgweir, postgres):
 # ---- max_client_conn ----
 
 
+@covers("max_client_conn")
 def test_max_client_conn_refuses_the_next(pgweir, wire):
     pooler = pgweir({"max_client_conn": 3})
     clients = [wire(pooler) for _ in range(3)]

@@ -2,7 +2,7 @@
 """Session, transaction and statement mode: who sets them, and what each keeps, shares and refuses."""
 import psycopg
 import pytest
-from conftest import DATABASE, wait_until
+from conftest import DATABASE, covers, wait_until
 from helpers import (Background, SYNC, backend, bind, error_in, execute, make_table, parse, pool, query, refusal, server_row,
                      servers, wait_idle, wait_waiting)
 
@@ -12,6 +12,7 @@ MODES = ("session", "transaction", "statement")
 # ---- who sets the mode ----
 
 
+@covers("pool_mode", scope=("global", "database", "user"))
 @pytest.mark.parametrize("everywhere,database,user,effective", [
     (None, None, None, "session"),
     ("transaction", None, None, "transaction"),
@@ -88,6 +89,7 @@ def test_the_next_session_finds_the_server_reset(pgweir, postgres):
     assert postgres.execute("SELECT * FROM pg_locks WHERE locktype = 'advisory' AND objid = 1234") == []
 
 
+@covers("server_reset_query")
 def test_another_reset_query_is_used_instead(pgweir):
     pooler = pgweir({"default_pool_size": 1, "server_reset_query": "DEALLOCATE ALL"})
     with pooler.connect("test_session") as first:
@@ -109,6 +111,7 @@ def test_a_reset_query_that_fails_costs_the_server(pgweir):
         assert backend(second) != used
 
 
+@covers("server_reset_query_always")
 def test_transaction_mode_resets_only_when_told_always(pgweir):
     for always, kept in ((0, ("7MB",)), (1, ("4MB",))):
         pooler = pgweir({"default_pool_size": 1, "server_reset_query_always": always})
@@ -198,6 +201,7 @@ def test_a_client_between_transactions_costs_no_server(pgweir):
         client.close()
 
 
+@covers("server_round_robin")
 def test_servers_are_taken_last_in_first_out_or_round_robin(pgweir):
     for round_robin, expected in ((0, 1), (1, 3)):
         pooler = pgweir({"pool_mode": "transaction", "server_round_robin": round_robin})

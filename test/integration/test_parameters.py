@@ -5,7 +5,7 @@ import threading
 
 import psycopg
 import pytest
-from conftest import DATABASE
+from conftest import DATABASE, covers
 from helpers import SYNC, backend, bind, error_in, execute, parse, refusal, server_row, servers
 
 TRACKED = ("TimeZone", "DateStyle", "IntervalStyle", "client_encoding", "application_name", "standard_conforming_strings")
@@ -180,6 +180,7 @@ def test_many_clients_with_values_of_their_own_at_once(pgweir):
     assert wrong == [] and len(servers(pooler)) <= 3
 
 
+@covers("client_encoding", "datestyle", "timezone", "application_name", scope="database")
 def test_values_of_the_database_row_are_the_clients_defaults(pgweir, postgres):
     pooler = pgweir({"pool_mode": "transaction"}, databases={
         DATABASE: server_row(postgres, "timezone=Asia/Tokyo datestyle=German client_encoding=LATIN1 application_name=from_row")})
@@ -192,6 +193,7 @@ def test_values_of_the_database_row_are_the_clients_defaults(pgweir, postgres):
 # ---- startup parameters ----
 
 
+@covers("ignore_startup_parameters")
 def test_an_unknown_startup_parameter_is_refused_unless_ignored(pgweir, wire):
     error = refusal(wire(pgweir()), extra_float_digits="3")
     assert error["S"] == "FATAL" and error["M"] == "unsupported startup parameter: extra_float_digits"

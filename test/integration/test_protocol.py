@@ -4,7 +4,7 @@ import struct
 
 import psycopg
 import pytest
-from conftest import ProtocolClosed, wait_until
+from conftest import ProtocolClosed, covers, wait_until
 from helpers import (FLUSH, SYNC, TERMINATE, Background, backend, bind, describe, error_in, execute, grown_kb, make_table, parse, query,
                      server_row, tags, wait_idle)
 
@@ -359,6 +359,7 @@ def test_a_server_that_does_not_read_costs_bounded_memory(pgweir, postgres):
     assert jobs[1].result()
 
 
+@covers("max_packet_size")
 def test_max_packet_size_is_the_longest_message_of_a_client(pgweir, wire):
     pooler = pgweir({"max_packet_size": 100_000, "default_pool_size": 1})
     connection = wire(pooler)

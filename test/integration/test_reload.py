@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: ISC
 """RELOAD and SIGHUP: under load without one error, all or nothing, databases that come, go and change."""
 import re
+import threading
 from signal import SIGHUP
 
 import psycopg
 import pytest
-from conftest import DATABASE, password_of, wait_until
+from conftest import DATABASE, covers, password_of, wait_until
 from helpers import (Background, backend, grown_kb, pgbench_start, pgbench_tables, pgbench_transactions, pool, query, server_row, servers, setting,
                      wait_waiting)
 
@@ -181,6 +182,7 @@ def test_an_added_database_works_and_a_removed_one_may_come_back(pgweir, postgre
         pooler.reload()
 
 
+@covers("dbname", scope="database")
 def test_a_database_that_changed_gets_new_servers_when_the_old_are_free(pgweir, postgres):
     pooler = pgweir({"pool_mode": "transaction"}, databases={DATABASE: server_row(postgres)})
     with pooler.connect() as busy, pooler.connect() as idle:
@@ -248,3 +250,71 @@ def test_reloads_leak_neither_memory_nor_descriptors(pgweir):
     wait_until(lambda: pooler.descriptors() <= descriptors, 10, "the descriptors back")
     assert grown_kb(pooler, memory) < 400
     assert password_of("alice") not in pooler.log()
+
+
+# ---- a thousand of them ----
+
+
+def work(pooler, stop, user):
+    """Transactions whose answers are checked, until told to stop; answers how many."""
+    done = 0
+    with pooler.connect(user=user, autocommit=False) as client:
+        while not stop.is_set():
+            done += 1
+            assert client.execute("SELECT %s::int, current_user", (done,)).fetchone() == (done, user)
+            assert client.execute("SELECT %s::int + 1", (done,)).fetchone() == (done + 1,)
+            client.commit()
+    return done
+
+
+@covers("default_pool_size", "min_pool_size", "reserve_pool_size")
+def test_a_thousand_reloads_under_load_lose_no_query_and_leak_nothing(pgweir, postgres):
+    """RELOAD and SIGHUP by turns, between two files that differ in pool sizes, databases, users and secrets."""
+    pooler = pgweir({"pool_mode": "transaction"}, databases={DATABASE: server_row(postgres)})
+    common = {**pooler.sections["pgbouncer"], "log_connections": 0, "log_disconnections": 0}
+    base = pooler.ini.read_text()
+    files = []
+    for own, rows, users in (({"default_pool_size": 3, "reserve_pool_size": 1}, ["one", "both"], ["bob", "other"]),
+                             ({"default_pool_size": 8, "min_pool_size": 2}, ["two", "both", "three"], ["alice"])):
+        pooler.write_config({
+            "pgbouncer": {**common, **own}, "databases": {DATABASE: server_row(postgres),
+                                                          **{row: server_row(postgres, f"pool_size={len(rows)}") for row in rows}},
+            "users": {user: "pool_size=5" for user in users}})
+        files.append((pooler.ini.read_text(), {**pooler.users, rows[0]: "secret"}))
+    assert base not in [text for text, _ in files]
+
+    def reload(count, console):
+        """Answers how many of them were commands."""
+        for n in range(count):
+            text, users = files[n % 2]
+            pooler.ini.write_text(text)
+            if n % 50 < 2:
+                pooler.write_userlist(users)
+            if n % 3:
+                assert console.execute("RELOAD").statusmessage == "RELOAD"
+            else:
+                seen = pooler.log().count("got SIGHUP") if n % 30 == 0 else None
+                pooler.signal(SIGHUP)
+                console.execute("SHOW VERSION")
+                if seen is not None:
+                    wait_until(lambda: pooler.log().count("got SIGHUP") > seen)
+        return sum(n % 3 > 0 for n in range(count))
+
+    stop = threading.Event()
+    jobs = [Background(work, pooler, stop, user) for user in ("alice", "bob", "carol") * 2]
+    try:
+        with pooler.connect("pgbouncer", "admin") as console:
+            commands = reload(200, console)
+            memory, descriptors = pooler.memory_kb(), pooler.descriptors()
+            commands += reload(1000, console)
+            grown = grown_kb(pooler, memory)
+            assert all(job.is_alive() for job in jobs)
+    finally:
+        stop.set()
+    assert sum(job.result() for job in jobs) > 100
+    assert grown < 1024
+    wait_until(lambda: pooler.descriptors() <= descriptors, 10, "the descriptors back")
+    assert pooler.log().count("RELOAD command issued") == commands
+    assert "ERROR" not in pooler.log() and "pooler error" not in pooler.log()
+    assert {r["name"] for r in pooler.console("SHOW DATABASES")} >= {DATABASE, "two", "both", "three"}
+    wait_until(lambda: setting(pooler, "default_pool_size") == "8", 5, "the last reload")

@@ -9,7 +9,7 @@ import subprocess
 
 import psycopg
 import pytest
-from conftest import ADMIN, DATABASE, Unprivileged, password_of, temporary_directory, wait_until
+from conftest import ADMIN, DATABASE, Unprivileged, covers, password_of, temporary_directory, wait_until
 from helpers import Background, server_row
 
 SSL_REQUEST = struct.pack("!II", 8, 80877103)
@@ -125,6 +125,7 @@ def certificate(authority, name):
 # ---- towards clients: modes ----
 
 
+@covers("client_tls_sslmode", "client_tls_cert_file", "client_tls_key_file")
 @pytest.mark.parametrize("mode", ["allow", "prefer", "require"])
 def test_clients_may_use_tls(pgweir, authority, mode):
     pooler = started(pgweir(client_side(authority, mode), start=False))
@@ -161,6 +162,7 @@ def test_the_unix_socket_has_no_tls(pgweir, authority, wire):
     connection.startup()
 
 
+@covers("client_tls_sslmode", scope="database")
 def test_sslmode_require_holds_for_one_database_alone(pgweir, authority, postgres):
     pooler = pgweir(client_side(authority), databases={"open": server_row(postgres), "shut": server_row(postgres, "client_tls_sslmode=require"),
                                                        "shown": server_row(postgres, "client_tls_sslmode=verify-ca")})
@@ -174,6 +176,7 @@ def test_sslmode_require_holds_for_one_database_alone(pgweir, authority, postgre
 # ---- client certificates ----
 
 
+@covers("client_tls_ca_file")
 def test_verify_full_wants_a_certificate_that_our_authority_signed(pgweir, authority):
     pooler = started(pgweir(client_side(authority, "verify-full"), start=False))
 
@@ -190,6 +193,7 @@ def test_verify_full_wants_a_certificate_that_our_authority_signed(pgweir, autho
     assert pooler.query("SELECT 1", **verified(authority, **certificate(authority, "revoked"))) == [(1,)]
 
 
+@covers("client_tls_crl_file")
 def test_revoked_certificates_are_refused(pgweir, authority):
     pooler = started(pgweir(client_side(authority, "verify-ca", client_tls_crl_file=authority["crl.pem"]), start=False))
     assert pooler.query("SELECT 1", **verified(authority, **certificate(authority, "alice"))) == [(1,)]
@@ -219,6 +223,7 @@ def peer_certificate(pooler, authority, name):
             return dict(pair[0] for pair in secured.getpeercert()["subject"])["commonName"]
 
 
+@covers("cert_file", "key_file", scope="tls")
 def test_each_host_name_has_its_certificate(pgweir, authority):
     rows = {"other.example": f"cert_file={authority['other.crt']} key_file={authority['other.key']}",
             "'*.pool.example'": f"cert_file={authority['wild.crt']} key_file={authority['wild.key']}"}
@@ -248,6 +253,7 @@ def test_reload_takes_new_certificates_and_a_bad_file_keeps_the_old(pgweir, auth
         assert held.execute("SELECT 1").fetchone() == (1,)
 
 
+@covers("client_tls_key_passphrase_command")
 def test_a_passphrase_is_asked_for_by_a_command(pgweir, authority):
     pooler = pgweir(client_side(authority, name="locked", client_tls_key_passphrase_command="echo open sesame"))
     assert pooler.query("SELECT 1", **verified(authority)) == [(1,)]
@@ -279,6 +285,7 @@ def test_bad_tls_settings_stop_the_start_with_a_reason(pgweir, authority, lines,
     assert "cannot load config file: " in pooler.log() and message in pooler.log()
 
 
+@covers("client_tls_protocols")
 def test_protocols_are_limited(pgweir, authority):
     pooler = pgweir(client_side(authority, client_tls_protocols="tlsv1.2"))
     with pooler.connect(**verified(authority)) as connection:
@@ -398,6 +405,7 @@ def server_tls(connection):
     return connection.execute("SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()").fetchone()
 
 
+@covers("server_tls_sslmode")
 @pytest.mark.parametrize("mode", ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"])
 def test_every_mode_towards_a_server_with_tls(pgweir, authority, tls_postgres, mode):
     pooler = pgweir({"server_tls_sslmode": mode, "server_tls_ca_file": authority["ca.crt"]},
@@ -421,6 +429,7 @@ def test_every_mode_towards_a_server_without_tls(pgweir, postgres, authority, mo
         pooler.wait_for_log("closing because: server refused SSL")
 
 
+@covers("server_tls_ca_file")
 def test_verify_ca_refuses_the_wrong_authority(pgweir, authority, tls_postgres):
     pooler = pgweir({"server_tls_sslmode": "verify-ca", "server_tls_ca_file": authority["stranger/ca.crt"], "query_wait_timeout": 1})
     assert "TLS handshake failed" in refusal(pooler)
@@ -451,6 +460,7 @@ def test_verify_full_takes_an_address_in_the_certificate(pgweir, authority, tls_
         assert server_tls(connection) == (True, "TLSv1.3")
 
 
+@covers("server_tls_sslmode", "server_tls_protocols", scope="database")
 def test_databases_override_how_their_servers_are_reached(pgweir, authority, tls_postgres):
     pooler = pgweir({"server_tls_sslmode": "require"}, databases={
         "plain": server_row(tls_postgres, "server_tls_sslmode=disable"),
@@ -466,6 +476,7 @@ def test_databases_override_how_their_servers_are_reached(pgweir, authority, tls
         assert server_tls(connection) == (True, "TLSv1.3")
 
 
+@covers("server_tls_cert_file", "server_tls_key_file", scope="database")
 def test_we_show_servers_our_certificate(pgweir, authority, tls_postgres):
     with tls_postgres.hba("hostssl all alice 127.0.0.1/32 cert"):
         row = server_row(tls_postgres, f"server_tls_sslmode=require server_tls_cert_file={authority['alice.crt']} server_tls_key_file={authority['alice.key']}")
@@ -485,6 +496,7 @@ def test_a_cancel_request_travels_as_its_connection(pgweir, authority, tls_postg
     assert pooler.log().count("SSL established") >= 2
 
 
+@covers("server_tls_negotiation", scope="database")
 def test_direct_tls_towards_a_server_that_takes_it(pgweir, authority, postgres):
     """The server here is another pooler, which takes direct TLS as PostgreSQL 17 does."""
     behind = started(pgweir(client_side(authority, "require"), start=False))
@@ -496,12 +508,14 @@ def test_direct_tls_towards_a_server_that_takes_it(pgweir, authority, postgres):
     assert all(value.startswith("TLSv1.3/") for value in tls.values()) and set(tls) == {"direct", "asked"}
 
 
+@covers("server_tls_negotiation")
 def test_direct_tls_towards_a_server_that_does_not_take_it(pgweir, authority, tls_postgres):
     pooler = pgweir({"server_tls_sslmode": "require", "server_tls_negotiation": "direct", "query_wait_timeout": 1})
     assert "query_wait_timeout" in refusal(pooler)  # PostgreSQL 15 takes a ClientHello for a start-up packet
     pooler.wait_for_log("cannot use the server: ")
 
 
+@covers("server_tls_crl_file", "server_tls_ca_file", scope="database")
 def test_a_revoked_server_is_refused(pgweir, authority, tls_postgres):
     for suffix in ("crt", "key"):
         shutil.copy(authority[f"revoked.{suffix}"], tls_postgres.data / f"server.{suffix}")

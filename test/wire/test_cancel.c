@@ -369,6 +369,7 @@ START_TEST(all_who_wait_to_cancel_what_ended_are_let_go)
 }
 END_TEST
 
+/* Covers cancel_wait_timeout. */
 START_TEST(a_cancel_waits_until_cancel_wait_timeout)
 {
 	begin("cancel_wait_timeout = 4");

@@ -328,6 +328,7 @@ START_TEST(a_retired_login_is_begun_anew)
 }
 END_TEST
 
+/* Covers server_fast_close. */
 START_TEST(a_session_keeps_its_retired_server)
 {
 	begin(_i ? "pool_mode = session\nserver_fast_close = 1" : "pool_mode = session");
