@@ -164,6 +164,19 @@ static const struct scram_keys *find_keys(const struct server *server)
 	return (const void *)server->member.pool->learned_keys;
 }
 
+static void log_connected(struct server *server)
+{
+	struct address local = {.family = AF_UNSPEC};
+	char text[ADDRESS_TEXT];
+	if (!address_is_unix(&server->endpoint.remote))
+		socket_local(server->endpoint.stream.fd, &local);
+	if (local.family == AF_INET || local.family == AF_INET6)
+		log_info(server_subject(server), "new connection to server (from %s)",
+			 address_print(&local, text));
+	else
+		log_info(server_subject(server), "new connection to server");
+}
+
 static void begin_login(struct server *server)
 {
 	const struct database *database = server->member.pool->database;
@@ -195,7 +208,7 @@ static void begin_login(struct server *server)
 	if (!server_set_state(server, SERVER_LOGIN))
 		return;
 	if (settings_current()->log_connections)
-		log_info(server_subject(server), "new connection to server");
+		log_connected(server);
 	if (server_login_start(server->login, pairs, &out))
 		stream_write_bytes(&server->endpoint.stream, buffer_bytes(out), buffer_length(out),
 				   ENDPOINT_QUEUE_MAX);
