@@ -197,6 +197,54 @@ def test_a_database_that_changed_gets_new_servers_when_the_old_are_free(pgweir, 
         wait_until(lambda: pid not in {r["remote_pid"] for r in servers(pooler)})
 
 
+@pytest.mark.parametrize("change", [
+    "port={port} host=localhost", "port={port} host={socket_dir}", "{same} user=carol", "{same} connect_query='SELECT 2'", "{same} auth_dbname=postgres",
+    "{same} auth_query='SELECT $1::text, NULL::text'", "{same} load_balance_hosts=disable", "{same} server_tls_sslmode=disable",
+], ids=range(8))
+def test_each_change_of_a_row_exchanges_its_servers_and_no_transaction_notices(pgweir, postgres, change):
+    same = server_row(postgres)
+    pooler = pgweir({"pool_mode": "transaction"}, databases={DATABASE: same, "other": same})
+    with pooler.connect() as busy, pooler.connect("other") as untouched:
+        busy.execute("BEGIN")
+        pid, other = backend(busy), backend(untouched)
+        row = change.format(same=same, port=postgres.port, socket_dir=postgres.socket_dir)
+        pooler.change_config("databases", **{DATABASE: row if "dbname" in row else f"{row} dbname={DATABASE}"})
+        pooler.reload()
+        hup(pooler)
+        assert backend(busy) == pid
+        busy.execute("COMMIT")
+        wait_until(lambda: pid not in {r["remote_pid"] for r in servers(pooler)}, 5, "the end of the old server")
+        assert backend(busy) != pid and backend(untouched) == other
+
+
+def test_a_change_that_does_not_concern_the_servers_keeps_them(pgweir, postgres):
+    pooler = pgweir({"pool_mode": "transaction"}, databases={DATABASE: server_row(postgres)})
+    with pooler.connect() as client:
+        pid = backend(client)
+        for more in ("pool_size=3", "min_pool_size=0 reserve_pool_size=1", "query_wait_timeout=50", "max_db_connections=9", ""):
+            pooler.change_config("databases", **{DATABASE: server_row(postgres, more), "more": server_row(postgres)})
+            pooler.reload()
+            assert backend(client) == pid
+
+
+def test_rows_of_users_come_change_and_go(pgweir):
+    pooler = pgweir({"pool_mode": "session", "default_pool_size": 7})
+
+    def shown():
+        (row,) = [row for row in pooler.console("SHOW USERS") if row["name"] == "alice"]
+        return row["pool_mode"], row["pool_size"].strip(), row["max_user_connections"]
+
+    with pooler.connect() as client:
+        client.execute("SELECT 1")
+        before = shown()
+        for row, expected in (("pool_mode=transaction pool_size=2", ("transaction", "2", 0)),
+                              ("pool_mode=statement max_user_connections=3", ("statement", "", 3)), (None, before)):
+            pooler.change_config("users", alice=row)
+            pooler.reload()
+            assert shown() == expected
+        assert client.execute("SELECT 1").fetchone() == (1,)
+
+
 def test_the_pool_mode_follows_a_reload(pgweir, postgres):
     pooler = pgweir({"pool_mode": "session"}, databases={DATABASE: server_row(postgres)})
     assert pooler.query("SELECT 1") == [(1,)] and pool(pooler)["pool_mode"] == "session"

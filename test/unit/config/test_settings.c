@@ -187,6 +187,40 @@ START_TEST(booleans_are_shown_as_0_and_1)
 }
 END_TEST
 
+START_TEST(whole_seconds_are_integers_or_have_a_unit)
+{
+	assert_shown(SETTING_tcp_keepidle, "30", "30");
+	assert_shown(SETTING_tcp_keepidle, "0x10", "16");
+	assert_shown(SETTING_tcp_keepidle, "010", "8");
+	assert_shown(SETTING_tcp_keepidle, "5min", "300");
+	assert_shown(SETTING_tcp_keepidle, "2000ms", "2");
+	assert_refused(SETTING_tcp_keepidle, "1.5");
+	assert_refused(SETTING_tcp_keepidle, "500ms");
+	assert_refused(SETTING_tcp_keepidle, "-1");
+	assert_refused(SETTING_tcp_keepidle, "32768");
+	assert_refused(SETTING_tcp_keepidle, "9223372036854775807");
+	assert_refused(SETTING_tcp_keepidle, "");
+	ck_assert_str_eq(setting_row(SETTING_tcp_keepidle)->allowed,
+			 "0 to 32767 whole seconds, or with a unit (s, min, h, d)");
+	assert_shown(SETTING_tcp_user_timeout, "0x10", "16");
+	assert_shown(SETTING_tcp_user_timeout, "1.5s", "1500");
+}
+END_TEST
+
+START_TEST(secrets_inside_of_settings_are_masked)
+{
+	ck_assert(settings_set(&settings, SETTING_auth_ldap_options,
+			       "ldapserver=h ldapbindpasswd=\"my word\" ldapport=1", &error));
+	ck_assert_str_eq(settings_shown(&settings, SETTING_auth_ldap_options),
+			 "ldapserver=h ldapbindpasswd=\"*******\" ldapport=1");
+	ck_assert_str_eq(settings_shown(&settings, SETTING_client_tls_key_passphrase_command), "");
+	ck_assert(settings_set(&settings, SETTING_client_tls_key_passphrase_command, "echo word",
+			       &error));
+	ck_assert_str_eq(settings_shown(&settings, SETTING_client_tls_key_passphrase_command),
+			 "****");
+}
+END_TEST
+
 START_TEST(durations_are_seconds_or_have_a_unit)
 {
 	assert_shown(SETTING_query_wait_timeout, "30", "30");
@@ -342,6 +376,8 @@ Suite *suite_settings(void)
 	tcase_add_test(tests, integers_take_every_base_within_their_range);
 	tcase_add_test(tests, permissions_are_octal_and_shown_in_decimal);
 	tcase_add_test(tests, booleans_are_shown_as_0_and_1);
+	tcase_add_test(tests, whole_seconds_are_integers_or_have_a_unit);
+	tcase_add_test(tests, secrets_inside_of_settings_are_masked);
 	tcase_add_test(tests, durations_are_seconds_or_have_a_unit);
 	tcase_add_test(tests, tcp_user_timeout_is_in_milliseconds);
 	tcase_add_test(tests, sizes_are_bytes_or_have_a_unit);

@@ -137,6 +137,29 @@ START_TEST(detail_is_cut_when_full)
 }
 END_TEST
 
+static int taken;
+
+static void take(const struct error *error)
+{
+	ck_assert_str_eq(error->message, "one of many");
+	taken++;
+}
+
+START_TEST(errors_are_collected_while_somebody_wants_them)
+{
+	struct error error;
+	error_set(&error, SQLSTATE_IO_ERROR, "one of many");
+	ck_assert(!error_collected(&error));
+	error_collect(take);
+	ck_assert(error_collected(&error));
+	ck_assert(error_collected(&error));
+	ck_assert(!error_collected(NULL));
+	error_collect(NULL);
+	ck_assert(!error_collected(&error));
+	ck_assert_int_eq(taken, 2);
+}
+END_TEST
+
 Suite *suite_error(void)
 {
 	Suite *suite = suite_create("error");
@@ -151,5 +174,6 @@ Suite *suite_error(void)
 	tcase_add_test(tcase, long_text_is_cut_at_a_character);
 	tcase_add_test(tcase, a_prefix_cuts_at_a_character_too);
 	tcase_add_test(tcase, detail_is_cut_when_full);
+	tcase_add_test(tcase, errors_are_collected_while_somebody_wants_them);
 	return suite;
 }
