@@ -21,8 +21,9 @@ struct database {
 	char *dbname;	 /* at the server */
 	char *host_text; /* as configured; "" when by Unix socket */
 	struct host_list hosts;
-	char *user, *password;	 /* forced user, or NULL */
-	char *connect_query;	 /* or NULL */
+	char *user, *password;		/* forced user, or NULL */
+	char *connect_query;		/* or NULL */
+	char *auth_dbname, *auth_query; /* of the row, or NULL: to see changes */
 	char *encryption;	 /* how its servers are talked to, as words: to see changes */
 	uint64_t login_failures; /* clients that could not prove who they are */
 	char *client_encoding, *datestyle, *timezone,

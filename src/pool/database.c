@@ -48,6 +48,8 @@ bool database_configure(struct database *database, const struct section_database
 	changed |= take(&database->user, row->user);
 	take(&database->password, row->password);
 	changed |= take(&database->connect_query, row->connect_query);
+	changed |= take(&database->auth_dbname, row->auth_dbname);
+	changed |= take(&database->auth_query, row->auth_query);
 	changed |= take(&database->encryption,
 			snapshot_server_tls(snapshot_current(), database->name)->words);
 	changed |= database->port != port || database->balance != row->load_balance_hosts;
@@ -85,6 +87,8 @@ void database_free(struct database **database)
 	memory_free(&d->user);
 	memory_free_secret(&d->password);
 	memory_free(&d->connect_query);
+	memory_free(&d->auth_dbname);
+	memory_free_secret(&d->auth_query);
 	memory_free(&d->encryption);
 	memory_free(&d->client_encoding);
 	memory_free(&d->datestyle);

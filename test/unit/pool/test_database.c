@@ -87,7 +87,8 @@ START_TEST(servers_are_wrong_after_each_change_of_where_and_as_whom_they_connect
 	static const char *const rows[] = {
 		"host=a port=5433",	  "host=b",
 		"host=a dbname=other",	  "host=a user=someone",
-		"host=a connect_query=x", "host=a load_balance_hosts=disable",
+		"host=a connect_query=x", "host=a auth_dbname=x",
+		"host=a auth_query=x",	  "host=a load_balance_hosts=disable",
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		configure("host=a");
