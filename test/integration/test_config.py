@@ -101,6 +101,9 @@ WORDS = ({"session": "session", "TRANSACTION": "transaction", "Statement": "stat
 MILLISECONDS = ({"1500": "1500", "1.5s": "1500", "2min": "120000", "0x10": "16"}, ("-1", "2147483648", "1parsec", ""))
 SECONDS = ({"30": "30", "5min": "300", "0x10": "16", "1500s": "1500"}, ("-1", "1.5", "500ms", "32768", "junk", ""))
 
+TLS_MODES = ({"prefer": "prefer", "DISABLE": "disable", "Allow": "allow", "require": "require"}, ("on", "verify", "", "1"))
+METHODS = ({"trust": "trust", "MD5": "md5", "plain": "plain", "any": "any", "scram-sha-256": "scram-sha-256"}, ("scram", "peer", "password", "", "0"))
+
 KINDS = [
     ("query_wait_timeout", "query_wait_timeout", "query_wait_timeout", TIMES),
     ("default_pool_size", "pool_size", "pool_size", INTEGERS),
@@ -108,6 +111,8 @@ KINDS = [
     ("unix_socket_mode", None, None, MODES),
     ("log_stats", None, None, BOOLEANS),
     ("pool_mode", "pool_mode", "pool_mode", WORDS),
+    ("server_tls_sslmode", "server_tls_sslmode", None, TLS_MODES),
+    ("auth_type", "auth_type", "auth_type", METHODS),
     ("tcp_user_timeout", None, None, MILLISECONDS),
     ("tcp_keepidle", None, None, SECONDS),
 ]
