@@ -4,9 +4,12 @@ import shutil
 import ssl
 
 import pytest
+import test_tls
 from conftest import DATABASE, Unprivileged, covers
 from helpers import server_row
-from test_tls import authority, certificate, client_side, refusal, tls_postgres  # noqa: F401 fixtures
+from test_tls import certificate, client_side, refusal
+
+authority, tls_postgres = test_tls.authority, test_tls.tls_postgres  # fixtures
 
 CIPHER, SUITE = "ECDHE-ECDSA-AES128-GCM-SHA256", "TLS_CHACHA20_POLY1305_SHA256"
 
@@ -31,7 +34,7 @@ def negotiated(wire, pooler, most=None, ciphers=None, curve=None):
 
 
 @covers("client_tls_ciphers", "client_tls13_ciphers")
-def test_ciphers_of_clients_are_those_allowed(pgweir, authority, wire):  # noqa: F811
+def test_ciphers_of_clients_are_those_allowed(pgweir, authority, wire):
     pooler = pgweir(client_side(authority, client_tls_ciphers=CIPHER, client_tls13_ciphers=SUITE))
     assert negotiated(wire, pooler, ssl.TLSVersion.TLSv1_2)[0] == CIPHER
     assert negotiated(wire, pooler)[0] == SUITE
@@ -44,7 +47,7 @@ def test_ciphers_of_clients_are_those_allowed(pgweir, authority, wire):  # noqa:
 
 
 @covers("client_tls_ecdhcurve")
-def test_the_curve_of_clients_is_the_one_allowed(pgweir, authority, wire):  # noqa: F811
+def test_the_curve_of_clients_is_the_one_allowed(pgweir, authority, wire):
     # The certificate's own curve is P-256, so that is what a client of TLS 1.2 must know besides.
     pooler = pgweir(client_side(authority, client_tls_ecdhcurve="secp384r1"))
     assert negotiated(wire, pooler, curve="secp384r1")[1] == "TLSv1.3"
@@ -56,7 +59,7 @@ def test_the_curve_of_clients_is_the_one_allowed(pgweir, authority, wire):  # no
 
 
 @covers("client_tls_dheparams")
-def test_without_dheparams_there_is_no_dhe(pgweir, authority, wire):  # noqa: F811
+def test_without_dheparams_there_is_no_dhe(pgweir, authority, wire):
     authority.run("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "rsa.key", "-out", "rsa.crt", "-days", "30", "-subj", "/CN=localhost")
     for name in ("rsa.key", "rsa.crt"):
         authority[name].chmod(0o644)
@@ -71,7 +74,7 @@ def test_without_dheparams_there_is_no_dhe(pgweir, authority, wire):  # noqa: F8
 
 
 @covers("ca_file", "crl_file", "key_passphrase_command", scope="tls")
-def test_a_host_name_may_have_rules_of_its_own(pgweir, authority):  # noqa: F811
+def test_a_host_name_may_have_rules_of_its_own(pgweir, authority):
     authority.make("locked_other", "/CN=other.example", "DNS:other.example", passphrase="close sesame")
     for suffix in ("crt", "key"):
         Unprivileged.own(authority[f"locked_other.{suffix}"])
@@ -112,7 +115,7 @@ scopes = pytest.mark.parametrize("scope", ["global", "database"])
 
 @covers("server_tls_protocols", "server_tls_ciphers", "server_tls13_ciphers", scope=("global", "database"))
 @scopes
-def test_protocols_and_ciphers_towards_servers(pgweir, tls_postgres, scope):  # noqa: F811
+def test_protocols_and_ciphers_towards_servers(pgweir, tls_postgres, scope):
     settings = {"server_tls_sslmode": "require", "server_tls_ciphers": CIPHER, "server_tls13_ciphers": SUITE}
     assert encryption_of(asked_for(pgweir, tls_postgres, scope, settings)) == ("TLSv1.3", SUITE)
     assert encryption_of(asked_for(pgweir, tls_postgres, scope, {**settings, "server_tls_protocols": "tlsv1.2"})) == ("TLSv1.2", CIPHER)
@@ -120,7 +123,7 @@ def test_protocols_and_ciphers_towards_servers(pgweir, tls_postgres, scope):  # 
 
 @covers("server_tls_cert_file", "server_tls_key_file", "server_tls_key_passphrase_command", scope=("global", "database"))
 @scopes
-def test_our_certificate_towards_servers(pgweir, authority, tls_postgres, scope):  # noqa: F811
+def test_our_certificate_towards_servers(pgweir, authority, tls_postgres, scope):
     authority.make("locked_alice", "/CN=alice", passphrase="open barley")
     for suffix in ("crt", "key"):
         Unprivileged.own(authority[f"locked_alice.{suffix}"])
@@ -134,7 +137,7 @@ def test_our_certificate_towards_servers(pgweir, authority, tls_postgres, scope)
 
 @covers("server_tls_ca_file", "server_tls_crl_file", scope=("global", "database"))
 @scopes
-def test_authorities_and_revocations_of_servers(pgweir, authority, tls_postgres, scope):  # noqa: F811
+def test_authorities_and_revocations_of_servers(pgweir, authority, tls_postgres, scope):
     for suffix in ("crt", "key"):
         shutil.copy(authority[f"revoked.{suffix}"], tls_postgres.data / f"server.{suffix}")
         (tls_postgres.data / f"server.{suffix}").chmod(0o600)
@@ -149,7 +152,7 @@ def test_authorities_and_revocations_of_servers(pgweir, authority, tls_postgres,
 
 @covers("server_tls_negotiation", scope=("global", "database"))
 @scopes
-def test_direct_tls_for_all_or_for_a_database(pgweir, authority, tls_postgres, scope):  # noqa: F811
+def test_direct_tls_for_all_or_for_a_database(pgweir, authority, tls_postgres, scope):
     """PostgreSQL 15 does not take it; another pooler does."""
     behind = pgweir(client_side(authority))
     direct = {"server_tls_sslmode": "require", "server_tls_negotiation": "direct"}
