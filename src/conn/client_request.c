@@ -165,7 +165,8 @@ void client_request_depart(struct client *client, enum close_reason reason)
 	struct server *server = client_server(client);
 	bool served = server && !server_is_clean(server) &&
 		      pipeline_owes_ready(&server->pipeline) && !server->pipeline.copy_in &&
-		      client->endpoint.body_left == 0 && !client->endpoint.held;
+		      !pipeline_copies_both(&server->pipeline) && client->endpoint.body_left == 0 &&
+		      !client->endpoint.held;
 	if (!served || client->departing) {
 		client_close(client, reason, NULL);
 		return;
@@ -277,7 +278,8 @@ void client_request_settle(struct client *client)
 	struct server *server = client_server(client);
 	bool spent = false;
 	if (!pipeline_is_idle(&server->pipeline) &&
-	    !(spent = server->status == 'I' && pipeline_is_spent(&server->pipeline))) {
+	    !(spent = server->status == 'I' && !server->unfit &&
+		      pipeline_is_spent(&server->pipeline))) {
 		/* Requests that found the pipeline full may go on when half of it is through. */
 		if (client->endpoint.held && !client->departing && !client->stalled &&
 		    server->pipeline.length < PIPELINE_MAX / 2 &&
