@@ -381,14 +381,15 @@ START_TEST(copy_both_lasts_to_the_end_of_its_query)
 	ck_assert(pipeline_owes_ready(&pipeline));
 	busy_after("<dd >d <d >c <c <C");
 	ck_assert(pipeline_copies_both(&pipeline));
-	frees("<Z");
+	idle_after("<Z");
 	ck_assert(!pipeline_copies_both(&pipeline));
 	/* the end of a timeline has rows behind it; and a Query may follow CopyDone at once */
 	busy_after(">Q <W >cQ <cTDCCZ");
 	ck_assert(!pipeline_copies_both(&pipeline));
-	frees("<CZ");
-	frees(">Q <WEZ");
-	frees(">Q <EZ");
+	idle_after("<CZ");
+	frees(">Q <WE <Z");
+	frees(">Q <E <Z");
+	play("<!W >PBES <!W");
 }
 END_TEST
 
