@@ -67,6 +67,13 @@ static uint32_t parallel_logins(const struct pool *pool)
 	return (uint32_t)settings_current()->max_server_logins;
 }
 
+/* The pause after a failed attempt. What the server refuses one client it may grant another, who
+ * has a server of its own. */
+static bool must_pause(const struct pool *pool, bool is_claim)
+{
+	return pool->retry_at > clock_now() && !(is_claim && pool->login_failed);
+}
+
 /* @claimant: for whom alone; NULL: for whoever waits. */
 static void launch(struct pool *pool, struct pool_client *claimant)
 {
@@ -79,15 +86,12 @@ static void launch(struct pool *pool, struct pool_client *claimant)
 	else
 		pool_ops->launch(pool);
 	/* It failed at once. Whoever did not say so must not be asked again in this turn. */
-	if (pool->server_count <= before && pool->retry_at <= clock_now() && !pool->tries_next_host)
+	if (pool->server_count > before || pool->tries_next_host ||
+	    must_pause(pool, claimant != NULL))
+		return;
+	pool->login_failed = false; /* this concerns all */
+	if (pool->retry_at <= clock_now())
 		pool->retry_at = clock_now() + POOL_RETRY_LEAST;
-}
-
-/* The pause after a failed attempt. What the server refuses one client it may grant another, who
- * has a server of its own. */
-static bool must_pause(const struct pool *pool, bool is_claim)
-{
-	return pool->retry_at > clock_now() && !(is_claim && pool->login_failed);
 }
 
 /* Is the next server to be one that a client claims? Who has waited longer comes first. */
