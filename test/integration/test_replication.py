@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: ISC
 """Replication connections pass one to one on a server of their own: PostgreSQL's own tools, and the protocol by hand."""
 import contextlib
+import os
+import shutil
 import struct
 import subprocess
 from signal import SIGINT, SIGKILL
@@ -9,7 +11,7 @@ import pytest
 
 from conftest import (DATABASE, Postgres, ProtocolClosed, Unprivileged, Wire, free_port, password_of, postgres_bin,
                       temporary_directory, wait_until)
-from helpers import Background, error_in, pool, refusal, server_row, servers, wait_waiting
+from helpers import Background, error_in, grown_kb, pool, refusal, server_row, servers, wait_waiting
 
 # The database that PostgreSQL's tools name for physical replication, whatever they are told.
 PHYSICAL = "replication"
@@ -36,11 +38,26 @@ class Primary(Postgres):
 
 
 @pytest.fixture(scope="module")
-def primary_cluster():
+def certificate():
+    with temporary_directory("cert") as directory:
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                        "-keyout", directory / "server.key", "-out", directory / "server.crt"], check=True,
+                       capture_output=True)
+        for name in ("server.key", "server.crt"):
+            Unprivileged.own(directory / name)
+        yield directory
+
+
+@pytest.fixture(scope="module")
+def primary_cluster(certificate):
     with temporary_directory("primary") as directory:
         cluster = Primary(directory)
+        for name in ("server.key", "server.crt"):
+            shutil.copy(certificate / name, cluster.data)
+            os.chmod(cluster.data / name, 0o600)
+            Unprivileged.own(cluster.data / name)
         with open(cluster.data / "postgresql.conf", "a", encoding="ascii") as conf:
-            conf.write("wal_level = logical\nmax_wal_senders = 20\nmax_replication_slots = 20\nwal_keep_size = 32MB\n")
+            conf.write("ssl = on\nwal_level = logical\nmax_wal_senders = 20\nmax_replication_slots = 20\nwal_keep_size = 32MB\n")
         cluster.start()
         try:
             cluster.execute(f"CREATE DATABASE {DATABASE}", db="postgres")
@@ -127,17 +144,17 @@ def checksum(cluster):
 # ---- PostgreSQL's tools ----
 
 
-def restored(primary, backup):
-    """Start the backup as a PostgreSQL of its own, ask it for the sum of the filled table."""
+@contextlib.contextmanager
+def copy_of(primary, backup):
+    """Start the backup as a PostgreSQL of its own."""
     copy = object.__new__(Postgres)
-    copy.bin, copy.host, copy.superuser = primary.bin, primary.host, primary.superuser
+    copy.bin, copy.host, copy.port = primary.bin, primary.host, free_port()
     copy.data, copy.logfile = backup, backup / "copy.log"
-    copy.port = free_port()
     with open(backup / "postgresql.conf", "a", encoding="ascii") as conf:
         conf.write(f"port = {copy.port}\nunix_socket_directories = ''\n")
     copy.start()
     try:
-        return checksum(copy)
+        yield copy
     finally:
         copy.stop()
 
@@ -147,29 +164,38 @@ def test_pg_basebackup_through_the_pooler(pooler_for, primary, room, way, certif
     """Two connections at once: the backup, and the WAL that is streamed beside it. The copy is a working PostgreSQL."""
     wanted = fill(primary)
     user = {"keys": "scram", "plain": "plain", "tls": "scram"}.get(way, "repl")
-    config = {"auth_type": "trust" if way == "trust" else "scram-sha-256", "default_pool_size": 2}
+    config = {"auth_type": "trust" if way == "trust" else "scram-sha-256", "default_pool_size": 2,
+              "server_tls_sslmode": "disable"}
     more = {}
     if way == "tls":
-        config.update(client_tls_sslmode="allow", client_tls_cert_file=certificate / "server.crt",
+        config.update(server_tls_sslmode="require", client_tls_sslmode="allow", client_tls_cert_file=certificate / "server.crt",
                       client_tls_key_file=certificate / "server.key")
         more = {"sslmode": "require", "sslcert": "/nonexistent"}
     pooler = pooler_for(config)
     run_tool("pg_basebackup", pooler, "-D", room / "backup", "-X", "stream", "-c", "fast", "--no-sync", user=user, **more)
-    assert restored(primary, room / "backup") == wanted
+    with copy_of(primary, room / "backup") as copy:
+        assert checksum(copy) == wanted
+    assert ("SSL established: TLSv1.3" in pooler.log()) == (way == "tls")
     tls = "TLSv1.3/" if way == "tls" else "no"
     pooler.wait_for_log(rf"login attempt: db=replication user={user} tls={tls}.*replication=physical")
     wait_until(lambda: not servers(pooler, PHYSICAL), 10, "servers that close with their clients")
 
 
-@pytest.fixture(scope="module")
-def certificate():
-    with temporary_directory("cert") as directory:
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-                        "-keyout", directory / "server.key", "-out", directory / "server.crt"], check=True,
-                       capture_output=True)
-        for name in ("server.key", "server.crt"):
-            Unprivileged.own(directory / name)
-        yield directory
+def test_a_standby_follows_through_the_pooler(pooler_for, primary, room):
+    wanted = fill(primary, 100)
+    pooler = pooler_for({"auth_type": "scram-sha-256"})
+    run_tool("pg_basebackup", pooler, "-D", room / "backup", "-X", "fetch", "-c", "fast", "--no-sync", "-R", user="scram")
+    with copy_of(primary, room / "backup") as standby:
+        assert checksum(standby) == wanted
+        wait_until(primary.senders, 30, "a sender")
+        primary.execute("INSERT INTO filled SELECT i, 'later' FROM generate_series(101, 200) i")
+        wait_until(lambda: checksum(standby)["n"] == 200, 30, "what was inserted later")
+        assert checksum(standby) == checksum(primary)
+        # its connection is lost, and made anew
+        primary.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_replication")
+        primary.execute("DELETE FROM filled WHERE i > 150")
+        wait_until(lambda: checksum(standby)["n"] == 150, 30, "what was deleted meanwhile")
+        assert [r["replication"] for r in servers(pooler, PHYSICAL)] == ["physical"]
 
 
 @pytest.mark.parametrize("user", ["repl", "scram"])
@@ -391,7 +417,7 @@ def test_a_client_that_does_not_read_costs_bounded_memory(pooler_for, primary, w
     for i in range(40):
         primary.execute("INSERT INTO t SELECT %s, repeat(md5(random()::text), 30000)", (i,))
     wait_until(lambda: primary.execute("SELECT write_lag FROM pg_stat_replication"), 10)
-    assert pooler.memory_kb() - before < 20000
+    assert grown_kb(pooler, before) < 20000
     seen, size = 0, 0
     while seen < 40:
         body = client.read_until(b"d")[-1][1]

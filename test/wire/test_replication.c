@@ -2,6 +2,7 @@
 /* Replication: a server of its own from launch to end, in every order of events; either side goes
  * away at every point. */
 #include "config.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "conn/client.h"
@@ -495,16 +496,32 @@ END_TEST
 
 START_TEST(it_waits_for_room_within_query_wait_timeout)
 {
-	wire_open("query_wait_timeout = 9\nclient_login_timeout = 5", NULL);
+	static const struct {
+		const char *bound, *detail;
+	} rows[] = {
+		{"default_pool_size = 1", "All server connections of the pool are in use."},
+		{"default_pool_size = 9\nmax_db_connections = 1",
+		 "As many server connections are in use as max_db_connections allows."},
+		{"default_pool_size = 9\nmax_user_connections = 1",
+		 "As many server connections are in use as max_user_connections allows."},
+		{"default_pool_size = 9", "The database is paused."},
+		{"default_pool_size = 9", "The server does not complete the login."},
+	};
+	char settings[200], message[200];
+	snprintf(settings, sizeof settings, "query_wait_timeout = 9\nclient_login_timeout = 5\n%s",
+		 rows[_i].bound);
+	wire_open(settings, NULL);
 	struct wire_peer *holder = holds_the_only_server();
 	wire_query(holder, "long");
+	pool_set_paused(_i == 3);
 	client = arrives();
 	wire_advance(9 * USEC_PER_SECOND - 1);
-	wire_expect_pool("active 1, claim 1 / active 1");
+	wire_expect_pool(_i == 4 ? "active 1, claimed 1 / login 1, active 1"
+				 : "active 1, claim 1 / active 1");
 	wire_expect_nothing(client);
 	wire_advance(1);
-	wire_expect_fatal(client, "08006",
-			  "query_wait_timeout|DAll server connections of the pool are in use.");
+	snprintf(message, sizeof message, "query_wait_timeout|D%s|", rows[_i].detail);
+	wire_expect_fatal(client, "08006", message);
 	wire_expect_pool("active 1 / active 1");
 	wire_close();
 }
@@ -758,7 +775,7 @@ Suite *suite_replication(void)
 	tcase_add_test(tcase, a_server_that_rests_makes_room);
 	tcase_add_loop_test(tcase, a_pool_that_shares_a_bound_makes_room, 0, 2);
 	tcase_add_test(tcase, the_reserve_opens_for_it);
-	tcase_add_test(tcase, it_waits_for_room_within_query_wait_timeout);
+	tcase_add_loop_test(tcase, it_waits_for_room_within_query_wait_timeout, 0, 5);
 	tcase_add_test(tcase, a_client_leaves_the_queue);
 	tcase_add_loop_test(tcase, a_client_leaves_while_its_server_logs_in, 0, 4);
 	tcase_add_loop_test(tcase, a_client_leaves_its_server, 0, 6);
