@@ -318,6 +318,8 @@ START_TEST(back_pressure_goes_both_ways)
 	begin(NULL);
 	copies_both();
 	static uint8_t body[CHUNK];
+	for (size_t i = 0; i < CHUNK; i++)
+		body[i] = (uint8_t)(i * 7);
 	size_t size = wire_put(chunk, 'd', body, CHUNK), in = 0;
 	struct wire_peer *from = _i ? client : server, *to = _i ? server : client;
 	for (;;) {
@@ -342,8 +344,8 @@ START_TEST(back_pressure_goes_both_ways)
 		if (n == 0)
 			break;
 	}
-	for (size_t at = 0; at < out; at++)
-		ck_assert_uint_eq(sink[at], chunk[at % size]);
+	for (size_t at = 0; at < out; at += size)
+		ck_assert(!memcmp(sink + at, chunk, out - at < size ? out - at : size));
 	ck_assert_uint_eq(out, in);
 	free(sink);
 	wire_close();
@@ -759,6 +761,7 @@ Suite *suite_replication(void)
 {
 	Suite *suite = suite_create("wire/replication");
 	TCase *tcase = tcase_create("replication");
+	tcase_set_timeout(tcase, 30);
 	tcase_add_test(tcase, its_parameters_go_to_its_server);
 	tcase_add_test(tcase, its_greeting_is_the_servers);
 	tcase_add_test(tcase, what_comes_before_the_greeting_waits);
