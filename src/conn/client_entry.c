@@ -206,7 +206,8 @@ static void proven(struct client *client, struct buffer **out)
 		client->is_counted = true;
 		client->database->stats.now.client_login_count++;
 	}
-	bool is_greeted = !database->is_console && pool->welcome_parameters; /* with one write */
+	bool is_greeted = !database->is_console && !login->replication &&
+			  pool->welcome_parameters; /* with one write */
 	if (!authentication_put_ok(out, CLIENT_LOGIN_OUT_MAX) ||
 	    (!is_greeted && !stream_queue(&client->endpoint.stream, buffer_bytes(*out),
 					  buffer_length(*out), ENDPOINT_QUEUE_MAX))) {
