@@ -292,6 +292,8 @@ static void print_man(void)
 
 #define PLACE_NONE "-"
 #define PLACE_WELCOME "waiting for the greeting"
+#define PLACE_CLAIM "waiting for room for a server of its own"
+#define PLACE_CLAIMED "waiting for its own server to log in"
 #define PLACE_ACTIVE "active"
 #define PLACE_WAITING "waiting"
 #define PLACE_CANCEL_WAITING "cancels waiting"

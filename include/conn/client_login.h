@@ -12,6 +12,7 @@
 #include "auth/system_user.h"
 #include "conn/auth_query.h"
 #include "conn/derive.h"
+#include "conn/endpoint.h"
 #include "conn/parameter.h"
 #include "core/buffer.h"
 #include "core/error.h"
@@ -38,6 +39,9 @@ struct client_login {
 	char *user, *database;
 	struct parameter_set *parameters; /* the tracked ones that the client asked for */
 	bool is_own;			  /* of auth_query: proven without being asked */
+	enum replication replication;	  /* what it wants to be */
+	char *startup;	     /* then its start-up parameters, as in the packet; else NULL */
+	size_t startup_size; /* of these, with the NUL at the end */
 	/* proving who it is */
 	enum auth_method method;
 	char *map;		   /* of the HBA rule: for names of cert and peer; NULL: none */

@@ -25,11 +25,15 @@ enum {
 		1024 /* out-queue of a blocked connection; the partner is paused long before */
 };
 
+/* What a connection is for, as its start-up packet said. */
+enum replication { REPLICATION_NONE, REPLICATION_LOGICAL, REPLICATION_PHYSICAL };
+
 struct endpoint {
 	struct stream stream; /* first */
 	uint32_t magic;
-	uint32_t body_left; /* bytes still to come of a message whose beginning was handed on */
-	bool body_dropped;  /* ... or was dropped: then drop the rest */
+	uint32_t body_left;  /* bytes still to come of a message whose beginning was handed on */
+	bool body_dropped;   /* ... or was dropped: then drop the rest */
+	uint8_t replication; /* enum replication */
 	struct endpoint *partner;
 	struct buffer *held; /* received, not handed on */
 	struct loop_timer timer;
@@ -40,6 +44,9 @@ struct endpoint {
 	uint64_t id; /* SHOW CLIENTS, SHOW SERVERS: one counter for both */
 	struct address remote;
 };
+
+/* "none", "logical", "physical". */
+const char *endpoint_replication(const struct endpoint *endpoint);
 
 /* The next id. */
 uint64_t endpoint_next_id(void);

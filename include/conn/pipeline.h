@@ -24,7 +24,6 @@ struct pipeline {
 			       ignore */
 	bool doubtful;	    /* that COPY failed: before it read the Sync, which then is answered, or
 			       after? */
-	bool copy_both;	    /* replication: never free again */
 	bool skips_to_sync; /* the server discards messages until the next Sync */
 	bool unsynced; /* extended messages were sent since the last ReadyForQuery: a transaction
 			  may be open */
@@ -66,18 +65,18 @@ static inline uint8_t pipeline_front(const struct pipeline *pipeline)
 /* Nothing owed, nothing half-done. */
 static inline bool pipeline_is_idle(const struct pipeline *pipeline)
 {
-	return pipeline->length == 0 &&
-	       !(pipeline->copy_in | pipeline->copy_both | pipeline->skips_to_sync |
-		 pipeline->unsynced | pipeline->doubtful);
+	return pipeline->length == 0 && !(pipeline->copy_in | pipeline->skips_to_sync |
+					  pipeline->unsynced | pipeline->doubtful);
 }
 /* All was answered, but it is not known whether one more ReadyForQuery comes: the server cannot be
  * used again. */
 static inline bool pipeline_is_spent(const struct pipeline *pipeline)
 {
 	return pipeline->doubtful && pipeline->length == 0 &&
-	       !(pipeline->copy_in | pipeline->copy_both | pipeline->skips_to_sync |
-		 pipeline->unsynced);
+	       !(pipeline->copy_in | pipeline->skips_to_sync | pipeline->unsynced);
 }
+/* The server is copying both ways (replication): it may go on for ever. */
+bool pipeline_copies_both(const struct pipeline *pipeline);
 /* ReadyForQuery are still to come. */
 bool pipeline_owes_ready(const struct pipeline *pipeline);
 

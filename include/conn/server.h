@@ -41,9 +41,10 @@ struct server {
 	bool said_fatal;    /* the server's last word was FATAL: it closes */
 	bool is_reading;    /* inside the walk of what was received */
 	bool let_go;	    /* its client left during that walk */
-	bool half_sent;	    /* its client left in the middle of a message */
-	uint8_t tls_step;   /* enum server_tls_step */
-	uint32_t cancels;   /* CancelRequests under way against this server */
+	bool unfit; /* never clean again: its client left in the middle of a message, or it is one
+		       client's own */
+	uint8_t tls_step; /* enum server_tls_step */
+	uint32_t cancels; /* CancelRequests under way against this server */
 	struct pipeline pipeline;
 	struct parameter_set *parameters; /* as the server reported them */
 	uint32_t process_id;
@@ -56,7 +57,10 @@ struct server {
 	struct resolver_watch watch; /* over the addresses of the host */
 	struct address *addresses;   /* of the host, while connecting; owned */
 	uint16_t address_count, address_next;
-	struct server_login *login;   /* while logging in */
+	struct server_login *login; /* while logging in */
+	/* of a server that one client claimed, while logging in; owned */
+	char *startup;		      /* the client's start-up parameters, as in its packet */
+	struct buffer *welcome;	      /* the server's ParameterStatus messages */
 	struct server *cancel_target; /* SERVER_CANCELING: whom it is about */
 	struct client *cancel_client; /* ... and who asked; NULL: gone */
 };
@@ -84,6 +88,9 @@ bool server_is_clean(const struct server *server);
 void server_let_go(struct server *server, enum close_reason reason);
 /* The same for a server that is known to be clean. */
 void server_release(struct server *server);
+/* The client of a server of its own leaves; @mid_message: in the middle of one. The server closes.
+ */
+void server_dismiss(struct server *server, bool mid_message);
 /* Prepare for a client's first request: true: ready, possibly with a SET in its out-queue; false:
  * its values must be set first, client_server_ready() follows. */
 bool server_prepare(struct server *server, struct parameter_set *wanted);
@@ -111,12 +118,16 @@ struct server_partner_ops {
 	void (*prepared)(struct client *client);
 	/* The server's out-queue has drained, or its pipeline has room again. */
 	void (*writable)(struct client *client);
-	/* The server is gone. @silently: the client got the beginning of a message, or the server's
-	 * own last word. */
+	/* The server is gone; one that its client claimed may not have been logged in: @error is
+	 * set then if it refuses this client. @silently: the client got the beginning of a message,
+	 * or the server's own last word. */
 	void (*lost)(struct client *client, enum close_reason reason, const struct error *error,
 		     bool silently);
 	/* The CancelRequest that @client (NULL: it left) asked for is done, or is not to be. */
 	void (*cancel_ended)(struct client *client, struct pool *pool);
+	/* The server that @client claimed is logged in; *@welcome, its ParameterStatus messages,
+	 * may be taken. */
+	void (*served)(struct client *client, struct buffer **welcome);
 	/* A reported parameter. */
 	void (*parameter)(struct client *client, const char *name, const char *value);
 };

@@ -8,6 +8,10 @@
 
 /* Connect and log in a server for @pool: what pool_ops.launch does. */
 void server_launch(struct pool *pool);
+/* The same for one client, with its start-up parameters (name NUL value NUL ... NUL, @size bytes):
+ * the two are linked from now on. Counts as claimed. */
+void server_launch_for(struct pool *pool, struct endpoint *client, const char *startup,
+		       size_t size);
 /* Carry a CancelRequest to where @target lives, for @asker. Counts as SERVER_PLACE_CANCELING. */
 void server_launch_cancel(struct server *target, struct client *asker);
 

@@ -10,6 +10,7 @@
 #define PGWEIR_POOL_POOL_H
 
 #include "pool/pool_admin.h"
+#include "pool/pool_claim.h"
 #include "pool/pool_login.h"
 #include "pool/pool_member.h"
 #include "pool/pool_rest.h"

@@ -21,6 +21,8 @@ enum client_place {
 	CLIENT_PLACE_ACTIVE,  /* linked or idle */
 	CLIENT_PLACE_WELCOME, /* waits for the pool's first server (counts as waiting) */
 	CLIENT_PLACE_WAITING,
+	CLIENT_PLACE_CLAIM,   /* waits for room for a server of its own (counts as waiting) */
+	CLIENT_PLACE_CLAIMED, /* its own server is logging in (counts as waiting) */
 	CLIENT_PLACE_CANCEL_ACTIVE,
 	CLIENT_PLACE_CANCEL_WAITING,
 	CLIENT_PLACE_COUNT
@@ -55,6 +57,7 @@ struct pool_server {
 	usec_t released_at;  /* last given back */
 	uint8_t place;
 	bool has_served;      /* a client used it */
+	bool is_claimed;      /* belongs to one client from its launch to its end */
 	bool close_needed;    /* close it instead of using it again */
 	uint8_t close_reason; /* then the reason */
 };
@@ -70,6 +73,9 @@ struct pool_ops {
 	void (*welcome)(struct pool_client *client);
 	/* Open one more server connection; it calls pool_server_join() at once. */
 	void (*launch)(struct pool *pool);
+	/* The same for @client alone, which this brings to CLIENT_PLACE_CLAIMED, or back to
+	 * CLIENT_PLACE_CLAIM if it failed at once; see pool_claim.h. */
+	void (*launch_claimed)(struct pool *pool, struct pool_client *client);
 	void (*close_server)(struct pool_server *server, enum close_reason reason);
 	/* Test an idle server of SERVER_PLACE_USED; pool_release() or its closing follows. */
 	void (*test_server)(struct pool_server *server);
@@ -93,12 +99,14 @@ struct pool {
 	uint32_t full, most; /* the size, and with the reserve; UINT32_MAX: unlimited */
 	bool connect_failed, login_failed; /* the last attempt */
 	bool round_robin, tests_always,
+		takes_care,	     /* tests_always, or clients wait in CLIENT_PLACE_CLAIM */
 		is_forced;	     /* is_forced: of the user that the database's row names */
 	bool is_working, work_again; /* inside an op of the pool; more to do came up meanwhile */
 	uint8_t held_back; /* enum limit_verdict: the shared bound that keeps its clients waiting */
 	usec_t query_wait_timeout, server_lifetime, lifetime_gap;
 	usec_t idle_timeout, check_after; /* 0: never */
 	usec_t lifetime_closed_at;	  /* when a server was last closed for its age */
+	uint32_t claimed_count;		  /* servers that are claimed, in whatever place */
 	struct list servers[SERVER_PLACE_COUNT];
 	struct list clients[CLIENT_PLACE_COUNT];
 	struct list_node node; /* of all pools */

@@ -80,7 +80,7 @@ static void put_endpoint(struct conn_info *info, const struct endpoint *endpoint
 		tls_session_describe(tls, info->texts[7], ADDRESS_TEXT);
 		info->tls = info->texts[7];
 	}
-	info->replication = "none";
+	info->replication = endpoint_replication(endpoint);
 	info->id = (int64_t)endpoint->id;
 	info->recv_pos = (int64_t)buffer_length(endpoint->held);
 	info->pkt_remain = endpoint->body_left;
@@ -116,6 +116,8 @@ static bool client_row(struct client *client, void *context)
 			.pool; /* none before the login; a CancelRequest has one, but no user */
 	bool waits = client->member.place == CLIENT_PLACE_WAITING ||
 		     client->member.place == CLIENT_PLACE_WELCOME ||
+		     client->member.place == CLIENT_PLACE_CLAIM ||
+		     client->member.place == CLIENT_PLACE_CLAIMED ||
 		     client->member.place == CLIENT_PLACE_CANCEL_WAITING;
 	if (!shown || client->is_own || (!wanted->prefixed && !pool) ||
 	    (wanted->active_only && client->state != CLIENT_ACTIVE))

@@ -63,8 +63,9 @@ static void pool_rows(struct result *result)
 			.pool_mode = pool_mode_name(pool->mode),
 			.load_balance_hosts = balance_of(pool->database),
 			.cl_active = c[CLIENT_PLACE_ACTIVE].length,
-			.cl_waiting =
-				c[CLIENT_PLACE_WAITING].length + c[CLIENT_PLACE_WELCOME].length,
+			.cl_waiting = c[CLIENT_PLACE_WAITING].length +
+				      c[CLIENT_PLACE_WELCOME].length +
+				      c[CLIENT_PLACE_CLAIM].length + c[CLIENT_PLACE_CLAIMED].length,
 			.cl_active_cancel_req = c[CLIENT_PLACE_CANCEL_ACTIVE].length,
 			.cl_waiting_cancel_req = c[CLIENT_PLACE_CANCEL_WAITING].length,
 			.sv_active = s[SERVER_PLACE_ACTIVE].length,

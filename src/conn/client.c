@@ -192,10 +192,14 @@ static void part(struct client *client)
 	struct server *server = client_server(client);
 	if (!server)
 		return;
+	if (client->endpoint.replication) {
+		server_dismiss(server, client->endpoint.body_left > 0);
+		return;
+	}
 	enum close_reason reason = pipeline_owes_ready(&server->pipeline)
 					   ? CLOSE_CLIENT_GONE_IN_QUERY
 					   : CLOSE_CLIENT_GONE_NOT_READY;
-	server->half_sent = client->endpoint.body_left > 0;
+	server->unfit = client->endpoint.body_left > 0;
 	endpoint_unlink(&client->endpoint);
 	server_let_go(server, reason);
 }

@@ -678,6 +678,7 @@ static void search(struct client *client)
 		.user = login->user,
 		.remote = &client->endpoint.remote,
 		.is_tls = stream_tls(&client->endpoint.stream) != NULL,
+		.is_physical_replication = login->replication == REPLICATION_PHYSICAL,
 	};
 	const struct hba *hba = snapshot_current()->hba;
 	switch (hba ? hba_next(hba, &login->search, &subject, &rule) : HBA_NO_MATCH) {

@@ -7,6 +7,7 @@
 #include "config/snapshot.h"
 #include "conn/client_auth.h"
 #include "conn/client_login.h"
+#include "conn/client_replication.h"
 #include "conn/client_request.h"
 #include "conn/server_connect.h"
 #include "core/log.h"
@@ -192,7 +193,8 @@ static void proven(struct client *client, struct buffer **out)
 	}
 	struct pool *pool = registry_pool(database, user);
 	learn(pool, user, login);
-	if (!database->is_console && !pool->welcome_parameters && pool_is_failing(pool, &error)) {
+	if (!database->is_console && !login->replication && !pool->welcome_parameters &&
+	    pool_is_failing(pool, &error)) {
 		refuse(client, &error);
 		return;
 	}
@@ -204,7 +206,8 @@ static void proven(struct client *client, struct buffer **out)
 		client->is_counted = true;
 		client->database->stats.now.client_login_count++;
 	}
-	bool is_greeted = !database->is_console && pool->welcome_parameters; /* with one write */
+	bool is_greeted = !database->is_console && !login->replication &&
+			  pool->welcome_parameters; /* with one write */
 	if (!authentication_put_ok(out, CLIENT_LOGIN_OUT_MAX) ||
 	    (!is_greeted && !stream_queue(&client->endpoint.stream, buffer_bytes(*out),
 					  buffer_length(*out), ENDPOINT_QUEUE_MAX))) {
@@ -220,6 +223,9 @@ static void proven(struct client *client, struct buffer **out)
 			if (client->console && client->endpoint.held)
 				client_resume(client);
 		}
+	} else if (login->replication) {
+		stream_flush(&client->endpoint.stream);
+		client_replication_begin(client);
 	} else if (is_greeted) {
 		if (client_set_state(client, CLIENT_IDLE))
 			greet(client, out);
@@ -281,10 +287,17 @@ static void start(struct client *client, const struct startup *startup)
 		return;
 	}
 	bool for_console = registry_is_console_name(login->database);
+	client->endpoint.replication = (uint8_t)login->replication;
 	if (settings->log_connections)
 		log_info(client_subject(client),
-			 "login attempt: db=%s user=%s tls=%s replication=none", login->database,
-			 login->user, describe_tls(client, tls, sizeof tls));
+			 "login attempt: db=%s user=%s tls=%s replication=%s", login->database,
+			 login->user, describe_tls(client, tls, sizeof tls),
+			 login->replication ? endpoint_replication(&client->endpoint) : "no");
+	if (for_console && login->replication) {
+		client_fail(client, SQLSTATE_FEATURE_NOT_SUPPORTED,
+			    "the console has nothing to replicate");
+		return;
+	}
 	if (!is_secure_enough(client, login->database, &error) ||
 	    (!for_console && !limit_admits_connection(&error) && !client_drop_silent(client))) {
 		client_close(client, CLOSE_LOGIN_REFUSED, &error);

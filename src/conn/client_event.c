@@ -4,6 +4,7 @@
 #include "client_priv.h"
 #include "conn/client_auth.h"
 #include "conn/client_entry.h"
+#include "conn/client_replication.h"
 #include "conn/client_request.h"
 #include "conn/server_event.h"
 
@@ -78,6 +79,8 @@ static void input(struct client *client, const uint8_t *bytes, size_t size, size
 		client_hold_for_later(client, bytes, size);
 		break;
 	case CLIENT_WELCOME:
+	case CLIENT_CLAIMING:
+	case CLIENT_CLAIMED:
 		client_hold_for_later(client, bytes, size);
 		break;
 	case CLIENT_STARTUP:
@@ -180,8 +183,11 @@ static void due(struct loop_timer *timer)
 		enum close_reason reason =
 			waited ? CLOSE_QUERY_WAIT_TIMEOUT : CLOSE_LOGIN_TIMEOUT_SERVER;
 		close_reason_error(reason, &error);
-		if (*client->member.pool->failure.message) /* the real cause */
-			error_detail(&error, "%s", client->member.pool->failure.message);
+		const char *cause = client->endpoint.replication
+					    ? pool_claim_obstacle(&client->member)
+					    : client->member.pool->failure.message;
+		if (cause && *cause) /* the real one */
+			error_detail(&error, "%s", cause);
 		client_close(client, reason, &error);
 		break;
 	}
@@ -222,7 +228,8 @@ void client_event_open(void)
 		.ready = client_request_ready,
 		.prepared = client_request_prepared,
 		.writable = client_request_writable,
-		.lost = client_request_lost,
+		.lost = client_replication_lost,
+		.served = client_replication_served,
 		.cancel_ended = client_entry_cancel_ended,
 		.parameter = client_request_parameter,
 	};

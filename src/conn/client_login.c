@@ -2,6 +2,7 @@
 #include "config.h"
 #include "conn/client_login.h"
 #include <string.h>
+#include <strings.h>
 #include "auth/md5.h"
 #include "conn/client_check.h"
 #include "core/memory.h"
@@ -55,6 +56,7 @@ void client_login_free(struct client_login **login)
 	memory_free(&l->user);
 	memory_free(&l->database);
 	memory_free(&l->failure);
+	memory_free(&l->startup);
 	memory_free(login);
 }
 
@@ -87,10 +89,32 @@ static bool replace(char **field, const char *value)
 	return true;
 }
 
-static bool is_false(const char *value)
+/* A prefix of a word means the word, as parse_bool() of PostgreSQL has it. */
+static bool begins(const char *word, const char *value, size_t least)
 {
-	bool on;
-	return !*value || (text_to_bool(value, &on) && !on);
+	size_t length = strlen(value);
+	return length >= least && length <= strlen(word) && !strncasecmp(word, value, length);
+}
+
+static bool take_replication(struct client_login *login, const char *value, struct error *error)
+{
+	char printable[128];
+	if (!strcmp(value, "database"))
+		login->replication = REPLICATION_LOGICAL;
+	else if (begins("true", value, 1) || begins("yes", value, 1) || begins("on", value, 2) ||
+		 !strcmp(value, "1"))
+		login->replication = REPLICATION_PHYSICAL;
+	else if (begins("false", value, 1) || begins("no", value, 1) || begins("off", value, 2) ||
+		 !strcmp(value, "0"))
+		login->replication = REPLICATION_NONE;
+	else {
+		error_set(error, SQLSTATE_INVALID_PARAMETER_VALUE,
+			  "invalid value for parameter \"replication\": \"%s\"",
+			  text_printable(value, printable, sizeof printable));
+		return error_hint(error,
+				  "Valid values are: \"false\", 0, \"true\", 1, \"database\".");
+	}
+	return true;
 }
 
 /* Most names differ in the first letter. */
@@ -113,6 +137,9 @@ static bool take_parameter(struct take *take, const char *name, const char *valu
 			       ? error_set(error, SQLSTATE_INVALID_CATALOG_NAME,
 					   "database name too long")
 			       : replace(&take->login->database, value);
+	/* The server that it gets for itself judges all the rest. */
+	if (is(name, "replication") || take->login->replication)
+		return true;
 	if (is(name, "options")) {
 		struct error why;
 		parameter_put_values(&take->login->parameters, &take->values);
@@ -121,10 +148,6 @@ static bool take_parameter(struct take *take, const char *name, const char *valu
 		return options_walk(value, take_option, take, &why) ||
 		       text_list_has(take->ignored, "options") || (*error = why, false);
 	}
-	if (is(name, "replication") && !text_list_has(take->ignored, name))
-		return is_false(value) ||
-		       error_set(error, SQLSTATE_FEATURE_NOT_SUPPORTED,
-				 "replication connections are not implemented yet");
 	if (parameter_note(&take->values, name, value))
 		return true;
 	/* "_pq_." names are protocol options: answered by NegotiateProtocolVersion, not refused. */
@@ -140,9 +163,17 @@ bool client_login_startup(struct client_login *login, const struct startup *star
 	struct take take = {.login = login, .ignored = ignored};
 	const char *cursor = startup->parameters, *name, *value;
 	while (startup_next_parameter(&cursor, &name, &value))
+		if (!strcmp(name, "replication") && !take_replication(login, value, error))
+			return false;
+	cursor = startup->parameters;
+	while (startup_next_parameter(&cursor, &name, &value))
 		if (!take_parameter(&take, name, value, error))
 			return false;
 	parameter_put_values(&login->parameters, &take.values);
+	if (login->replication) { /* @cursor is at the NUL that ends them */
+		login->startup_size = (size_t)(cursor - startup->parameters) + 1;
+		login->startup = memory_dup(startup->parameters, login->startup_size);
+	}
 	if (!login->user || !*login->user)
 		return error_set(error, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,
 				 "no username supplied");

@@ -165,7 +165,8 @@ void client_request_depart(struct client *client, enum close_reason reason)
 	struct server *server = client_server(client);
 	bool served = server && !server_is_clean(server) &&
 		      pipeline_owes_ready(&server->pipeline) && !server->pipeline.copy_in &&
-		      client->endpoint.body_left == 0 && !client->endpoint.held;
+		      !pipeline_copies_both(&server->pipeline) && client->endpoint.body_left == 0 &&
+		      !client->endpoint.held;
 	if (!served || client->departing) {
 		client_close(client, reason, NULL);
 		return;
@@ -272,12 +273,24 @@ void client_request_ready(struct client *client, char status)
 	}
 }
 
+/* They do not part before one of them ends; but a server that is to go may go between requests. */
+static void stay_together(struct client *client, const struct server *server)
+{
+	if (server->member.close_needed && settings_current()->server_fast_close &&
+	    server->status == 'I')
+		client_close(client, CLOSE_CLOSE_NEEDED, NULL);
+	else if (client->endpoint.held && !client->stalled &&
+		 !stream_is_blocked(&server->endpoint.stream))
+		client_request_go_on(client);
+}
+
 void client_request_settle(struct client *client)
 {
 	struct server *server = client_server(client);
 	bool spent = false;
 	if (!pipeline_is_idle(&server->pipeline) &&
-	    !(spent = server->status == 'I' && pipeline_is_spent(&server->pipeline))) {
+	    !(spent = server->status == 'I' && !server->unfit &&
+		      pipeline_is_spent(&server->pipeline))) {
 		/* Requests that found the pipeline full may go on when half of it is through. */
 		if (client->endpoint.held && !client->departing && !client->stalled &&
 		    server->pipeline.length < PIPELINE_MAX / 2 &&
@@ -291,16 +304,14 @@ void client_request_settle(struct client *client)
 	}
 	enum pool_mode mode = client->member.pool->mode;
 	if (mode == POOL_MODE_SESSION) {
-		if (server->member.close_needed && settings_current()->server_fast_close &&
-		    server->status == 'I')
-			client_close(client, CLOSE_CLOSE_NEEDED, NULL);
-		else if (client->endpoint.held && !stream_is_blocked(&server->endpoint.stream))
-			client_request_go_on(client);
+		stay_together(client, server);
 		return;
 	}
 	if (!spent && !server_is_clean(server)) {
-		if (client->endpoint.held && !client->stalled &&
-		    !stream_is_blocked(&server->endpoint.stream))
+		if (server->endpoint.replication)
+			stay_together(client, server);
+		else if (client->endpoint.held && !client->stalled &&
+			 !stream_is_blocked(&server->endpoint.stream))
 			client_request_go_on(client);
 		return;
 	}

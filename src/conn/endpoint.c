@@ -8,6 +8,16 @@
 enum { HEADROOM = ENDPOINT_HOLD_MAX + ENDPOINT_RECEIVE };
 static uint8_t receive_buffer[HEADROOM + ENDPOINT_RECEIVE];
 
+const char *endpoint_replication(const struct endpoint *endpoint)
+{
+	static const char *const names[] = {
+		[REPLICATION_NONE] = "none",
+		[REPLICATION_LOGICAL] = "logical",
+		[REPLICATION_PHYSICAL] = "physical",
+	};
+	return names[endpoint->replication];
+}
+
 uint64_t endpoint_next_id(void)
 {
 	static uint64_t last;

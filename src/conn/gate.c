@@ -6,6 +6,7 @@
 #include "conn/client_auth.h"
 #include "conn/client_entry.h"
 #include "conn/client_event.h"
+#include "conn/client_replication.h"
 #include "conn/client_request.h"
 #include "conn/server_connect.h"
 #include "conn/derive.h"
@@ -61,6 +62,7 @@ void gate_open(void)
 		.reject = client_event_reject,
 		.welcome = client_entry_welcome,
 		.launch = server_launch,
+		.launch_claimed = client_replication_launch,
 		.close_server = close_server,
 		.test_server = test_server,
 		.close_client = close_client,

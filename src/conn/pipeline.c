@@ -10,6 +10,9 @@
  * CopyInResponse ("blind") does: it marks where the copy ends for a COPY among the requests before
  * it, and is dropped when it turns out that there was none. */
 enum { COPY_END = MESSAGE_COPY_DONE };
+/* A Query that made the server copy both ways (replication); answers to the copying end with the
+ * Query's own. */
+enum { COPY_BOTH = MESSAGE_COPY_BOTH_RESPONSE };
 
 void pipeline_init(struct pipeline *pipeline)
 {
@@ -162,7 +165,7 @@ bool pipeline_received(struct pipeline *pipeline, uint8_t type)
 		drop_stray_copy_ends(pipeline);
 		front = pipeline_front(pipeline);
 	}
-	bool simple = front == MESSAGE_QUERY || front == PIPELINE_INTERNAL;
+	bool simple = front == MESSAGE_QUERY || front == PIPELINE_INTERNAL || front == COPY_BOTH;
 	switch (type) {
 	case MESSAGE_READY_FOR_QUERY:
 		if (front == 0 && pipeline->doubtful) { /* it was read after the COPY */
@@ -198,8 +201,10 @@ bool pipeline_received(struct pipeline *pipeline, uint8_t type)
 		enter_copy_in(pipeline);
 		return true;
 	case MESSAGE_COPY_BOTH_RESPONSE:
-		pipeline->copy_both = true;
-		return simple || front == MESSAGE_EXECUTE;
+		if (front != MESSAGE_QUERY)
+			return false;
+		*entry(pipeline, 0) = COPY_BOTH;
+		return true;
 	case MESSAGE_ERROR_RESPONSE:
 		pipeline->doubtful |= pipeline->sync_in_copy;
 		pipeline->copy_in = pipeline->sync_in_copy = false;
@@ -209,6 +214,11 @@ bool pipeline_received(struct pipeline *pipeline, uint8_t type)
 	default:
 		return true;
 	}
+}
+
+bool pipeline_copies_both(const struct pipeline *pipeline)
+{
+	return pipeline_front(pipeline) == COPY_BOTH;
 }
 
 bool pipeline_owes_ready(const struct pipeline *pipeline)

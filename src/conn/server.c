@@ -171,6 +171,8 @@ void server_close(struct server *server, enum close_reason reason, const struct 
 	memory_free(&server->key);
 	memory_free(&server->host);
 	memory_free(&server->addresses);
+	memory_free(&server->startup);
+	buffer_free(&server->welcome);
 	struct server *cancel_target = server->cancel_target;
 	struct client *cancel_client = server->cancel_client;
 	server->cancel_target = NULL;
@@ -248,6 +250,18 @@ void server_test(struct server *server)
 		server_close(server, CLOSE_CHECK_FAILED, NULL);
 }
 
+/* It is logged in, for the one client that it was launched for. */
+void server_serve(struct server *server)
+{
+	struct pool *pool = server->member.pool;
+	memory_free(&server->startup);
+	if (!server_set_state(server, SERVER_ACTIVE))
+		return;
+	partner_ops->served(server_client(server), &server->welcome);
+	buffer_free(&server->welcome);
+	pool_claim_served(pool);
+}
+
 void server_errand_ended(struct server *server)
 {
 	enum server_errand errand = server->errand;
@@ -272,6 +286,8 @@ void server_errand_ended(struct server *server)
 				  "connect_query leaves a transaction open");
 			pool_login_failed(server->member.pool, false, &error);
 			server_close(server, CLOSE_IDLE_DIRTY, NULL);
+		} else if (server->endpoint.replication) {
+			server_serve(server);
 		} else {
 			server_rest(server);
 		}
@@ -287,7 +303,7 @@ void server_errand_ended(struct server *server)
 bool server_is_clean(const struct server *server)
 {
 	const struct endpoint *endpoint = &server->endpoint;
-	return server->status == 'I' && !server->half_sent && pipeline_is_idle(&server->pipeline) &&
+	return server->status == 'I' && !server->unfit && pipeline_is_idle(&server->pipeline) &&
 	       endpoint->body_left == 0 && !endpoint->held &&
 	       !stream_is_blocked(&endpoint->stream) &&
 	       (!endpoint->partner || endpoint->partner->body_left == 0);
@@ -327,6 +343,18 @@ void server_let_go(struct server *server, enum close_reason reason)
 		server_release(server);
 	else
 		server_close(server, reason, NULL);
+}
+
+void server_dismiss(struct server *server, bool mid_message)
+{
+	static const uint8_t terminate[] = {MESSAGE_TERMINATE, 0, 0, 0, 4};
+	bool is_serving = server->state == SERVER_ACTIVE;
+	endpoint_unlink(&server->endpoint);
+	if (is_serving && !mid_message && !server->said_fatal &&
+	    !stream_is_blocked(&server->endpoint.stream))
+		stream_write_bytes(&server->endpoint.stream, terminate, sizeof terminate,
+				   sizeof terminate);
+	server_close(server, is_serving ? CLOSE_CLAIMANT_GONE : CLOSE_NOT_WANTED, NULL);
 }
 
 void server_release(struct server *server)

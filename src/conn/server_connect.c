@@ -8,6 +8,7 @@
 #include "conn/server_login.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "core/text.h"
 #include "net/socket.h"
 #include "net/tls_session.h"
 #include "proto/startup.h"
@@ -78,6 +79,8 @@ void server_fail_login(struct server *server, enum close_reason reason, bool ref
 {
 	struct pool *pool = server->member.pool;
 	bool is_cancel = server->state == SERVER_CANCELING;
+	/* A refusal concerns its one client: others may be welcome. */
+	bool concerns_one = refused && server->endpoint.replication;
 	if (!is_cancel && !refused && server->address_next < server->address_count) {
 		struct error why = *error;
 		log_info(server_subject(server), "cannot use this address: %s", error->message);
@@ -88,14 +91,14 @@ void server_fail_login(struct server *server, enum close_reason reason, bool ref
 		log_warning(server_subject(server),
 			    refused ? "server login failed: %s" : "cannot use the server: %s",
 			    error->message);
-		if (refused) {
+		if (!refused) {
+			pool_host_failed(&server->member, server->host, error);
+		} else if (!concerns_one) {
 			host_failed(&pool->database->hosts, server->host);
 			pool_login_failed(pool, true, error);
-		} else {
-			pool_host_failed(&server->member, server->host, error);
 		}
 	}
-	server_close(server, reason, NULL);
+	server_close(server, reason, concerns_one ? error : NULL);
 }
 
 /* Another address than those there are now: it may be another server, or none. */
@@ -147,9 +150,9 @@ static void connect_unix(struct server *server)
 	server_fail_login(server, CLOSE_CONNECT_FAILED, false, &error);
 }
 
-void server_launch(struct pool *pool)
+static void begin(struct server *server)
 {
-	struct server *server = server_new(pool);
+	struct pool *pool = server->member.pool;
 	struct address address;
 	server->lookup.callback = resolved;
 	server->watch.changed = addresses_changed;
@@ -162,6 +165,22 @@ void server_launch(struct pool *pool)
 	} else {
 		resolver_lookup(&server->lookup, server->host);
 	}
+}
+
+void server_launch(struct pool *pool)
+{
+	begin(server_new(pool));
+}
+
+void server_launch_for(struct pool *pool, struct endpoint *client, const char *startup, size_t size)
+{
+	struct server *server = server_new(pool);
+	server->endpoint.replication = client->replication;
+	server->startup = memory_dup(startup, size);
+	server->unfit = true;
+	pool_server_claim(&server->member);
+	endpoint_link(client, &server->endpoint);
+	begin(server);
 }
 
 void server_launch_cancel(struct server *target, struct client *asker)
@@ -216,39 +235,87 @@ static void log_connected(struct server *server)
 		log_info(server_subject(server), "new connection to server");
 }
 
-static void begin_login(struct server *server)
+enum { WISHES = 4 };
+
+static size_t count(const char *parameters)
+{
+	const char *name, *value;
+	size_t n = 0;
+	while (parameters && startup_next_parameter(&parameters, &name, &value))
+		n++;
+	return n;
+}
+
+static bool gives(const char *parameters, const char *wanted)
+{
+	const char *name, *value;
+	while (startup_next_parameter(&parameters, &name, &value))
+		if (text_equals_nocase(name, wanted))
+			return true;
+	return false;
+}
+
+/* What a client that claimed the server said in its own start-up packet, but for what the pool says
+ * and for what concerns the protocol between the two of us. Returns how many words. */
+static size_t put_claimed(const char *parameters, const char **words)
+{
+	const char *name, *value;
+	size_t n = 0;
+	while (startup_next_parameter(&parameters, &name, &value)) {
+		if (!strcmp(name, "user") || !strcmp(name, "database") ||
+		    !strncmp(name, "_pq_.", 5))
+			continue;
+		words[n++] = name;
+		words[n++] = value;
+	}
+	return n;
+}
+
+/* The StartupMessage: the pool's user and database, what the database's row wishes, and what a
+ * client that claimed the server asked for. */
+static bool start_login(struct server *server, struct buffer **out)
 {
 	const struct database *database = server->member.pool->database;
-	const char *const wishes[][2] = {
+	const char *const wishes[WISHES][2] = {
 		{"client_encoding", database->client_encoding},
 		{"DateStyle", database->datestyle},
 		{"TimeZone", database->timezone},
 		{"application_name", database->application_name},
 	};
-	const char *pairs[2 * (2 + sizeof wishes / sizeof *wishes) + 1];
+	size_t n = 0, most = 2 * (2 + WISHES + count(server->startup)) + 1;
+	const char **words = memory_alloc(most * sizeof *words);
+	words[n++] = "user";
+	words[n++] = server->member.pool->user->name;
+	words[n++] = "database";
+	words[n++] = database->dbname;
+	for (size_t i = 0; i < WISHES; i++) {
+		if (!wishes[i][1] || (server->startup && gives(server->startup, wishes[i][0])))
+			continue;
+		words[n++] = wishes[i][0];
+		words[n++] = wishes[i][1];
+	}
+	if (server->startup)
+		n += put_claimed(server->startup, words + n);
+	words[n] = NULL;
+	bool well = server_login_start(server->login, words, out);
+	memory_free(&words);
+	return well;
+}
+
+static void begin_login(struct server *server)
+{
 	const char *user = server->member.pool->user->name;
-	int n = 0;
 	uint8_t binding[TLS_END_POINT_MAX];
 	const struct tls_session *tls = stream_tls(&server->endpoint.stream);
 	size_t binding_size = tls ? tls_session_end_point(tls, binding) : 0;
 	struct buffer *out = NULL;
-	pairs[n++] = "user";
-	pairs[n++] = user;
-	pairs[n++] = "database";
-	pairs[n++] = database->dbname;
-	for (size_t i = 0; i < sizeof wishes / sizeof *wishes; i++)
-		if (wishes[i][1]) {
-			pairs[n++] = wishes[i][0];
-			pairs[n++] = wishes[i][1];
-		}
-	pairs[n] = NULL;
 	server->login = server_login_new(user, find_secret(server), find_keys(server), binding,
 					 binding_size);
 	if (!server_set_state(server, SERVER_LOGIN))
 		return;
 	if (settings_current()->log_connections)
 		log_connected(server);
-	if (server_login_start(server->login, pairs, &out))
+	if (start_login(server, &out))
 		stream_write_bytes(&server->endpoint.stream, buffer_bytes(out), buffer_length(out),
 				   ENDPOINT_QUEUE_MAX);
 	buffer_free(&out);
@@ -401,15 +468,22 @@ static void logged_in(struct server *server)
 	server->address_count = server->address_next = 0;
 	server->status = 'I';
 	host_worked(&pool->database->hosts, server->host);
-	pool_login_succeeded(pool, welcome, parameter_share(server->parameters));
+	if (server->endpoint.replication) /* as one client wished it, and for that one only */
+		server->welcome = welcome;
+	else
+		pool_login_succeeded(pool, welcome, parameter_share(server->parameters));
 	if (server->state == SERVER_CLOSING)
 		return;
-	if (pool->database->connect_query) {
+	/* SQL is nothing for physical replication. */
+	if (pool->database->connect_query && server->endpoint.replication != REPLICATION_PHYSICAL) {
 		if (!server_run(server, ERRAND_CONNECT, pool->database->connect_query))
 			server_close(server, CLOSE_SERVER_CRASHED, NULL);
 		return;
 	}
-	server_rest(server);
+	if (server->endpoint.replication)
+		server_serve(server);
+	else
+		server_rest(server);
 }
 
 /* An answer that may have a password in it. */
@@ -475,6 +549,17 @@ static bool is_restarting(const struct error *error)
 	return false;
 }
 
+/* No word of the server's: what its client is told is that, with the reason as DETAIL. */
+static void as_detail(struct error *error)
+{
+	const struct error why = *error;
+	error_set(error, SQLSTATE_CONNECTION_FAILURE, "login failed");
+	memcpy(error->sqlstate, why.sqlstate, sizeof error->sqlstate);
+	error_detail(error, "%s", why.message);
+	if (*why.hint)
+		error_hint(error, "%s", why.hint);
+}
+
 /* What arrives before the first ReadyForQuery: few messages, each seen whole. */
 void server_login_input(struct server *server, const uint8_t *bytes, size_t size)
 {
@@ -502,6 +587,8 @@ void server_login_input(struct server *server, const uint8_t *bytes, size_t size
 			derive(server);
 		if (step == SERVER_LOGIN_REFUSED || step == SERVER_LOGIN_BROKEN) {
 			bool passes = is_restarting(&error);
+			if (step == SERVER_LOGIN_BROKEN && server->endpoint.replication)
+				as_detail(&error);
 			server_fail_login(server, CLOSE_LOGIN_FAILED, !passes, &error);
 			return;
 		}

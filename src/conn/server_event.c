@@ -50,11 +50,20 @@ static bool see_ready(struct server *server, const uint8_t *body, uint32_t size)
 	/* Instead of this message the client gets an error: in statement mode there are no
 	 * transaction blocks. */
 	if (server->status != 'I' && !server->errand &&
-	    server->member.pool->mode == POOL_MODE_STATEMENT) {
+	    server->member.pool->mode == POOL_MODE_STATEMENT && !server->endpoint.replication) {
 		server->refuses_block = true;
 		return false;
 	}
 	return true;
+}
+
+/* connect_query changed what the server's one client is to be told. */
+static void see_in_welcome(struct server *server, const uint8_t *body, uint32_t size)
+{
+	const char *name, *value;
+	if (response_parse_parameter_status(body, size, &name, &value))
+		(void)!response_put_parameter_status(&server->welcome, ENDPOINT_QUEUE_MAX, name,
+						     value);
 }
 
 /* An answer to our own query: nobody else sees it. */
@@ -63,6 +72,8 @@ static enum relay_action see_errand(struct endpoint *from, struct server *server
 {
 	if (type == MESSAGE_PARAMETER_STATUS) {
 		see_parameter(server, body, size);
+		if (server->welcome) /* its client gets the last word on each */
+			see_in_welcome(server, body, size);
 	} else if (type == MESSAGE_READY_FOR_QUERY) {
 		if (!see_ready(server, body, size))
 			return RELAY_STOP;
@@ -200,7 +211,11 @@ static void input(struct server *server, const uint8_t *bytes, size_t size)
 					 batch.size);
 		if (server->state == SERVER_CLOSING)
 			return;
-		if (server->errand_done && server->errand == ERRAND_PARAMETERS) {
+		if (server->errand_done && server->errand == ERRAND_CONNECT && endpoint->partner) {
+			server_errand_ended(server);
+			if (server->state == SERVER_CLOSING)
+				return;
+		} else if (server->errand_done && server->errand == ERRAND_PARAMETERS) {
 			bool well = !server->errand_failed;
 			server->errand = ERRAND_NONE;
 			server->errand_done = false;

@@ -66,6 +66,8 @@ static inline bool server_go(struct server *server, enum server_state state)
 void server_rest(struct server *server);
 /* Send a query of our own. */
 bool server_run(struct server *server, enum server_errand errand, const char *sql);
+/* It is logged in: hand it to the client that claimed it. */
+void server_serve(struct server *server);
 /* Its answer is complete. */
 void server_errand_ended(struct server *server);
 

@@ -140,6 +140,7 @@ void pool_server_leave(struct pool_server *server)
 	if (from == SERVER_PLACE_CANCELING)
 		return;
 	pool->server_count--;
+	pool->claimed_count -= server->is_claimed;
 	limit_server_removed(pool->database, pool->user);
 	if (UNLIKELY(pool_held_back_count))
 		pool_serve_siblings(pool);
@@ -161,13 +162,6 @@ static inline void hand_over(struct pool *pool, struct pool_client *client,
 		pool_work(pool);
 }
 
-static void reject_for_shutdown(struct pool_client *client)
-{
-	struct error error;
-	close_reason_error(CLOSE_SERVER_SHUTDOWN, &error);
-	pool_ops->reject(client, CLOSE_SERVER_SHUTDOWN, &error);
-}
-
 bool pool_request(struct pool *pool, struct pool_client *client)
 {
 	struct list_node *idle = list_first(&pool->servers[SERVER_PLACE_IDLE]);
@@ -177,7 +171,7 @@ bool pool_request(struct pool *pool, struct pool_client *client)
 		return true;
 	}
 	if (UNLIKELY(pool_switches.draining)) {
-		reject_for_shutdown(client);
+		pool_reject_for_shutdown(client);
 		return false;
 	}
 	client->wait_since = clock_now();
@@ -193,7 +187,7 @@ bool pool_request(struct pool *pool, struct pool_client *client)
 void pool_request_welcome(struct pool *pool, struct pool_client *client)
 {
 	if (pool_switches.draining) {
-		reject_for_shutdown(client);
+		pool_reject_for_shutdown(client);
 		return;
 	}
 	client->wait_since = clock_now();
@@ -212,6 +206,8 @@ static enum close_reason release_verdict(const struct pool_server *server)
 		return pool_switches.draining ? CLOSE_SERVER_SHUTDOWN : CLOSE_PAUSE;
 	if (UNLIKELY(pool_held_back_count) && pool_gives_way(pool))
 		return CLOSE_EVICTED;
+	if (UNLIKELY(!list_is_empty(&pool->clients[CLIENT_PLACE_CLAIM])) && pool_claims_room(pool))
+		return CLOSE_EVICTED;
 	return CLOSE_REASON_COUNT;
 }
 
@@ -221,6 +217,7 @@ static __attribute__((noinline)) void release_with_care(struct pool_server *serv
 	struct pool *pool = server->pool;
 	enum server_place from = server->place;
 	enum close_reason verdict = release_verdict(server);
+	pool->takes_care = pool->tests_always || !list_is_empty(&pool->clients[CLIENT_PLACE_CLAIM]);
 	server->released_at = clock_now();
 	if (verdict != CLOSE_REASON_COUNT) {
 		pool_close_for(server, verdict);
@@ -249,7 +246,7 @@ static __attribute__((noinline)) void release_with_care(struct pool_server *serv
 /* Is nothing to be thought of when @server comes back? */
 static inline bool is_usual(const struct pool *pool, const struct pool_server *server)
 {
-	bool unusual = server->close_needed | pool->tests_always | pool->is_working |
+	bool unusual = server->close_needed | pool->takes_care | pool->is_working |
 		       pool_switches.halted | pool->database->is_paused |
 		       (pool_held_back_count > 0);
 	return !unusual && server->place != SERVER_PLACE_LOGIN &&

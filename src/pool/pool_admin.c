@@ -121,6 +121,9 @@ void pool_set_draining(void)
 				&error);
 		pool_reject_all(&pool->clients[CLIENT_PLACE_WAITING], CLOSE_SERVER_SHUTDOWN,
 				&error);
+		pool_reject_all(&pool->clients[CLIENT_PLACE_CLAIM], CLOSE_SERVER_SHUTDOWN, &error);
+		pool_reject_all(&pool->clients[CLIENT_PLACE_CLAIMED], CLOSE_SERVER_SHUTDOWN,
+				&error);
 	}
 }
 

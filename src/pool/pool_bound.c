@@ -36,11 +36,12 @@ void pool_end_turn(struct pool *pool)
 	pool_hold_back(pool, bound);
 }
 
-static usec_t wait_of_first(const struct list *queue)
+/* How long clients of the pool have waited for a server, whichever. */
+static usec_t longest_wait(const struct pool *pool)
 {
-	const struct list_node *first = list_first(queue);
-	return first ? clock_now() - container_of(first, const struct pool_client, node)->wait_since
-		     : 0;
+	usec_t any = pool_wait_of_first(&pool->clients[CLIENT_PLACE_WAITING]);
+	usec_t own = pool_wait_of_first(&pool->clients[CLIENT_PLACE_CLAIM]);
+	return any > own ? any : own;
 }
 
 /* Have the clients of the pool whose turn it is waited longer than ours, and for long? */
@@ -50,9 +51,8 @@ static bool is_turn_of(const struct list *held_back, const struct pool *pool)
 	if (!first)
 		return false;
 	const struct pool *other = container_of(first, const struct pool, of_held_back);
-	usec_t wait = wait_of_first(&other->clients[CLIENT_PLACE_WAITING]);
-	return other != pool && wait >= yield_after &&
-	       wait > wait_of_first(&pool->clients[CLIENT_PLACE_WAITING]);
+	usec_t wait = longest_wait(other);
+	return other != pool && wait >= yield_after && wait > longest_wait(pool);
 }
 
 bool pool_gives_way(const struct pool *pool)
@@ -111,4 +111,33 @@ bool pool_is_bounded(struct pool *pool, bool for_clients, bool *acted)
 	else
 		pool_hold_back(pool, LIMIT_FREE);
 	return *acted;
+}
+
+/* ---- servers of their own ---- */
+
+/* Is there no room for one more server, in the pool or under the bounds that it shares? */
+static bool is_full(const struct pool *pool)
+{
+	return pool->server_count >= pool->full ||
+	       limit_admits_server(pool->database, pool->user) != LIMIT_FREE;
+}
+
+bool pool_claims_room(const struct pool *pool)
+{
+	const struct pool_client *first = pool_first_claim(pool);
+	bool pauses = pool->retry_at > clock_now() && !pool->login_failed;
+	return first && !pauses && is_full(pool) &&
+	       clock_now() - first->wait_since >=
+		       pool_wait_of_first(&pool->clients[CLIENT_PLACE_WAITING]);
+}
+
+bool pool_evict_for_claim(struct pool *pool)
+{
+	struct list_node *node = list_first(&pool->servers[SERVER_PLACE_USED]);
+	if (!node)
+		node = pool->round_robin ? list_first(&pool->servers[SERVER_PLACE_IDLE])
+					 : list_last(&pool->servers[SERVER_PLACE_IDLE]);
+	if (node)
+		pool_ops->close_server(server_of(node), CLOSE_EVICTED);
+	return node != NULL;
 }

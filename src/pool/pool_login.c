@@ -73,10 +73,10 @@ void pool_login_succeeded(struct pool *pool, struct buffer *taken, void *taken_p
 	pool_work(pool); /* others may want a server too, and min_pool_size */
 }
 
-/* How many servers of the pool are past their login. */
+/* How many servers of the pool, for all its clients, are past their login. */
 static uint32_t live_servers(const struct pool *pool)
 {
-	return pool->server_count - pool->servers[SERVER_PLACE_LOGIN].length;
+	return pool->server_count - pool->claimed_count - pool_coming(pool);
 }
 
 void pool_login_failed(struct pool *pool, bool refused, const struct error *error)

@@ -93,6 +93,13 @@ void pool_reject_all(struct list *clients, enum close_reason reason, const struc
 	}
 }
 
+void pool_reject_for_shutdown(struct pool_client *client)
+{
+	struct error error;
+	close_reason_error(CLOSE_SERVER_SHUTDOWN, &error);
+	pool_ops->reject(client, CLOSE_SERVER_SHUTDOWN, &error);
+}
+
 bool pool_is_busy(const struct pool *pool)
 {
 	return pool->server_count > 0;
@@ -101,7 +108,7 @@ bool pool_is_busy(const struct pool *pool)
 usec_t pool_longest_wait(const struct pool *pool)
 {
 	usec_t longest = 0;
-	for (int place = CLIENT_PLACE_WELCOME; place <= CLIENT_PLACE_WAITING; place++) {
+	for (int place = CLIENT_PLACE_WELCOME; place <= CLIENT_PLACE_CLAIMED; place++) {
 		struct list_node *first = list_first(&pool->clients[place]);
 		if (first && clock_now() - client_of(first)->wait_since > longest)
 			longest = clock_now() - client_of(first)->wait_since;

@@ -3,6 +3,7 @@
 #ifndef PGWEIR_POOL_POOL_MEMBER_PRIV_H
 #define PGWEIR_POOL_POOL_MEMBER_PRIV_H
 
+#include "core/clock.h"
 #include "core/likely.h"
 #include "pool/pool_member.h"
 
@@ -35,7 +36,25 @@ static inline struct pool_server *server_of(struct list_node *node)
 	return container_of(node, struct pool_server, node);
 }
 
+/* Servers that are logging in for whoever waits first: not those that are claimed. */
+static inline uint32_t pool_coming(const struct pool *pool)
+{
+	uint32_t all = pool->servers[SERVER_PLACE_LOGIN].length;
+	uint32_t claimed = pool->clients[CLIENT_PLACE_CLAIMED].length;
+	return all > claimed ? all - claimed : 0;
+}
+
+/* How long the first of a queue has waited; 0: nobody does. */
+static inline usec_t pool_wait_of_first(const struct list *queue)
+{
+	const struct list_node *first = list_first(queue);
+	return first ? clock_now() - container_of(first, const struct pool_client, node)->wait_since
+		     : 0;
+}
+
 /* Reject all of a list. */
 void pool_reject_all(struct list *clients, enum close_reason reason, const struct error *error);
+/* No new servers any more. */
+void pool_reject_for_shutdown(struct pool_client *client);
 
 #endif

@@ -37,6 +37,7 @@ static void configure_rest(struct pool *pool, const struct settings *settings)
 	bool tests = *settings->server_check_query;
 	pool->round_robin = settings->server_round_robin;
 	pool->tests_always = tests && settings->server_check_delay == 0;
+	pool->takes_care |= pool->tests_always;
 	pool->check_after = tests ? settings->server_check_delay : 0;
 	pool->idle_timeout = settings->server_idle_timeout;
 	pool->server_lifetime =

@@ -25,25 +25,28 @@ void pool_serve_siblings(const struct pool *pool)
 	serve_held_back(&pool->user->held_back);
 }
 
-/* May the pool have one more server? The reserve opens when the first in the queue has waited long
+/* May the pool have one more server? The reserve opens when the first in a queue has waited long
  * enough.
  * *@reserve_at: when it will; unchanged: it will not. */
 static bool has_room(const struct pool *pool, usec_t *reserve_at)
 {
 	usec_t patience = settings_current()->reserve_pool_timeout;
-	struct list_node *first = list_first(&pool->clients[CLIENT_PLACE_WAITING]);
+	usec_t any = pool_wait_of_first(&pool->clients[CLIENT_PLACE_WAITING]);
+	usec_t own = pool_wait_of_first(&pool->clients[CLIENT_PLACE_CLAIM]);
+	bool wait = !list_is_empty(&pool->clients[CLIENT_PLACE_WAITING]) ||
+		    !list_is_empty(&pool->clients[CLIENT_PLACE_CLAIM]);
 	if (pool->server_count < pool->full)
 		return true;
-	if (pool->server_count >= pool->most || !patience || !first)
+	if (pool->server_count >= pool->most || !patience || !wait)
 		return false;
-	*reserve_at = client_of(first)->wait_since + patience;
+	*reserve_at = clock_now() - (any > own ? any : own) + patience;
 	return *reserve_at <= clock_now();
 }
 
 /* Do clients want another server connection, besides those that are being made ready? */
 static bool clients_want_more(const struct pool *pool)
 {
-	uint32_t coming = pool->servers[SERVER_PLACE_LOGIN].length;
+	uint32_t coming = pool_coming(pool);
 	if (!list_is_empty(&pool->clients[CLIENT_PLACE_WELCOME]) && coming == 0)
 		return true;
 	return pool->clients[CLIENT_PLACE_WAITING].length >
@@ -64,36 +67,64 @@ static uint32_t parallel_logins(const struct pool *pool)
 	return (uint32_t)settings_current()->max_server_logins;
 }
 
-static void launch(struct pool *pool)
+/* The pause after a failed attempt. What the server refuses one client it may grant another, who
+ * has a server of its own. */
+static bool must_pause(const struct pool *pool, bool is_claim)
+{
+	return pool->retry_at > clock_now() && !(is_claim && pool->login_failed);
+}
+
+/* @claimant: for whom alone; NULL: for whoever waits. */
+static void launch(struct pool *pool, struct pool_client *claimant)
 {
 	uint32_t before = pool->server_count;
 	if (before >= pool->full)
 		log_info("", "taking connection from reserve_pool");
 	pool->tries_next_host = false;
-	pool_ops->launch(pool);
+	if (claimant)
+		pool_ops->launch_claimed(pool, claimant);
+	else
+		pool_ops->launch(pool);
 	/* It failed at once. Whoever did not say so must not be asked again in this turn. */
-	if (pool->server_count <= before && pool->retry_at <= clock_now() && !pool->tries_next_host)
+	if (pool->server_count > before || pool->tries_next_host ||
+	    must_pause(pool, claimant != NULL))
+		return;
+	pool->login_failed = false; /* this concerns all */
+	if (pool->retry_at <= clock_now())
 		pool->retry_at = clock_now() + POOL_RETRY_LEAST;
+}
+
+/* Is the next server to be one that a client claims? Who has waited longer comes first. */
+static bool claim_is_next(const struct pool *pool)
+{
+	usec_t wait = pool_wait_of_first(&pool->clients[CLIENT_PLACE_CLAIM]);
+	return !list_is_empty(&pool->clients[CLIENT_PLACE_CLAIM]) &&
+	       (!clients_want_more(pool) || must_pause(pool, false) ||
+		(wait >= pool_wait_of_first(&pool->clients[CLIENT_PLACE_WAITING]) &&
+		 wait >= pool_wait_of_first(&pool->clients[CLIENT_PLACE_WELCOME])));
 }
 
 /* Launch one server if one is wanted and may be. False: nothing was done. */
 static bool launch_one(struct pool *pool)
 {
-	bool for_clients = clients_want_more(pool), acted;
+	bool is_claim = claim_is_next(pool);
+	bool for_clients = is_claim || clients_want_more(pool), acted;
 	usec_t later = 0;
 	if (!for_clients) {
 		pool_hold_back(pool, LIMIT_FREE);
 		if (!is_below_minimum(pool))
 			return false;
 	}
-	if (pool->retry_at > clock_now())
+	if (must_pause(pool, is_claim))
 		later = pool->retry_at;
 	else if (pool->servers[SERVER_PLACE_LOGIN].length >= parallel_logins(pool))
 		later = 0; /* the end of a login comes back here */
+	else if (is_claim && pool_claims_room(pool) && pool_evict_for_claim(pool))
+		return true;
 	else if (has_room(pool, &later)) {
 		if (pool_is_bounded(pool, for_clients, &acted))
 			return acted;
-		launch(pool);
+		launch(pool, is_claim ? pool_first_claim(pool) : NULL);
 		return true;
 	}
 	pool_hold_back(pool, LIMIT_FREE);

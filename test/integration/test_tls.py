@@ -140,11 +140,11 @@ def test_clients_may_use_tls(pgweir, authority, mode):
     assert shown["alice"].startswith("TLSv1.3/TLS_")
     if mode == "require":
         assert "SSL required" in refusal(pooler)
-        pooler.wait_for_log(r"login attempt: db=test user=alice tls=TLSv1\.3/TLS_\S+ replication=none")
+        pooler.wait_for_log(r"login attempt: db=test user=alice tls=TLSv1\.3/TLS_\S+ replication=no")
     else:
         assert rows == [""]
         assert pooler.query("SELECT 1") == [(1,)]
-        pooler.wait_for_log(r"login attempt: db=test user=alice tls=no replication=none")
+        pooler.wait_for_log(r"login attempt: db=test user=alice tls=no replication=no")
 
 
 def test_without_tls_clients_are_told_no(pgweir, wire):

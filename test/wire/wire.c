@@ -645,8 +645,9 @@ static size_t print_places(char *at, size_t room, const struct list *lists,
 
 void wire_expect_pool(const char *text)
 {
-	static const char *const clients[] = {"none",	 "active",	  "welcome",
-					      "waiting", "cancel_active", "cancel_waiting"};
+	static const char *const clients[] = {"none",	       "active",	"welcome",
+					      "waiting",       "claim",		"claimed",
+					      "cancel_active", "cancel_waiting"};
 	static const char *const servers[] = {"none",	"login",  "idle",	    "used",
 					      "tested", "active", "being_canceled", "canceling"};
 	const struct pool *pool = pool_for("u1");

@@ -374,11 +374,22 @@ START_TEST(copy_out_is_nothing_special)
 }
 END_TEST
 
-START_TEST(copy_both_never_frees_the_server)
+START_TEST(copy_both_lasts_to_the_end_of_its_query)
 {
 	busy_after(">Q <W");
-	busy_after("<C <Z");
-	ck_assert(pipeline.copy_both);
+	ck_assert(pipeline_copies_both(&pipeline));
+	ck_assert(pipeline_owes_ready(&pipeline));
+	busy_after("<dd >d <d >c <c <C");
+	ck_assert(pipeline_copies_both(&pipeline));
+	idle_after("<Z");
+	ck_assert(!pipeline_copies_both(&pipeline));
+	/* the end of a timeline has rows behind it; and a Query may follow CopyDone at once */
+	busy_after(">Q <W >cQ <cTDCCZ");
+	ck_assert(!pipeline_copies_both(&pipeline));
+	idle_after("<CZ");
+	frees(">Q <WE <Z");
+	frees(">Q <E <Z");
+	play("<!W >PBES <!W");
 }
 END_TEST
 
@@ -499,7 +510,7 @@ Suite *suite_pipeline(void)
 	tcase_add_test(tcase, a_request_during_copy_in_fails_it_and_gets_no_answer);
 	tcase_add_test(tcase, a_copy_that_fails_may_or_may_not_have_read_the_sync_of_its_execute);
 	tcase_add_test(tcase, copy_out_is_nothing_special);
-	tcase_add_test(tcase, copy_both_never_frees_the_server);
+	tcase_add_test(tcase, copy_both_lasts_to_the_end_of_its_query);
 	tcase_add_test(tcase, what_was_not_asked_for_is_refused);
 	tcase_add_test(tcase, answers_come_in_the_order_of_the_requests);
 	tcase_add_test(tcase, any_depth_keeps_its_order);

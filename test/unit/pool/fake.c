@@ -52,7 +52,9 @@ static void close_client(struct pool_client *member, enum close_reason reason)
 	member->pool = NULL;
 	limit_client_removed(client->database, client->user);
 	struct fake_server *server = unlink_server(client);
-	if (server && fake.dirties)
+	if (server && server->member.is_claimed)
+		close_server(&server->member, CLOSE_CLAIMANT_GONE);
+	else if (server && fake.dirties)
 		close_server(&server->member, CLOSE_CLIENT_GONE_IN_QUERY);
 	else if (server && !server->is_closed)
 		pool_release(&server->member);
@@ -68,7 +70,10 @@ static void close_server(struct pool_server *member, enum close_reason reason)
 	struct fake_client *client = server->client;
 	if (client) {
 		unlink_server(client);
-		close_client(&client->member, reason);
+		if (client->member.place == CLIENT_PLACE_CLAIMED && reason != CLOSE_LOGIN_FAILED)
+			pool_claim_again(client->member.pool, &client->member);
+		else
+			close_client(&client->member, reason);
 	}
 	pool_server_leave(member);
 }
@@ -121,19 +126,42 @@ static struct fake_server *server_new(struct pool *pool)
 	return server;
 }
 
-static void launch(struct pool *pool)
+static void login_failed(struct fake_server *server, bool refused, const struct error *error)
+{
+	if (!refused)
+		pool_host_failed(&server->member, server->host, error);
+	else if (!server->member.is_claimed)
+		pool_login_failed(server->member.pool, true, error);
+}
+
+static void go_on(struct fake_server *server)
 {
 	struct error error;
-	struct fake_server *server = server_new(pool);
 	fake.launches++;
 	error_set(&error, SQLSTATE_CONNECTION_FAILURE, "launch failed at once");
 	if (fake.launch == LAUNCH_JOINS)
 		return;
-	if (fake.launch == LAUNCH_IS_REFUSED)
-		pool_login_failed(pool, true, &error);
-	if (fake.launch == LAUNCH_CANNOT_CONNECT)
-		pool_host_failed(&server->member, server->host, &error);
-	close_server(&server->member, CLOSE_CONNECT_FAILED);
+	if (fake.launch != LAUNCH_VANISHES)
+		login_failed(server, fake.launch == LAUNCH_IS_REFUSED, &error);
+	close_server(&server->member,
+		     fake.launch == LAUNCH_IS_REFUSED ? CLOSE_LOGIN_FAILED : CLOSE_CONNECT_FAILED);
+}
+
+static void launch(struct pool *pool)
+{
+	go_on(server_new(pool));
+}
+
+static void launch_claimed(struct pool *pool, struct pool_client *member)
+{
+	struct fake_client *client = client_of(member);
+	ck_assert_int_eq(member->place, CLIENT_PLACE_CLAIM);
+	pool_client_move(pool, member, CLIENT_PLACE_CLAIMED);
+	struct fake_server *server = server_new(pool);
+	pool_server_claim(&server->member);
+	client->server = server;
+	server->client = client;
+	go_on(server);
 }
 
 static void test_server(struct pool_server *member)
@@ -187,6 +215,7 @@ void fake_setup(void)
 		.reject = reject,
 		.welcome = welcome,
 		.launch = launch,
+		.launch_claimed = launch_claimed,
 		.close_server = close_server,
 		.test_server = test_server,
 		.close_client = close_client,
@@ -268,6 +297,13 @@ struct fake_client *fake_arrive(struct pool *pool)
 	return client;
 }
 
+struct fake_client *fake_claim(struct pool *pool)
+{
+	struct fake_client *client = client_new(pool);
+	pool_claim(pool, &client->member);
+	return client;
+}
+
 void fake_ask(struct fake_client *client)
 {
 	bool at_once = pool_request(client->member.pool, &client->member);
@@ -279,6 +315,7 @@ void fake_finish(struct fake_client *client)
 {
 	struct fake_server *server = unlink_server(client);
 	ck_assert_ptr_nonnull(server);
+	ck_assert(!server->member.is_claimed);
 	pool_release(&server->member);
 }
 
@@ -327,6 +364,13 @@ void fake_log_in(int id)
 	struct pool_server *member = &fake_server(id)->member;
 	struct buffer *parameters = NULL;
 	ck_assert_int_eq(member->place, SERVER_PLACE_LOGIN);
+	if (member->is_claimed) {
+		pool_server_move(member, SERVER_PLACE_ACTIVE);
+		pool_client_move(member->pool, &fake_server(id)->client->member,
+				 CLIENT_PLACE_ACTIVE);
+		pool_claim_served(member->pool);
+		return;
+	}
 	ck_assert(buffer_append(&parameters, "S", 1, 100));
 	fake.parameters_held++;
 	pool_login_succeeded(member->pool, parameters, &fake);
@@ -338,7 +382,7 @@ void fake_cannot_connect(int id)
 	struct pool_server *member = &fake_server(id)->member;
 	struct error error;
 	error_set(&error, SQLSTATE_CONNECTION_FAILURE, "connection refused");
-	pool_host_failed(member, fake_server(id)->host, &error);
+	login_failed(fake_server(id), false, &error);
 	close_server(member, CLOSE_CONNECT_FAILED);
 }
 
@@ -349,7 +393,7 @@ void fake_refuse(int id, const char *message)
 	error_set(&error, SQLSTATE_INVALID_PASSWORD, "%s", message);
 	error_detail(&error, "a detail");
 	error_hint(&error, "a hint");
-	pool_login_failed(member->pool, true, &error);
+	login_failed(fake_server(id), true, &error);
 	close_server(member, CLOSE_LOGIN_FAILED);
 }
 
@@ -393,9 +437,21 @@ void fake_wait(usec_t time)
 
 static void check_pool(const struct pool *pool)
 {
-	uint32_t length = 0;
-	for (int place = SERVER_PLACE_LOGIN; place < SERVER_PLACE_CANCELING; place++)
+	uint32_t length = 0, claimed = 0, logging_in = 0;
+	for (int place = SERVER_PLACE_LOGIN; place < SERVER_PLACE_CANCELING; place++) {
 		length += pool->servers[place].length;
+		list_foreach (node, &pool->servers[place]) {
+			const struct pool_server *server =
+				container_of(node, struct pool_server, node);
+			claimed += server->is_claimed;
+			logging_in += server->is_claimed && place == SERVER_PLACE_LOGIN;
+			ck_assert(!server->is_claimed || place == SERVER_PLACE_LOGIN ||
+				  place == SERVER_PLACE_ACTIVE);
+		}
+	}
+	ck_assert_uint_eq(pool->claimed_count, claimed);
+	ck_assert_uint_eq(pool->clients[CLIENT_PLACE_CLAIMED].length, logging_in);
+	ck_assert(pool->takes_care || !pool->clients[CLIENT_PLACE_CLAIM].length);
 	ck_assert_uint_eq(pool->server_count, length);
 	ck_assert_uint_eq(pool->clients[CLIENT_PLACE_NONE].length, 0);
 	ck_assert_uint_eq(pool->servers[SERVER_PLACE_NONE].length, 0);

@@ -50,6 +50,8 @@ struct fake_client *fake_client(struct pool *pool);
 /* ... that goes on to ask for a server, or for the greeting. */
 struct fake_client *fake_request(struct pool *pool);
 struct fake_client *fake_arrive(struct pool *pool);
+/* ... for a server of its own. */
+struct fake_client *fake_claim(struct pool *pool);
 /* A client asks for a server, says that its transaction is over, leaves. */
 void fake_ask(struct fake_client *client);
 void fake_finish(struct fake_client *client);

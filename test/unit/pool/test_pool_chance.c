@@ -12,6 +12,7 @@
 enum { STEPS = 4000, WALKS = 12 };
 
 static uint64_t state;
+static bool with_claims; /* some clients want servers of their own */
 
 static uint32_t below(uint32_t bound)
 {
@@ -88,7 +89,9 @@ static void move_client(void)
 	struct fake_client *client = any_client();
 	if (!client)
 		return;
-	if (client->server && below(4))
+	if (client->server && client->server->member.is_claimed)
+		(void)(below(6) ? (void)0 : fake_leave(client));
+	else if (client->server && below(4))
 		fake_finish(client);
 	else if (client->member.place == CLIENT_PLACE_ACTIVE && !client->server && below(8))
 		fake_ask(client);
@@ -123,6 +126,10 @@ static void arrive(void)
 	struct pool *pool = any_pool();
 	if (pool_client_count(pool) > 12)
 		return;
+	if (with_claims && below(3) == 0) {
+		fake_claim(pool);
+		return;
+	}
 	struct fake_client *client =
 		pool->welcome_parameters ? fake_client(pool) : fake_arrive(pool);
 	client->closes_when_assigned = below(20) == 0;
@@ -214,9 +221,12 @@ static void check_waiters(const struct pool *pool)
 {
 	uint32_t waiting = pool->clients[CLIENT_PLACE_WAITING].length;
 	uint32_t logins = pool->servers[SERVER_PLACE_LOGIN].length;
+	uint32_t coming = logins - pool->clients[CLIENT_PLACE_CLAIMED].length;
 	uint32_t tested = pool->servers[SERVER_PLACE_TESTED].length;
-	bool greets = pool->clients[CLIENT_PLACE_WELCOME].length > 0 && logins == 0;
-	if ((waiting <= logins + tested && !greets) || pool_is_paused(pool))
+	bool greets = pool->clients[CLIENT_PLACE_WELCOME].length > 0 && coming == 0;
+	bool claims = pool->clients[CLIENT_PLACE_CLAIM].length > 0;
+	bool pauses = pool->retry_at > clock_now();
+	if ((waiting <= coming + tested && !greets && !claims) || pool_is_paused(pool))
 		return;
 	ck_assert_uint_eq(pool->servers[SERVER_PLACE_IDLE].length,
 			  waiting ? 0 : pool->servers[SERVER_PLACE_IDLE].length);
@@ -224,7 +234,7 @@ static void check_waiters(const struct pool *pool)
 		ck_assert_uint_eq(pool->servers[SERVER_PLACE_USED].length, 0);
 	if (pool->server_count >= pool->most)
 		return;
-	if (pool->retry_at > clock_now()) {
+	if (pauses && !(claims && pool->login_failed)) {
 		ck_assert(pool->timer.due && pool->timer.due <= pool->retry_at);
 		return;
 	}
@@ -232,7 +242,7 @@ static void check_waiters(const struct pool *pool)
 	if (logins >= (known ? (uint32_t)settings_current()->max_server_logins : 1))
 		return;
 	if (pool->server_count >= pool->full) {
-		ck_assert(!waiting || !settings_current()->reserve_pool_timeout ||
+		ck_assert(!(waiting || claims) || !settings_current()->reserve_pool_timeout ||
 			  pool->timer.due || pool->held_back != LIMIT_FREE);
 		return;
 	}
@@ -297,6 +307,20 @@ START_TEST(bounds_that_do_not_change_are_never_passed)
 }
 END_TEST
 
+START_TEST(servers_of_their_own_are_no_exception)
+{
+	with_claims = true;
+	state = (uint64_t)_i + 200;
+	reload();
+	for (int i = 0; i < STEPS && fake_server_total() < 15000; i++) {
+		step();
+		check();
+	}
+	ck_assert_int_gt(fake.assigns, 0);
+	with_claims = false;
+}
+END_TEST
+
 Suite *suite_pool_chance(void)
 {
 	Suite *suite = suite_create("pool_chance");
@@ -305,6 +329,7 @@ Suite *suite_pool_chance(void)
 	tcase_add_checked_fixture(walks, fake_setup, fake_teardown);
 	tcase_add_loop_test(walks, counts_bounds_and_waiters_are_right_after_every_step, 0, WALKS);
 	tcase_add_loop_test(walks, bounds_that_do_not_change_are_never_passed, 0, WALKS);
+	tcase_add_loop_test(walks, servers_of_their_own_are_no_exception, 0, WALKS);
 	suite_add_tcase(suite, walks);
 	return suite;
 }
