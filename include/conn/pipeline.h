@@ -78,6 +78,8 @@ static inline bool pipeline_is_spent(const struct pipeline *pipeline)
 	       !(pipeline->copy_in | pipeline->copy_both | pipeline->skips_to_sync |
 		 pipeline->unsynced);
 }
+/* Just one ReadyForQuery is still to come, and nothing after it. */
+bool pipeline_owes_one_ready(const struct pipeline *pipeline);
 /* ReadyForQuery are still to come. */
 bool pipeline_owes_ready(const struct pipeline *pipeline);
 

@@ -8,7 +8,8 @@
 
 /* Connect and log in a server for @pool: what pool_ops.launch does. */
 void server_launch(struct pool *pool);
-/* Carry a CancelRequest to where @target lives, for @asker. Counts as SERVER_PLACE_CANCELING. */
+/* Carry a CancelRequest to where @target lives, for @asker (NULL: of our
+ * own). Counts as SERVER_PLACE_CANCELING. */
 void server_launch_cancel(struct server *target, struct client *asker);
 
 /* What was received while the answer to SSLRequest is awaited. */

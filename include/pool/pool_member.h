@@ -96,7 +96,7 @@ struct pool {
 		is_forced;	     /* is_forced: of the user that the database's row names */
 	bool is_working, work_again; /* inside an op of the pool; more to do came up meanwhile */
 	uint8_t held_back; /* enum limit_verdict: the shared bound that keeps its clients waiting */
-	usec_t query_wait_timeout, server_lifetime, lifetime_gap;
+	usec_t server_lifetime, lifetime_gap;
 	usec_t idle_timeout, check_after; /* 0: never */
 	usec_t lifetime_closed_at;	  /* when a server was last closed for its age */
 	struct list servers[SERVER_PLACE_COUNT];

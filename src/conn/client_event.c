@@ -4,6 +4,7 @@
 #include "client_priv.h"
 #include "conn/client_auth.h"
 #include "conn/client_entry.h"
+#include "conn/client_limit.h"
 #include "conn/client_request.h"
 #include "conn/server_event.h"
 
@@ -174,19 +175,17 @@ static void due(struct loop_timer *timer)
 		client_close(client, CLOSE_LOGIN_TIMEOUT, &error);
 		break;
 	case DEADLINE_WELCOME:
-	case DEADLINE_QUERY_WAIT: {
-		usec_t limit = client->member.pool->query_wait_timeout;
-		bool waited = limit && clock_now() - client->member.wait_since >= limit;
-		enum close_reason reason =
-			waited ? CLOSE_QUERY_WAIT_TIMEOUT : CLOSE_LOGIN_TIMEOUT_SERVER;
-		close_reason_error(reason, &error);
-		if (*client->member.pool->failure.message) /* the real cause */
-			error_detail(&error, "%s", client->member.pool->failure.message);
-		client_close(client, reason, &error);
+	case DEADLINE_QUERY_WAIT:
+		client_limit_check_wait(client);
 		break;
-	}
 	case DEADLINE_ACTIVE:
-		client_close(client, CLOSE_CLIENT_EOF, NULL);
+		if (client->departing)
+			client_close(client, CLOSE_CLIENT_EOF, NULL);
+		else
+			client_limit_check(client);
+		break;
+	case DEADLINE_IDLE:
+		client_limit_check(client);
 		break;
 	case DEADLINE_CANCEL_WAIT:
 		client_close(client, CLOSE_CANCEL_TIMEOUT, NULL);
@@ -195,7 +194,6 @@ static void due(struct loop_timer *timer)
 		client_vanish(client);
 		break;
 	case DEADLINE_NONE:
-	case DEADLINE_IDLE:
 		break;
 	}
 }
@@ -221,6 +219,7 @@ void client_event_open(void)
 		.settle = client_request_settle,
 		.ready = client_request_ready,
 		.prepared = client_request_prepared,
+		.free = client_request_free,
 		.writable = client_request_writable,
 		.lost = client_request_lost,
 		.cancel_ended = client_entry_cancel_ended,

@@ -6,6 +6,7 @@
 #include "conn/client_auth.h"
 #include "conn/client_entry.h"
 #include "conn/client_event.h"
+#include "conn/client_limit.h"
 #include "conn/client_request.h"
 #include "conn/server_connect.h"
 #include "conn/derive.h"
@@ -80,6 +81,12 @@ void gate_reconfigured(void)
 {
 	auth_query_forget();
 	derive_known();
+	client_limit_renew();
+	list_foreach (member, pool_all()) {
+		struct pool *pool = container_of(member, struct pool, node);
+		list_foreach (node, &pool->servers[SERVER_PLACE_LOGIN])
+			rearm(container_of(node, struct pool_server, node));
+	}
 }
 
 void gate_accept(int fd, const struct address *remote, const struct address *local)

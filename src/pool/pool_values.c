@@ -59,8 +59,6 @@ void pool_take_values(struct pool *pool)
 	else
 		pool->mode = database->pool_mode != POOL_MODE_UNSET ? database->pool_mode
 								    : settings->pool_mode;
-	pool->query_wait_timeout = prefer(user->query_wait_timeout, database->query_wait_timeout,
-					  settings->query_wait_timeout);
 	pool->is_forced = database->user && !strcmp(database->user, user->name);
 	configure_sizes(pool, settings);
 	configure_rest(pool, settings);

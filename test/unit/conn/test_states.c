@@ -8,10 +8,19 @@
 
 /* Every move there is, written down a second time: a change of the tables has to be meant. */
 static const char *const client_moves[] = {
-	"STARTUP TLS",	  "STARTUP AUTH", "STARTUP CANCEL_WAITING",
-	"TLS STARTUP",	  "AUTH WELCOME", "AUTH IDLE",
-	"WELCOME IDLE",	  "IDLE WAITING", "IDLE ACTIVE",
-	"WAITING ACTIVE", "ACTIVE IDLE",  "CANCEL_WAITING CANCEL_ACTIVE",
+	"STARTUP TLS",
+	"STARTUP AUTH",
+	"STARTUP CANCEL_WAITING",
+	"TLS STARTUP",
+	"AUTH WELCOME",
+	"AUTH IDLE",
+	"WELCOME IDLE",
+	"IDLE WAITING",
+	"IDLE ACTIVE",
+	"WAITING ACTIVE",
+	"WAITING IDLE",
+	"ACTIVE IDLE",
+	"CANCEL_WAITING CANCEL_ACTIVE",
 };
 static const char *const server_moves[] = {
 	"CONNECTING TLS",	 "CONNECTING LOGIN",
@@ -27,6 +36,12 @@ static const char *const server_moves[] = {
 	"ACTIVE BEING_CANCELED", "ACTIVE ACTIVE",
 	"BEING_CANCELED IDLE",	 "BEING_CANCELED USED",
 	"BEING_CANCELED TESTED", "BEING_CANCELED ACTIVE",
+	"ACTIVE DRAINING",
+	"DRAINING IDLE",
+	"DRAINING USED",
+	"DRAINING TESTED",
+	"DRAINING BEING_CANCELED",
+	"DRAINING ACTIVE",
 };
 
 static bool is_listed(const char *const *moves, size_t count, const char *from, const char *to)

@@ -2,6 +2,7 @@
 /* How many servers log in, and what becomes of clients when they cannot. */
 #include "config.h"
 #include "pool/pool.h"
+#include "pool/time_limit.h"
 #include <stdio.h>
 #include <string.h>
 #include "fake.h"
@@ -657,7 +658,8 @@ START_TEST(a_value_of_the_user_goes_before_the_databases_before_the_global_one)
 		ck_assert_int_eq(pool->size, rows[i].size);
 		ck_assert_int_eq(pool->reserve_size, rows[i].reserve);
 		ck_assert_int_eq(pool->mode, rows[i].mode);
-		ck_assert_int_eq(pool->query_wait_timeout, rows[i].wait * SECOND);
+		ck_assert_int_eq(time_limits_of(pool->database, pool->user).query_wait_timeout,
+				 rows[i].wait * SECOND);
 	}
 	ck_assert_int_eq(fake_pool("set", "joe")->server_lifetime, 50 * SECOND);
 	ck_assert_int_eq(fake_pool("plain", "joe")->server_lifetime, 3600 * SECOND);
