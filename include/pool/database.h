@@ -32,6 +32,8 @@ struct database {
 	char *client_encoding, *datestyle, *timezone,
 		*application_name; /* for clients that ask for none; or NULL */
 	struct list pools;
+	struct list_node of_idle; /* automatic, and nobody uses it: linked in pool_empty's list */
+	usec_t idle_since;
 	struct list
 		held_back; /* pools whose clients wait for max_db_connections; the first is next */
 	uint32_t client_count, server_count; /* written by pool/limit only */

@@ -14,6 +14,7 @@
 #include "core/loop.h"
 #include "core/offload.h"
 #include "net/listener.h"
+#include "pool/maintenance.h"
 #include "pool/registry.h"
 
 static enum gate_shutdown shutdown_state;
@@ -82,6 +83,7 @@ void gate_reconfigured(void)
 	auth_query_forget();
 	derive_known();
 	client_limit_renew();
+	maintenance_look_for_idle();
 	list_foreach (member, pool_all()) {
 		struct pool *pool = container_of(member, struct pool, node);
 		list_foreach (node, &pool->servers[SERVER_PLACE_LOGIN])
