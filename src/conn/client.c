@@ -147,6 +147,14 @@ void client_arm(struct client *client)
 	loop_timer_set(&client->endpoint.timer, due);
 }
 
+void client_hasten(struct client *client)
+{
+	struct loop_timer *timer = &client->endpoint.timer;
+	usec_t due = after(clock_now(), client->work_limit);
+	if (due && (!timer->due || due < timer->due))
+		loop_timer_set(timer, due);
+}
+
 bool client_refuse_state(struct client *client, enum client_state state)
 {
 	log_error(client_subject(client), "BUG: illegal state change from %s to %s",

@@ -19,14 +19,11 @@ struct search {
 	usec_t due; /* 0: nothing can become due */
 };
 
-/* @limit counts from @since if it @runs; if not it may begin to do so at any time from now on. */
-static void consider(struct search *search, usec_t limit, bool runs, usec_t since,
-		     enum close_reason reason)
+static void consider(struct search *search, usec_t limit, usec_t since, enum close_reason reason)
 {
-	usec_t due = (runs ? since : clock_now()) + limit;
-	if (!limit || (search->due && search->due <= due))
+	if (!limit || (search->due && search->due <= since + limit))
 		return;
-	*search = (struct search){.reason = reason, .due = due};
+	*search = (struct search){.reason = reason, .due = since + limit};
 }
 
 static usec_t query_began(const struct client *client)
@@ -36,27 +33,31 @@ static usec_t query_began(const struct client *client)
 	return client->query_marks & QUERY_WAITED ? client->member.wait_since : client->query_at;
 }
 
+/* What its client begins hastens the timer (client_hasten). So only what runs counts,
+ * and what an answer may begin from now on. */
 static struct search look(const struct client *client, const struct time_limits *limits)
 {
 	const struct server *server = client_server(client);
 	bool works = server && !pipeline_is_idle(&server->pipeline);
 	bool in_block = client->in_transaction;
-	usec_t query = limits->query_timeout;
+	bool was_canceled = client->query_marks & QUERY_TIMED_OUT;
+	usec_t idle_since = works ? clock_now() : client->query_at;
 	struct search search = {0};
-	if (!server || client->member.pool->mode == POOL_MODE_SESSION)
-		consider(&search, limits->client_idle_timeout, !in_block && !works,
-			 client->query_at, CLOSE_CLIENT_IDLE_TIMEOUT);
-	if (!server)
-		return search;
-	consider(&search, query, works && !(client->query_marks & QUERY_TIMED_OUT),
-		 query_began(client), CLOSE_QUERY_TIMEOUT);
-	if (query && client->query_marks & QUERY_TIMED_OUT)
-		consider(&search, query + cancel_grace, works, query_began(client),
+	if (works)
+		consider(&search, limits->query_timeout,
+			 was_canceled ? clock_now() : query_began(client), CLOSE_QUERY_TIMEOUT);
+	if (works && was_canceled && limits->query_timeout)
+		consider(&search, limits->query_timeout + cancel_grace, query_began(client),
 			 CLOSE_QUERY_TIMEOUT);
-	consider(&search, limits->transaction_timeout, in_block, client->transaction_at,
-		 CLOSE_TRANSACTION_TIMEOUT);
-	consider(&search, limits->idle_transaction_timeout, in_block && !works, client->query_at,
-		 CLOSE_IDLE_TRANSACTION_TIMEOUT);
+	if (in_block)
+		consider(&search, limits->transaction_timeout, client->transaction_at,
+			 CLOSE_TRANSACTION_TIMEOUT);
+	if (works || in_block)
+		consider(&search, limits->idle_transaction_timeout, idle_since,
+			 CLOSE_IDLE_TRANSACTION_TIMEOUT);
+	if (!server || (client->member.pool->mode == POOL_MODE_SESSION && (works || !in_block)))
+		consider(&search, limits->client_idle_timeout, idle_since,
+			 CLOSE_CLIENT_IDLE_TIMEOUT);
 	return search;
 }
 

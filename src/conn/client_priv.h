@@ -68,6 +68,8 @@ void client_enter_pool(struct client *client, struct pool *pool);
 enum client_deadline client_deadline(const struct client *client);
 /* Set the deadline of its state, which it just entered. */
 void client_arm(struct client *client);
+/* A client that is_limited begins something: its timer is to fire in time for that, too. */
+void client_hasten(struct client *client);
 /* Take the limits that are in force for it, once it is known who it is. */
 void client_take_limits(struct client *client);
 /* A move that its row does not allow: a bug, which closes it. Returns false. */

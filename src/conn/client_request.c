@@ -268,11 +268,13 @@ void client_request_forward(struct client *client, const uint8_t *bytes, size_t 
 		return;
 	}
 	/* Its values may be on the way to the server in front of its first query. */
-	if (!client->in_transaction) {
-		client->in_transaction = true;
-		client->transaction_at = client->query_at = clock_now();
-	} else if (pipeline_is_idle(&server->pipeline)) {
+	if (!client->in_transaction || pipeline_is_idle(&server->pipeline)) {
 		client->query_at = clock_now();
+		if (!client->in_transaction)
+			client->transaction_at = clock_now();
+		client->in_transaction = true;
+		if (__builtin_expect(client->is_limited, 0))
+			client_hasten(client);
 	}
 	enum relay_end end = relay_walk(&requests, &client->endpoint, bytes, size,
 					(uint32_t)settings_current()->max_packet_size, &batch);

@@ -211,6 +211,36 @@ START_TEST(a_row_touches_its_own_user_only_even_where_another_is_forced)
 }
 END_TEST
 
+START_TEST(the_idle_timeout_of_one_user_is_nobody_elses)
+{
+	wire_open("server_check_query =\n[users]\nu2 = client_idle_timeout=5", NULL);
+	client = wire_client();
+	struct wire_peer *two = wire_client_as("u2", NULL, 0);
+	wire_advance(SECONDS(5));
+	wire_expect_fatal(two, "57P05", "client_idle_timeout|");
+	wire_advance(SECONDS(500));
+	wire_expect_open(client);
+	wire_close();
+}
+END_TEST
+
+START_TEST(a_users_query_wait_timeout_needs_no_global_one)
+{
+	wire_open("server_check_query =\nquery_timeout = 0\nquery_wait_timeout = 0\n"
+		  "[users]\nu1 = query_wait_timeout=5",
+		  NULL);
+	client = wire_client();
+	server = wire_first_server();
+	is_served(wire_client(), 'T');
+	wire_query(client, "waits");
+	wire_advance(SECONDS(5) - 1);
+	wire_expect_nothing(client);
+	wire_advance(1);
+	wire_expect_fatal(client, "08006", "query_wait_timeout|");
+	wire_close();
+}
+END_TEST
+
 /* ---- what counts ---- */
 
 START_TEST(each_query_has_its_own_time)
@@ -231,6 +261,43 @@ START_TEST(each_query_has_its_own_time)
 	wire_server_says(server, "CZ");
 	wire_expect(client, "CZ");
 	acts_after(SECONDS(7), "57014", "query timeout|", "query timeout");
+}
+END_TEST
+
+START_TEST(transactions_in_a_pipeline_are_counted_each)
+{
+	struct stats_counters *counters;
+	begin("");
+	counters = &registry_find_database("db")->stats.now;
+	counters->xact_count = counters->xact_time = counters->query_time = 0;
+	wire_advance(SECONDS(50));
+	wire_client_says(client, "QQQ");
+	wire_expect(server, "QQQ");
+	for (int i = 0; i < 3; i++) {
+		wire_advance(SECONDS(2));
+		wire_answer(server, "ONE", "ITI"[i]);
+	}
+	wire_expect(client, "CZCZCZ");
+	ck_assert_uint_eq(counters->xact_count, 2);
+	ck_assert_uint_eq(counters->xact_time, 6 * USEC_PER_SECOND);
+	ck_assert_uint_eq(counters->query_time, 6 * USEC_PER_SECOND);
+	wire_close();
+}
+END_TEST
+
+START_TEST(a_query_behind_its_clients_values_begins_when_it_is_sent)
+{
+	static const char wishes[] = "application_name\0x";
+	begin("query_timeout = 7\ncancel_on_disconnect = 0");
+	client = wire_client_as("u1", wishes, sizeof wishes);
+	wire_advance(SECONDS(500)); /* what it waited before must not count */
+	wire_query(client, "slow");
+	wire_expect_message(server, 'Q', "SET application_name='x';|");
+	wire_advance(SECONDS(7) - 1);
+	wire_expect_nothing(client);
+	wire_advance(1);
+	wire_expect_fatal(client, "57014", "query timeout|");
+	wire_close();
 }
 END_TEST
 
@@ -732,6 +799,28 @@ START_TEST(idle_clients_without_limits_have_no_timer)
 }
 END_TEST
 
+START_TEST(an_idle_session_with_limits_wakes_nobody)
+{
+	begin("pool_mode = session\nquery_timeout = 5\ntransaction_timeout = 6\n"
+	      "idle_transaction_timeout = 4\nserver_reset_query =");
+	for (int i = 0; i < 2; i++) {
+		is_served(client, 'T');
+		is_served(client, 'I');
+		wire_advance(SECONDS(10));
+		ck_assert_int_eq(wire_inside(client)->endpoint.timer.due, 0);
+		wire_advance(SECONDS(1000));
+		ck_assert_int_eq(wire_inside(client)->endpoint.timer.due, 0);
+	}
+	wire_query(client, "slow");
+	wire_expect(server, "Q");
+	wire_advance(SECONDS(5) - 1);
+	wire_expect_open(client);
+	wire_advance(1);
+	wire_expect_fatal(client, "57014", "query timeout|");
+	wire_close();
+}
+END_TEST
+
 START_TEST(transactions_move_no_timer)
 {
 	/* the place in the heap is that of the first one: later ones are stores */
@@ -766,9 +855,13 @@ Suite *suite_timeout(void)
 	tcase_add_loop_test(tcase, a_query_that_waits_may_take_query_timeout, 0, SCOPES);
 	tcase_add_test(tcase, zero_in_a_row_takes_a_limit_off);
 	tcase_add_test(tcase, a_row_touches_its_own_user_only_even_where_another_is_forced);
+	tcase_add_test(tcase, the_idle_timeout_of_one_user_is_nobody_elses);
+	tcase_add_test(tcase, a_users_query_wait_timeout_needs_no_global_one);
 	suite_add_tcase(suite, tcase);
 	tcase = tcase_create("counting");
 	tcase_add_test(tcase, each_query_has_its_own_time);
+	tcase_add_test(tcase, transactions_in_a_pipeline_are_counted_each);
+	tcase_add_test(tcase, a_query_behind_its_clients_values_begins_when_it_is_sent);
 	tcase_add_test(tcase, waiting_for_a_server_counts_as_part_of_the_query);
 	tcase_add_test(tcase, but_not_as_part_of_the_next_one);
 	tcase_add_test(tcase, rows_that_come_do_not_prolong_it);
@@ -803,6 +896,7 @@ Suite *suite_timeout(void)
 	suite_add_tcase(suite, tcase);
 	tcase = tcase_create("cost");
 	tcase_add_test(tcase, idle_clients_without_limits_have_no_timer);
+	tcase_add_test(tcase, an_idle_session_with_limits_wakes_nobody);
 	tcase_add_test(tcase, transactions_move_no_timer);
 	suite_add_tcase(suite, tcase);
 	return suite;
