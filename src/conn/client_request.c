@@ -37,9 +37,9 @@ void client_request_assign(struct pool_client *member, struct pool_server *serve
 {
 	struct client *client = client_of_member(member);
 	bool waited = client->state == CLIENT_WAITING;
+	client->query_marks = waited ? QUERY_WAITED : 0;
 	if (waited) {
 		client_counters(client)->wait_time += (uint64_t)(clock_now() - member->wait_since);
-		client->query_marks = QUERY_WAITED;
 		client->was_notified = false;
 	}
 	link_to(client, server_of_member(server));
