@@ -24,7 +24,7 @@ struct database {
 	char *user, *password;		/* forced user, or NULL */
 	char *connect_query;		/* or NULL */
 	char *auth_dbname, *auth_query; /* of the row, or NULL: to see changes */
-	char *encryption;	 /* how its servers are talked to, as words: to see changes */
+	char *encryption; /* how its servers are talked to, as words: to see changes */
 	uint64_t abandoned_queries, timed_out_queries; /* cancelled: their client vanished;
 							  query_timeout */
 	uint64_t reused_servers;		       /* after the first of these */

@@ -15,7 +15,6 @@
 #include "core/memory.h"
 #include "core/offload.h"
 #include "net/listener.h"
-#include "pool/maintenance.h"
 #include "pool/registry.h"
 #include <unistd.h>
 
@@ -85,7 +84,6 @@ void gate_reconfigured(void)
 	auth_query_forget();
 	derive_known();
 	client_limit_renew();
-	maintenance_look_for_idle();
 	list_foreach (member, pool_all()) {
 		struct pool *pool = container_of(member, struct pool, node);
 		list_foreach (node, &pool->servers[SERVER_PLACE_LOGIN])
