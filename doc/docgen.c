@@ -79,6 +79,7 @@ struct key {
 #define TYPE_AUTH_TYPE "a method, as auth_type"
 #define TYPE_SSLMODE "a mode, as client_tls_sslmode"
 #define TYPE_NEGOTIATION "`postgres` or `direct`"
+#define TYPE_TIMEOUT_ACTION "`cancel` or `close`"
 #define ANY NULL, NULL
 #define RANGE(low, high) #low, #high
 
@@ -278,16 +279,20 @@ static void print_man(void)
 /* What the words of the columns mean. A row with a new word does not compile until it is here. */
 #define CLIENT_DEADLINE_NONE "none"
 #define CLIENT_DEADLINE_LOGIN "client_login_timeout"
-#define CLIENT_DEADLINE_WELCOME "client_login_timeout, query_wait_timeout"
-#define CLIENT_DEADLINE_IDLE "none yet (client_idle_timeout)"
-#define CLIENT_DEADLINE_QUERY_WAIT "query_wait_timeout"
-#define CLIENT_DEADLINE_ACTIVE "none; 5 seconds once the client has left"
+#define CLIENT_DEADLINE_WELCOME "client_login_timeout, query_wait_timeout; query_wait_notify"
+#define CLIENT_DEADLINE_IDLE "client_idle_timeout"
+#define CLIENT_DEADLINE_QUERY_WAIT "query_wait_timeout, query_timeout; query_wait_notify"
+#define CLIENT_DEADLINE_ACTIVE                                                        \
+	"query_timeout, transaction_timeout, idle_transaction_timeout, in a session " \
+	"client_idle_timeout; a short time once "                                     \
+	"the client has left"
 #define CLIENT_DEADLINE_CANCEL_WAIT "cancel_wait_timeout"
 #define CLIENT_DEADLINE_LINGER "a short time to read why"
 
 #define SERVER_DEADLINE_NONE "none"
 #define SERVER_DEADLINE_CONNECT "server_connect_timeout"
 #define SERVER_DEADLINE_REST "server_idle_timeout, server_lifetime, server_check_delay"
+#define SERVER_DEADLINE_DRAIN "10 seconds"
 #define SERVER_DEADLINE_TEST "server_connect_timeout"
 
 #define PLACE_NONE "-"

@@ -25,6 +25,7 @@ enum sslmode {
 	SSLMODE_UNSET
 };
 enum tls_negotiation { NEGOTIATION_POSTGRES, NEGOTIATION_DIRECT, NEGOTIATION_UNSET };
+enum timeout_action { TIMEOUT_CANCEL, TIMEOUT_CLOSE, TIMEOUT_ACTION_UNSET };
 enum balance { BALANCE_ROUND_ROBIN, BALANCE_DISABLE, BALANCE_UNSET };
 
 /* Row types and their C types. Bare numbers of DURATION are seconds, of MSEC milliseconds; SECONDS
@@ -43,6 +44,7 @@ enum balance { BALANCE_ROUND_ROBIN, BALANCE_DISABLE, BALANCE_UNSET };
 #define SETTING_C_SSLMODE enum sslmode
 #define SETTING_C_NEGOTIATION enum tls_negotiation
 #define SETTING_C_BALANCE enum balance
+#define SETTING_C_TIMEOUT_ACTION enum timeout_action
 
 /* One value each; texts are owned, never NULL ("" when unset). */
 struct settings {

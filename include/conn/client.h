@@ -19,24 +19,39 @@ enum client_state {
 	CLIENT_STATE_COUNT
 };
 
+enum client_query_mark {
+	QUERY_WAITED = 1,    /* for a server, since member.wait_since */
+	QUERY_TIMED_OUT = 2, /* its cancel is under way */
+};
+/* How it leaves while answers are owed. */
+enum client_departure { DEPARTS_NOT, DEPARTS_WITH_GOODBYE, DEPARTS_SILENTLY };
+
 struct client_login;
 struct console;
 
 struct client {
 	struct endpoint endpoint; /* first */
 	struct pool_client member;
-	uint8_t state;	 /* enum client_state */
-	bool departing;	 /* said Terminate or closed its side while answers are owed: leaves when
-			    they are out */
-	bool stalled;	 /* linked, but its server is not ready for its requests */
-	bool is_counted; /* in limit's counts */
-	bool is_own;	 /* made by auth_query: not a guest */
-	bool is_direct;	 /* TLS began without being asked for: it must agree on the protocol */
+	uint8_t state;	   /* enum client_state */
+	uint8_t departing; /* said Terminate or closed its side while answers are owed: leaves when
+			      they are out */
+	bool stalled;	   /* linked, but its server is not ready for its requests */
+	bool is_counted;   /* in limit's counts */
+	bool is_own;	   /* made by auth_query: not a guest */
+	bool is_direct;	   /* TLS began without being asked for: it must agree on the protocol */
 	bool in_transaction;
+	uint8_t query_marks;	   /* enum client_query_mark, of the query under way */
+	bool was_notified;	   /* that it is queued */
+	bool is_refusing;	   /* what belongs to a request that was refused is passed over */
+	bool is_limited;	   /* one of the next two is set */
 	struct database *database; /* after login */
 	struct user *user;	   /* who it says to be, proven */
 	struct parameter_set *parameters;
-	usec_t transaction_at, query_at;
+	usec_t work_limit, idle_limit; /* the shortest of those that may end it while it is active;
+					  while it is idle; 0: none */
+	usec_t wait_limit;	       /* while it waits for a server */
+	usec_t transaction_at;
+	usec_t query_at;	    /* the query under way began, or the last one ended */
 	struct console *console;    /* of a console client */
 	struct client_login *login; /* while logging in */
 	struct cancel_key key;

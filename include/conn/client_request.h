@@ -16,6 +16,9 @@ void client_request_go_on(struct client *client);
 /* It will send nothing more. Answers that are owed are still delivered, within bounds. */
 void client_request_depart(struct client *client, enum close_reason reason);
 
+/* A client that waits is told @error in place of an answer, and keeps its session. */
+void client_request_refuse(struct client *client, const struct error *error);
+
 /* pool_ops.assign */
 void client_request_assign(struct pool_client *member, struct pool_server *server);
 
@@ -25,6 +28,7 @@ void client_request_deliver(struct client *client, const struct iovec *pieces, i
 void client_request_ready(struct client *client, char status);
 void client_request_settle(struct client *client);
 void client_request_prepared(struct client *client);
+void client_request_free(struct client *client);
 void client_request_writable(struct client *client);
 void client_request_lost(struct client *client, enum close_reason reason, const struct error *error,
 			 bool silently);

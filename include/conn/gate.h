@@ -13,7 +13,8 @@ void gate_open(void);
 /* Close all connections. */
 void gate_close(void);
 
-/* Another configuration is in force: what was learned under the old one is forgotten. */
+/* Another configuration is in force: what was learned under the old one is forgotten, and
+ * limits of time are those of the new one, for who is connected or waits, too. */
 void gate_reconfigured(void);
 
 /* The listener's callback. */

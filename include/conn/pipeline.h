@@ -77,6 +77,8 @@ static inline bool pipeline_is_spent(const struct pipeline *pipeline)
 }
 /* The server is copying both ways (replication): it may go on for ever. */
 bool pipeline_copies_both(const struct pipeline *pipeline);
+/* Just one ReadyForQuery is still to come, and nothing after it. */
+bool pipeline_owes_one_ready(const struct pipeline *pipeline);
 /* ReadyForQuery are still to come. */
 bool pipeline_owes_ready(const struct pipeline *pipeline);
 

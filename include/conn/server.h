@@ -21,7 +21,14 @@ enum server_state {
 };
 
 /* What our own query, the PIPELINE_INTERNAL one at the front, is for. */
-enum server_errand { ERRAND_NONE, ERRAND_PARAMETERS, ERRAND_RESET, ERRAND_CHECK, ERRAND_CONNECT };
+enum server_errand {
+	ERRAND_NONE,
+	ERRAND_PARAMETERS,
+	ERRAND_RESET,
+	ERRAND_CHECK,
+	ERRAND_CONNECT,
+	ERRAND_ROLLBACK
+};
 
 /* How far TLS has come with a server, before it logs in or is sent a CancelRequest. */
 enum server_tls_step { SERVER_TLS_NONE, SERVER_TLS_ASKED, SERVER_TLS_HANDSHAKE };
@@ -45,6 +52,8 @@ struct server {
 		       client's own */
 	uint8_t tls_step; /* enum server_tls_step */
 	uint32_t cancels; /* CancelRequests under way against this server */
+	bool is_canceled; /* one of them is our own */
+	uint32_t drained; /* SERVER_DRAINING: bytes of answers that nobody wants */
 	struct pipeline pipeline;
 	struct parameter_set *parameters; /* as the server reported them */
 	uint32_t process_id;
@@ -62,7 +71,8 @@ struct server {
 	char *startup;		      /* the client's start-up parameters, as in its packet */
 	struct buffer *welcome;	      /* the server's ParameterStatus messages */
 	struct server *cancel_target; /* SERVER_CANCELING: whom it is about */
-	struct client *cancel_client; /* ... and who asked; NULL: gone */
+	struct client *cancel_client; /* ... and who asked; NULL: gone, or we ourselves */
+	bool cancel_is_own, cancel_was_sent;
 };
 
 /* Made from rows. */
@@ -96,6 +106,11 @@ void server_dismiss(struct server *server, bool mid_message);
 bool server_prepare(struct server *server, struct parameter_set *wanted);
 /* Test a server that rested long. */
 void server_test(struct server *server);
+/* Its query was cancelled since its client had vanished (server_cancel_abandoned): when the answer
+ * is through, it is rolled back and goes back to the pool. After each piece of the answer. */
+void server_settle_drained(struct server *server);
+/* Our own cancels against it that were not sent yet are not sent. */
+void server_drop_cancels(struct server *server);
 /* One of its cancels ended. */
 void server_cancel_ended(struct server *server);
 
@@ -116,6 +131,8 @@ struct server_partner_ops {
 	void (*ready)(struct client *client, char status);
 	/* The client's values are set: what it holds may go on. */
 	void (*prepared)(struct client *client);
+	/* No cancel of ours is under way any more: what it holds may go on. */
+	void (*free)(struct client *client);
 	/* The server's out-queue has drained, or its pipeline has room again. */
 	void (*writable)(struct client *client);
 	/* The server is gone; one that its client claimed may not have been logged in: @error is

@@ -12,7 +12,8 @@ void server_launch(struct pool *pool);
  * the two are linked from now on. Counts as claimed. */
 void server_launch_for(struct pool *pool, struct endpoint *client, const char *startup,
 		       size_t size);
-/* Carry a CancelRequest to where @target lives, for @asker. Counts as SERVER_PLACE_CANCELING. */
+/* Carry a CancelRequest to where @target lives, for @asker (NULL: of our
+ * own). Counts as SERVER_PLACE_CANCELING. */
 void server_launch_cancel(struct server *target, struct client *asker);
 
 /* What was received while the answer to SSLRequest is awaited. */

@@ -4,6 +4,7 @@
 #ifndef PGWEIR_CORE_MEMORY_H
 #define PGWEIR_CORE_MEMORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,12 @@ char *memory_strndup(const char *text, size_t length) __attribute__((malloc, ret
 void *memory_dup(const void *bytes, size_t size) __attribute__((malloc, returns_nonnull));
 /* A new string as printf would make it. */
 char *memory_printf(const char *format, ...) __attribute__((format(printf, 1, 2), returns_nonnull));
+
+/* Keep some memory back: the allocator that aborts gets it when it is refused for a first time, and
+ * goes on. */
+void memory_reserve(void);
+/* Is it gone, and not to be had again yet? Then nothing new is to be begun. */
+bool memory_is_short(void);
 
 /* Memory of @size bytes, not zeroed, or NULL: for sizes that a peer chooses. */
 void *memory_try_alloc(size_t size) __attribute__((malloc));

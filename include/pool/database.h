@@ -24,11 +24,16 @@ struct database {
 	char *user, *password;		/* forced user, or NULL */
 	char *connect_query;		/* or NULL */
 	char *auth_dbname, *auth_query; /* of the row, or NULL: to see changes */
-	char *encryption;	 /* how its servers are talked to, as words: to see changes */
+	char *encryption; /* how its servers are talked to, as words: to see changes */
+	uint64_t abandoned_queries, timed_out_queries; /* cancelled: their client vanished;
+							  query_timeout */
+	uint64_t reused_servers;		       /* after the first of these */
 	uint64_t login_failures; /* clients that could not prove who they are */
 	char *client_encoding, *datestyle, *timezone,
 		*application_name; /* for clients that ask for none; or NULL */
 	struct list pools;
+	struct list_node of_idle; /* automatic, and nobody uses it: linked in pool_empty's list */
+	usec_t idle_since;
 	struct list
 		held_back; /* pools whose clients wait for max_db_connections; the first is next */
 	uint32_t client_count, server_count; /* written by pool/limit only */
@@ -36,8 +41,10 @@ struct database {
 	enum pool_mode pool_mode;
 	enum balance balance;
 	int port, pool_size, min_pool_size, reserve_pool_size, max_db_connections,
-		max_db_client_connections;
-	usec_t server_lifetime, query_wait_timeout;
+		max_db_client_connections, max_waiting_clients;
+	usec_t server_lifetime, query_timeout, query_wait_timeout, idle_transaction_timeout,
+		transaction_timeout, client_idle_timeout;
+	enum timeout_action query_timeout_action;
 };
 
 struct database *database_new(const char *name);

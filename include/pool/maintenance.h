@@ -10,6 +10,9 @@ void maintenance_open(void);
  * began. */
 void maintenance_reconfigured(void);
 void maintenance_close(void);
+/* Settings changed: pools and automatic databases that nobody uses may be due, or due at another
+ * time. */
+void maintenance_look_for_idle(void);
 /* The last "stats: ..." line, for systemd's STATUS. */
 const char *maintenance_stats_line(void);
 /* Called with each new line. */

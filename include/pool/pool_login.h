@@ -14,12 +14,13 @@ void pool_login_failed(struct pool *pool, bool refused, const struct error *erro
 /* One of its hosts could not be used, or is starting up: @server found out. The others are tried at
  * once, and when they all failed, all again after the pause. */
 void pool_host_failed(struct pool_server *server, const char *host, const struct error *error);
-/* Is the pool's server known to refuse logins just now? Then @error says what the client is told.
+/* Is the pool's server known to refuse logins just now, or out of reach for too long? Then @error
+ * says what the client is told.
  */
 bool pool_explain_failure(const struct pool *pool, struct error *error);
 static inline bool pool_is_failing(const struct pool *pool, struct error *error)
 {
-	return pool->login_failed && pool_explain_failure(pool, error);
+	return (pool->login_failed | pool->is_unreachable) && pool_explain_failure(pool, error);
 }
 
 /* As if nobody had logged in yet, or failed to. */

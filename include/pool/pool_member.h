@@ -96,14 +96,17 @@ struct pool {
 	/* values in force, from pool_configure() */
 	enum pool_mode mode;
 	int size, min_size, reserve_size; /* size 0: unlimited */
-	uint32_t full, most; /* the size, and with the reserve; UINT32_MAX: unlimited */
+	uint32_t full, most;   /* the size, and with the reserve; UINT32_MAX: unlimited */
+	uint32_t most_waiting; /* clients; UINT32_MAX: unlimited */
 	bool connect_failed, login_failed; /* the last attempt */
+	bool is_unreachable;		   /* for server_unreachable_timeout already */
+	bool was_logged_in_to;		   /* ever */
 	bool round_robin, tests_always,
 		takes_care,	     /* tests_always, or clients wait in CLIENT_PLACE_CLAIM */
 		is_forced;	     /* is_forced: of the user that the database's row names */
 	bool is_working, work_again; /* inside an op of the pool; more to do came up meanwhile */
 	uint8_t held_back; /* enum limit_verdict: the shared bound that keeps its clients waiting */
-	usec_t query_wait_timeout, server_lifetime, lifetime_gap;
+	usec_t server_lifetime, lifetime_gap;
 	usec_t idle_timeout, check_after; /* 0: never */
 	usec_t lifetime_closed_at;	  /* when a server was last closed for its age */
 	uint32_t claimed_count;		  /* servers that are claimed, in whatever place */
@@ -125,6 +128,10 @@ struct pool {
 	usec_t round_since, round_until; /* the hosts are tried one after the other; 0: not now */
 	struct error failure;		 /* why the last attempt failed; message "" if it did not */
 	struct loop_timer timer;	 /* retry, reserve */
+	usec_t unreachable_since;	 /* it has had no server, and wants one; 0: it has one */
+	struct loop_timer unreachable;	 /* server_unreachable_timeout */
+	struct list_node of_empty;	 /* it has neither clients nor servers: pool_empty's */
+	usec_t empty_since;
 };
 
 /* At the start. Nothing is paused, nothing draining. */

@@ -36,6 +36,10 @@ struct pool *registry_pool(struct database *database, struct user *user);
 const struct map *registry_databases(void);
 const struct map *registry_users(void);
 
+/* Forget pools that were empty for pool_idle_timeout, and automatic databases that nobody used for
+ * autodb_idle_timeout. Returns when this is next worth a call, 0: never as things are. */
+usec_t registry_expire(void);
+
 /* All counters, of databases that went away too. */
 void registry_totals(struct stats *totals);
 /* End a period of all of them. */

@@ -16,8 +16,11 @@ struct user {
 	uint32_t client_count, server_count; /* written by pool/limit only */
 	/* of the [users] row; SECTION_UNSET, POOL_MODE_UNSET when it does not say */
 	enum pool_mode pool_mode;
-	int pool_size, reserve_pool_size, max_user_connections, max_user_client_connections;
-	usec_t query_wait_timeout;
+	int pool_size, reserve_pool_size, max_user_connections, max_user_client_connections,
+		max_waiting_clients;
+	usec_t query_timeout, query_wait_timeout, idle_transaction_timeout, transaction_timeout,
+		client_idle_timeout;
+	enum timeout_action query_timeout_action;
 	bool is_configured; /* in [users] or auth_file */
 };
 

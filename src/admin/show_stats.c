@@ -159,7 +159,41 @@ static void logins_rows(struct result *result)
 	}
 }
 
+/* ---- CANCELS ---- */
+
+struct cancels_info {
+	const char *database;
+	int64_t abandoned, timed_out, reused;
+};
+
+static const struct result_column cancels_columns[] = {
+	SHOW_COLUMN(TEXT, cancels_info, database, "database", "Name of the database."),
+	SHOW_COLUMN(NUMERIC, cancels_info, abandoned, "disconnect_cancel_count",
+		    "Queries cancelled because their client had vanished."),
+	SHOW_COLUMN(NUMERIC, cancels_info, reused, "server_reuse_count",
+		    "Server connections that were used again after that."),
+	SHOW_COLUMN(NUMERIC, cancels_info, timed_out, "timeout_cancel_count",
+		    "Queries cancelled by query_timeout whose clients kept their session."),
+};
+
+static void cancels_rows(struct result *result)
+{
+	map_foreach (node, registry_databases()) {
+		const struct database *database = container_of(node, struct database, node);
+		struct cancels_info info = {
+			.database = database->name,
+			.abandoned = (int64_t)database->abandoned_queries,
+			.timed_out = (int64_t)database->timed_out_queries,
+			.reused = (int64_t)database->reused_servers,
+		};
+		if (info.abandoned || info.timed_out)
+			result_row(result, &info);
+	}
+}
+
 static const struct show shows[] = {
+	SHOW_ROW("CANCELS", cancels_columns, cancels_rows,
+		 "Queries of each database that were cancelled by the pooler."),
 	SHOW_ROW("LOGINS", logins_columns, logins_rows, "Logins of each database."),
 	SHOW_ROW("STATS", stats_columns, stats_rows,
 		 "Counters of each database, and their averages over the last stats_period."),

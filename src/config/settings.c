@@ -22,6 +22,7 @@ static const char *const auth_types[] = {
 static const char *const sslmodes[] = {"disable",   "allow",	   "prefer", "require",
 				       "verify-ca", "verify-full", NULL};
 static const char *const negotiations[] = {"postgres", "direct", NULL};
+static const char *const timeout_actions[] = {"cancel", "close", NULL};
 static const char *const balances[] = {"round-robin", "disable", NULL};
 
 static const struct {
@@ -42,13 +43,15 @@ static const struct {
 	[VALUE_SSLMODE] = {"TLS mode", sslmodes},
 	[VALUE_NEGOTIATION] = {"TLS negotiation", negotiations},
 	[VALUE_BALANCE] = {"load balancing", balances},
+	[VALUE_TIMEOUT_ACTION] = {"timeout action", timeout_actions},
 };
 
 /* Keywords are enums, which have the size of an int. */
 static_assert(sizeof(enum pool_mode) == sizeof(int) && sizeof(enum auth_method) == sizeof(int) &&
 		      sizeof(enum sslmode) == sizeof(int) &&
 		      sizeof(enum tls_negotiation) == sizeof(int) &&
-		      sizeof(enum balance) == sizeof(int),
+		      sizeof(enum balance) == sizeof(int) &&
+		      sizeof(enum timeout_action) == sizeof(int),
 	      "a keyword is no int");
 static_assert(sizeof(usec_t) == sizeof(int64_t), "usec_t has 64 bits");
 
@@ -288,7 +291,7 @@ static int unset_word(const struct value_field *field)
 }
 
 static_assert(POOL_MODE_UNSET == 3 && BALANCE_UNSET == 2 && SSLMODE_UNSET == 6 &&
-		      NEGOTIATION_UNSET == 2 && AUTH_UNSET == 9,
+		      NEGOTIATION_UNSET == 2 && AUTH_UNSET == 9 && TIMEOUT_ACTION_UNSET == 2,
 	      "_UNSET stands behind the keywords");
 
 void value_unset(const struct value_field *field, void *base)

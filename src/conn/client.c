@@ -7,14 +7,18 @@
 #include "client_priv.h"
 #include "conn/client_login.h"
 #include "conn/relay.h"
+#include "conn/server_cancel.h"
 #include "core/log.h"
 #include "core/memory.h"
 #include "pool/limit.h"
 #include "pool/registry.h"
+#include "pool/time_limit.h"
 #include "proto/response.h"
 
 /* How long answers are still awaited for a client that said goodbye right behind its requests. */
 static const usec_t departure_grace = 5 * USEC_PER_SECOND;
+/* ... that closed its side without a word: as good as vanished, for few do that and listen. */
+static const usec_t silent_grace = 1 * USEC_PER_SECOND;
 /* How long a client that was told why may take to read it. */
 static const usec_t linger_time = 2 * USEC_PER_SECOND;
 /* How many take that time at once: in a flood the others must do without. */
@@ -67,27 +71,71 @@ static usec_t earlier(usec_t a, usec_t b)
 	return !a || (b && b < a) ? b : a;
 }
 
+/* When a client that waits is told so. */
+static usec_t notice_due(const struct client *client)
+{
+	return client->was_notified
+		       ? 0
+		       : after(client->member.wait_since, settings_current()->query_wait_notify);
+}
+
+static usec_t grace(const struct client *client)
+{
+	bool vanished =
+		client->departing == DEPARTS_SILENTLY && settings_current()->cancel_on_disconnect;
+	return vanished ? silent_grace : departure_grace;
+}
+
+void client_take_limits(struct client *client)
+{
+	struct time_limits limits = {0};
+	if (client->database)
+		limits = time_limits_of(client->database, client->user);
+	client->wait_limit = earlier(limits.query_wait_timeout, limits.query_timeout);
+	if (client->is_own) /* only its wait: its user waits for the login that it serves */
+		return;
+	client->idle_limit = limits.client_idle_timeout;
+	client->work_limit =
+		earlier(limits.query_timeout,
+			earlier(limits.transaction_timeout, limits.idle_transaction_timeout));
+	/* A session keeps its server while it is idle. */
+	if (client->member.pool && client->member.pool->mode == POOL_MODE_SESSION)
+		client->work_limit = earlier(client->work_limit, client->idle_limit);
+	client->is_limited = client->idle_limit || client->work_limit;
+}
+
 void client_arm(struct client *client)
 {
 	const struct settings *settings = settings_current();
 	usec_t due = 0;
 	switch ((enum client_deadline)client_deadlines[client->state]) {
 	case DEADLINE_NONE:
+		break;
 	case DEADLINE_IDLE:
+		client->query_at = clock_now();
+		due = after(clock_now(), client->idle_limit);
 		break;
 	case DEADLINE_LOGIN:
 		due = after(client->endpoint.connected_at, settings->client_login_timeout);
 		break;
 	case DEADLINE_WELCOME:
-		due = earlier(
-			after(client->endpoint.connected_at, settings->client_login_timeout),
-			after(client->member.wait_since, client->member.pool->query_wait_timeout));
+		due = earlier(after(client->endpoint.connected_at, settings->client_login_timeout),
+			      earlier(after(client->member.wait_since,
+					    time_limits_of(client->database, client->user)
+						    .query_wait_timeout),
+				      notice_due(client)));
 		break;
 	case DEADLINE_QUERY_WAIT:
-		due = after(client->member.wait_since, client->member.pool->query_wait_timeout);
+		due = earlier(after(client->member.wait_since, client->wait_limit),
+			      notice_due(client));
 		break;
-	case DEADLINE_ACTIVE:
-		due = client->departing ? clock_now() + departure_grace : 0;
+	case DEADLINE_ACTIVE: /* what is really over, client_limit_check() finds out then */
+		if (client->departing)
+			due = clock_now() + grace(client);
+		else if (client->query_marks & QUERY_WAITED)
+			due = after(client->member.wait_since, client->work_limit);
+		else
+			due = after(clock_now(), client->work_limit);
 		break;
 	case DEADLINE_CANCEL_WAIT:
 		due = after(client->member.wait_since, settings->cancel_wait_timeout);
@@ -97,6 +145,14 @@ void client_arm(struct client *client)
 		break;
 	}
 	loop_timer_set(&client->endpoint.timer, due);
+}
+
+void client_hasten(struct client *client)
+{
+	struct loop_timer *timer = &client->endpoint.timer;
+	usec_t due = after(clock_now(), client->work_limit);
+	if (due && (!timer->due || due < timer->due))
+		loop_timer_set(timer, due);
 }
 
 bool client_refuse_state(struct client *client, enum client_state state)
@@ -185,9 +241,20 @@ void client_vanish(struct client *client)
 	loop_post(&endpoint->ending);
 }
 
-/* Part from the server: it goes back to the pool if nothing is owed or half-done, and is closed
- * otherwise, which rolls back what the client left open. */
-static void part(struct client *client)
+/* For the log of its server, which goes with it. */
+static enum close_reason reason_of_server(const struct server *server, enum close_reason reason)
+{
+	if (reason == CLOSE_QUERY_TIMEOUT || reason == CLOSE_TRANSACTION_TIMEOUT ||
+	    reason == CLOSE_IDLE_TRANSACTION_TIMEOUT)
+		return reason;
+	return pipeline_owes_ready(&server->pipeline) ? CLOSE_CLIENT_GONE_IN_QUERY
+						      : CLOSE_CLIENT_GONE_NOT_READY;
+}
+
+/* Part from the server: it goes back to the pool if nothing is owed or half-done. A query that runs
+ * is cancelled where that is enough to have it back, and it is closed otherwise, which rolls back
+ * what the client left open. */
+static void part(struct client *client, enum close_reason why)
 {
 	struct server *server = client_server(client);
 	if (!server)
@@ -196,12 +263,11 @@ static void part(struct client *client)
 		server_dismiss(server, client->endpoint.body_left > 0);
 		return;
 	}
-	enum close_reason reason = pipeline_owes_ready(&server->pipeline)
-					   ? CLOSE_CLIENT_GONE_IN_QUERY
-					   : CLOSE_CLIENT_GONE_NOT_READY;
+	enum close_reason reason = reason_of_server(server, why);
 	server->unfit = client->endpoint.body_left > 0;
 	endpoint_unlink(&client->endpoint);
-	server_let_go(server, reason);
+	if (server_is_clean(server) || !server_cancel_abandoned(server))
+		server_let_go(server, reason);
 }
 
 static bool server_is_mid_message(const struct client *client)
@@ -263,7 +329,7 @@ void client_close_saying(struct client *client, enum close_reason reason, const 
 		forget_carrier(client);
 	leave(client);
 	client->state = CLIENT_CLOSING;
-	part(client);
+	part(client, reason);
 	client_login_free(&client->login);
 	parameter_release(&client->parameters);
 	buffer_erase(&endpoint->held); /* there may be a password in it */

@@ -201,6 +201,8 @@ static void proven(struct client *client, struct buffer **out)
 	client_enter_pool(client, pool);
 	client->database = database;
 	client->user = user;
+	client->query_at = clock_now();
+	client_take_limits(client);
 	if (!client->is_own) {
 		limit_client_added(database, user);
 		client->is_counted = true;
@@ -242,6 +244,7 @@ void client_entry_welcome(struct pool_client *member)
 {
 	struct client *client = client_of_member(member);
 	struct buffer *out = NULL;
+	client->was_notified = false;
 	if (client_set_state(client, CLIENT_IDLE))
 		greet(client, &out);
 	buffer_free(&out);

@@ -5,6 +5,7 @@
 #include "conn/client_auth.h"
 #include "conn/client_entry.h"
 #include "conn/client_replication.h"
+#include "conn/client_limit.h"
 #include "conn/client_request.h"
 #include "conn/server_event.h"
 
@@ -177,22 +178,17 @@ static void due(struct loop_timer *timer)
 		client_close(client, CLOSE_LOGIN_TIMEOUT, &error);
 		break;
 	case DEADLINE_WELCOME:
-	case DEADLINE_QUERY_WAIT: {
-		usec_t limit = client->member.pool->query_wait_timeout;
-		bool waited = limit && clock_now() - client->member.wait_since >= limit;
-		enum close_reason reason =
-			waited ? CLOSE_QUERY_WAIT_TIMEOUT : CLOSE_LOGIN_TIMEOUT_SERVER;
-		close_reason_error(reason, &error);
-		const char *cause = client->endpoint.replication
-					    ? pool_claim_obstacle(&client->member)
-					    : client->member.pool->failure.message;
-		if (cause && *cause) /* the real one */
-			error_detail(&error, "%s", cause);
-		client_close(client, reason, &error);
+	case DEADLINE_QUERY_WAIT:
+		client_limit_check_wait(client);
 		break;
-	}
 	case DEADLINE_ACTIVE:
-		client_close(client, CLOSE_CLIENT_EOF, NULL);
+		if (client->departing)
+			client_close(client, CLOSE_CLIENT_EOF, NULL);
+		else
+			client_limit_check(client);
+		break;
+	case DEADLINE_IDLE:
+		client_limit_check(client);
 		break;
 	case DEADLINE_CANCEL_WAIT:
 		client_close(client, CLOSE_CANCEL_TIMEOUT, NULL);
@@ -201,7 +197,6 @@ static void due(struct loop_timer *timer)
 		client_vanish(client);
 		break;
 	case DEADLINE_NONE:
-	case DEADLINE_IDLE:
 		break;
 	}
 }
@@ -227,6 +222,7 @@ void client_event_open(void)
 		.settle = client_request_settle,
 		.ready = client_request_ready,
 		.prepared = client_request_prepared,
+		.free = client_request_free,
 		.writable = client_request_writable,
 		.lost = client_replication_lost,
 		.served = client_replication_served,

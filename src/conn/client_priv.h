@@ -18,7 +18,7 @@ enum {
 enum client_deadline {
 	DEADLINE_NONE,
 	DEADLINE_IDLE,
-	DEADLINE_ACTIVE, /* up to here: none on entering the state */
+	DEADLINE_ACTIVE, /* up to here: none unless the client is_limited */
 	DEADLINE_LOGIN,
 	DEADLINE_WELCOME,
 	DEADLINE_QUERY_WAIT,
@@ -66,8 +66,12 @@ struct client *client_new(int fd, const struct address *remote, const struct add
  * pool. */
 void client_enter_pool(struct client *client, struct pool *pool);
 enum client_deadline client_deadline(const struct client *client);
-/* Set the deadline of its state anew. */
+/* Set the deadline of its state, which it just entered. */
 void client_arm(struct client *client);
+/* A client that is_limited begins something: its timer is to fire in time for that, too. */
+void client_hasten(struct client *client);
+/* Take the limits that are in force for it, once it is known who it is. */
+void client_take_limits(struct client *client);
 /* A move that its row does not allow: a bug, which closes it. Returns false. */
 bool client_refuse_state(struct client *client, enum client_state state);
 
@@ -80,7 +84,7 @@ static inline bool client_go(struct client *client, enum client_state state)
 	client->state = (uint8_t)state;
 	if (client_places[state] != client->member.place)
 		pool_client_move(client->member.pool, &client->member, client_places[state]);
-	if (client_deadlines[state] <= DEADLINE_ACTIVE)
+	if (client_deadlines[state] <= DEADLINE_ACTIVE && !client->is_limited)
 		loop_timer_clear(&client->endpoint.timer);
 	else
 		client_arm(client);

@@ -37,11 +37,23 @@ void client_request_assign(struct pool_client *member, struct pool_server *serve
 {
 	struct client *client = client_of_member(member);
 	bool waited = client->state == CLIENT_WAITING;
-	if (waited)
+	client->query_marks = waited ? QUERY_WAITED : 0;
+	if (waited) {
 		client_counters(client)->wait_time += (uint64_t)(clock_now() - member->wait_since);
+		client->was_notified = false;
+	}
 	link_to(client, server_of_member(server));
 	if (waited && client->state == CLIENT_ACTIVE && !client->stalled)
 		client_request_go_on(client);
+}
+
+/* Of a message whose beginning was passed over. */
+static void skip_rest(struct client *client, const uint8_t **bytes, size_t *size)
+{
+	size_t here = *size < client->endpoint.body_left ? *size : client->endpoint.body_left;
+	client->endpoint.body_left -= (uint32_t)here;
+	*bytes += here;
+	*size -= here;
 }
 
 enum request {
@@ -61,13 +73,8 @@ static enum request scan(struct client *client, const uint8_t **bytes, size_t *s
 	const uint32_t maximum = (uint32_t)settings_current()->max_packet_size;
 	const uint8_t *at = *bytes, *const end = at + *size;
 	bool extended = false;
-	if (client->endpoint.body_left) { /* the rest of a stray */
-		size_t here =
-			*size < client->endpoint.body_left ? *size : client->endpoint.body_left;
-		client->endpoint.body_left -= (uint32_t)here;
-		*bytes = at += here;
-		*size -= here;
-	}
+	skip_rest(client, bytes, size); /* of a stray */
+	at = *bytes;
 	while (end - at >= MESSAGE_HEADER) {
 		uint32_t length = message_length(at);
 		bool whole = (size_t)(end - at) > length;
@@ -116,7 +123,56 @@ static inline bool is_single_query(const struct client *client, const uint8_t *b
 {
 	return size >= MESSAGE_HEADER && bytes[0] == MESSAGE_QUERY &&
 	       size == (size_t)message_length(bytes) + 1 && size <= CLIENT_REQUEST_MAX &&
-	       client->endpoint.body_left == 0;
+	       (client->endpoint.body_left | client->is_refusing) == 0;
+}
+
+/* Pass over what belongs to a request that was refused: up to the Query, FunctionCall or Sync that
+ * asks for ReadyForQuery, which is said. */
+static enum request pass_over(struct client *client, const uint8_t **bytes, size_t *size)
+{
+	const uint32_t maximum = (uint32_t)settings_current()->max_packet_size;
+	skip_rest(client, bytes, size);
+	while (*size >= MESSAGE_HEADER) {
+		uint32_t length = message_length(*bytes);
+		uint8_t type = **bytes;
+		if (message_frontend_care[type] == MESSAGE_INVALID)
+			return REQUEST_BAD_TYPE;
+		if (length < MESSAGE_LENGTH_MIN || length > maximum)
+			return REQUEST_BAD_LENGTH;
+		if (type == MESSAGE_TERMINATE)
+			return REQUEST_TERMINATE;
+		client->endpoint.body_left = length + 1;
+		if (*size < (size_t)length + 1) {
+			client->endpoint.body_left -= (uint32_t)*size;
+			*bytes += *size;
+			*size = 0;
+		} else {
+			skip_rest(client, bytes, size);
+		}
+		if (type == MESSAGE_QUERY || type == MESSAGE_FUNCTION_CALL ||
+		    type == MESSAGE_SYNC) {
+			struct buffer *out = NULL;
+			client->is_refusing = false;
+			if (response_put_ready_for_query(&out, ENDPOINT_QUEUE_MAX, 'I'))
+				client_send(client, &out);
+			return client->state == CLIENT_CLOSING ? REQUEST_NONE
+							       : scan(client, bytes, size);
+		}
+	}
+	return REQUEST_NONE;
+}
+
+void client_request_refuse(struct client *client, const struct error *error)
+{
+	struct buffer *out = NULL;
+	client->was_notified = false;
+	client->is_refusing = true;
+	if (!client_go(client, CLIENT_IDLE))
+		return;
+	if (response_put_error(&out, MESSAGE_WHOLE_MAX, "ERROR", error))
+		client_send(client, &out);
+	if (client->state == CLIENT_IDLE)
+		client_request_go_on(client);
 }
 
 void client_request_begin(struct client *client, const uint8_t *bytes, size_t size)
@@ -129,7 +185,8 @@ void client_request_begin(struct client *client, const uint8_t *bytes, size_t si
 		return;
 	}
 	enum request request = is_single_query(client, bytes, size) ? REQUEST_WANTS_SERVER
-								    : scan(client, &bytes, &size);
+			       : client->is_refusing ? pass_over(client, &bytes, &size)
+						     : scan(client, &bytes, &size);
 	switch (request) {
 	case REQUEST_WANTS_SERVER:
 		break;
@@ -171,7 +228,7 @@ void client_request_depart(struct client *client, enum close_reason reason)
 		client_close(client, reason, NULL);
 		return;
 	}
-	client->departing = true;
+	client->departing = reason == CLOSE_CLIENT_EOF ? DEPARTS_SILENTLY : DEPARTS_WITH_GOODBYE;
 	stream_pause(&client->endpoint.stream);
 	client_arm(client);
 }
@@ -211,12 +268,15 @@ void client_request_forward(struct client *client, const uint8_t *bytes, size_t 
 		client_hold_for_later(client, bytes, size);
 		return;
 	}
-	if (!client->in_transaction) {
-		client->in_transaction = true;
-		client->transaction_at = clock_now();
-	}
-	if (pipeline_is_idle(&server->pipeline))
+	/* Its values may be on the way to the server in front of its first query. */
+	if (!client->in_transaction || pipeline_is_idle(&server->pipeline)) {
 		client->query_at = clock_now();
+		if (!client->in_transaction)
+			client->transaction_at = clock_now();
+		client->in_transaction = true;
+		if (__builtin_expect(client->is_limited, 0))
+			client_hasten(client);
+	}
 	enum relay_end end = relay_walk(&requests, &client->endpoint, bytes, size,
 					(uint32_t)settings_current()->max_packet_size, &batch);
 	/* If the write fails the server is gone; what it said last comes by its own readable event.
@@ -266,10 +326,13 @@ void client_request_ready(struct client *client, char status)
 	c->query_count++;
 	c->query_time += (uint64_t)(now - client->query_at);
 	client->query_at = now; /* for the next in a pipeline */
+	client->query_marks = 0;
 	if (status == 'I' && client->in_transaction) {
-		client->in_transaction = false;
 		c->xact_count++;
 		c->xact_time += (uint64_t)(now - client->transaction_at);
+		/* the next one in a pipeline begins */
+		client->in_transaction = client_server(client)->pipeline.length > 0;
+		client->transaction_at = now;
 	}
 }
 
@@ -288,6 +351,11 @@ void client_request_settle(struct client *client)
 {
 	struct server *server = client_server(client);
 	bool spent = false;
+	if (__builtin_expect(server->is_canceled, 0) && !(client->query_marks & QUERY_TIMED_OUT)) {
+		/* The query ended. Its cancel must not hit the next. */
+		server_drop_cancels(server);
+		client->stalled = server->is_canceled;
+	}
 	if (!pipeline_is_idle(&server->pipeline) &&
 	    !(spent = server->status == 'I' && !server->unfit &&
 		      pipeline_is_spent(&server->pipeline))) {
@@ -349,6 +417,16 @@ void client_request_prepared(struct client *client)
 		client->stalled = false;
 		client_request_go_on(client);
 	}
+}
+
+void client_request_free(struct client *client)
+{
+	const struct server *server = client_server(client);
+	if (!client->stalled || client->state != CLIENT_ACTIVE || server->errand)
+		return;
+	client->stalled = false;
+	client_request_go_on(client);
+	settle_if_clean(client, server);
 }
 
 void client_request_writable(struct client *client)

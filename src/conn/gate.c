@@ -7,14 +7,17 @@
 #include "conn/client_entry.h"
 #include "conn/client_event.h"
 #include "conn/client_replication.h"
+#include "conn/client_limit.h"
 #include "conn/client_request.h"
 #include "conn/server_connect.h"
 #include "conn/derive.h"
 #include "core/log.h"
 #include "core/loop.h"
+#include "core/memory.h"
 #include "core/offload.h"
 #include "net/listener.h"
 #include "pool/registry.h"
+#include <unistd.h>
 
 static enum gate_shutdown shutdown_state;
 static void (*on_end)(void);
@@ -82,10 +85,33 @@ void gate_reconfigured(void)
 {
 	auth_query_forget();
 	derive_known();
+	client_limit_renew();
+	list_foreach (member, pool_all()) {
+		struct pool *pool = container_of(member, struct pool, node);
+		list_foreach (node, &pool->servers[SERVER_PLACE_LOGIN])
+			rearm(container_of(node, struct pool_server, node));
+	}
+}
+
+/* Whoever is here is served; who comes is turned away until there is memory again. */
+static bool has_no_room(void)
+{
+	static usec_t said_at;
+	if (!memory_is_short())
+		return false;
+	if (!said_at || clock_now() - said_at >= 60 * USEC_PER_SECOND) {
+		log_error("", "out of memory: new connections are refused");
+		said_at = clock_now();
+	}
+	return true;
 }
 
 void gate_accept(int fd, const struct address *remote, const struct address *local)
 {
+	if (has_no_room()) {
+		close(fd);
+		return;
+	}
 	client_accept(fd, remote, local);
 }
 

@@ -11,6 +11,7 @@ src_conn_libconn_a_SOURCES = \
 	include/conn/server_login.h src/conn/server_login.c \
 	include/conn/server.h src/conn/server.c src/conn/server_priv.h \
 	include/conn/server_connect.h src/conn/server_connect.c \
+	include/conn/server_cancel.h src/conn/server_cancel.c \
 	include/conn/server_event.h src/conn/server_event.c \
 	include/conn/cancel.h src/conn/cancel.c \
 	include/conn/auth_query.h src/conn/auth_query.c \
@@ -20,6 +21,7 @@ src_conn_libconn_a_SOURCES = \
 	include/conn/client.h src/conn/client.c src/conn/client_priv.h \
 	include/conn/client_request.h src/conn/client_request.c \
 	include/conn/client_replication.h src/conn/client_replication.c \
+	include/conn/client_limit.h src/conn/client_limit.c \
 	include/conn/client_entry.h src/conn/client_entry.c \
 	include/conn/client_event.h src/conn/client_event.c \
 	include/conn/gate.h src/conn/gate.c

@@ -231,3 +231,16 @@ bool pipeline_owes_ready(const struct pipeline *pipeline)
 	}
 	return false;
 }
+
+bool pipeline_owes_one_ready(const struct pipeline *pipeline)
+{
+	const uint8_t *all = pipeline->entries ? pipeline->entries : pipeline->entries_inline;
+	uint32_t last = pipeline->length - 1;
+	for (uint32_t i = 0; i < pipeline->length; i++) {
+		uint8_t type = all[(pipeline->first + i) & (pipeline->size - 1)];
+		bool is_end = !is_extended(type) && type != COPY_END;
+		if (is_end != (i == last))
+			return false;
+	}
+	return pipeline->length > 0 && !pipeline->skips_to_sync;
+}

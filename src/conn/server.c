@@ -10,6 +10,10 @@
 #include "core/memory.h"
 #include "proto/field.h"
 
+/* Until when the server of a client that vanished must be free again, and how much it may say. */
+static const usec_t drain_time = 10 * USEC_PER_SECOND;
+enum { DRAIN_BYTES = 16 * 1024 * 1024 };
+
 static struct memory_cache cache = MEMORY_CACHE("server_cache", struct server);
 static const struct server_partner_ops *partner_ops;
 static const struct stream_events *stream_events;
@@ -57,6 +61,9 @@ void server_arm(struct server *server)
 			due = server->endpoint.connected_at + limit;
 		break;
 	}
+	case DEADLINE_DRAIN:
+		due = clock_now() + drain_time;
+		break;
 	case DEADLINE_REST:
 		due = pool_idle_due(&server->member);
 		break;
@@ -262,6 +269,13 @@ void server_serve(struct server *server)
 	pool_claim_served(pool);
 }
 
+/* Back to the pool after the query of a client that vanished. */
+static void reuse(struct server *server)
+{
+	server->member.pool->database->reused_servers++;
+	server_release(server);
+}
+
 void server_errand_ended(struct server *server)
 {
 	enum server_errand errand = server->errand;
@@ -291,6 +305,12 @@ void server_errand_ended(struct server *server)
 		} else {
 			server_rest(server);
 		}
+		break;
+	case ERRAND_ROLLBACK:
+		if (failed)
+			server_close(server, CLOSE_CLIENT_GONE_IN_QUERY, NULL);
+		else
+			reuse(server);
 		break;
 	case ERRAND_PARAMETERS:
 	case ERRAND_NONE:
@@ -391,12 +411,53 @@ void server_release(struct server *server)
 	}
 }
 
+void server_drop_cancels(struct server *server)
+{
+	list_foreach_safe (node, &server->member.pool->servers[SERVER_PLACE_CANCELING]) {
+		struct server *carrier =
+			server_of_member(container_of(node, struct pool_server, node));
+		if (carrier->cancel_target == server && carrier->cancel_is_own &&
+		    !carrier->cancel_was_sent)
+			server_close(carrier, CLOSE_NOT_WANTED, NULL);
+	}
+}
+
 void server_cancel_ended(struct server *server)
 {
 	if (server->cancels > 0)
 		server->cancels--;
-	if (server->cancels == 0 && server->state == SERVER_BEING_CANCELED)
+	if (server->cancels > 0)
+		return;
+	server->is_canceled = false;
+	if (server->state == SERVER_BEING_CANCELED)
 		server_let_go(server, CLOSE_IDLE_DIRTY);
+	else if (server->state == SERVER_DRAINING)
+		server_settle_drained(server);
+	else if (server->state == SERVER_ACTIVE && server->endpoint.partner)
+		partner_ops->free(server_client(server));
+}
+
+void server_settle_drained(struct server *server)
+{
+	const struct endpoint *endpoint = &server->endpoint;
+	const struct pipeline *pipeline = &server->pipeline;
+	if (server->errand || server->is_reading)
+		return;
+	/* It waits for data of a COPY now, or has more to say than a new connection costs. */
+	if (pipeline->copy_in || pipeline_copies_both(pipeline) || server->drained > DRAIN_BYTES) {
+		server_close(server, CLOSE_CLIENT_GONE_IN_QUERY, NULL);
+		return;
+	}
+	if (!pipeline_is_idle(pipeline) || endpoint->held || endpoint->body_left)
+		return;
+	if (server->cancels > 0) /* they must hit nothing that comes after */
+		server_drop_cancels(server);
+	if (server->cancels > 0 || server->errand || server->state != SERVER_DRAINING)
+		return; /* the last one's end comes back here, or has */
+	if (server->status == 'I')
+		reuse(server);
+	else if (!server_run(server, ERRAND_ROLLBACK, "ROLLBACK"))
+		server_close(server, CLOSE_CLIENT_GONE_IN_QUERY, NULL);
 }
 
 void server_set_ops(const struct server_partner_ops *ops, const struct stream_events *events,

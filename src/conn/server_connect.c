@@ -193,6 +193,8 @@ void server_launch_cancel(struct server *target, struct client *asker)
 	server->endpoint.remote = target->endpoint.remote;
 	server->cancel_target = target;
 	server->cancel_client = asker;
+	server->cancel_is_own = !asker;
+	target->is_canceled |= !asker;
 	target->cancels++;
 	server->state = SERVER_CANCELING;
 	pool_server_move(&server->member, SERVER_PLACE_CANCELING);
@@ -326,10 +328,12 @@ static void send_cancel(struct server *server)
 	struct server *target = server->cancel_target;
 	struct buffer *out = NULL;
 	/* Its query may have ended while we connected: then it must not be sent. */
-	if (!target || target->state != SERVER_ACTIVE || !target->key) {
+	if (!target || !target->key ||
+	    (target->state != SERVER_ACTIVE && target->state != SERVER_DRAINING)) {
 		server_close(server, CLOSE_NOT_WANTED, NULL);
 		return;
 	}
+	server->cancel_was_sent = true;
 	if (startup_put_cancel(&out, ENDPOINT_QUEUE_MAX, target->process_id, target->key,
 			       target->key_size))
 		stream_write_bytes(&server->endpoint.stream, buffer_bytes(out), buffer_length(out),

@@ -159,6 +159,25 @@ static enum relay_action see_unasked(struct endpoint *from, uint8_t type, const 
 	return from->partner ? RELAY_FORWARD : RELAY_DROP;
 }
 
+/* The answer to a query whose client has vanished. */
+static enum relay_action see_abandoned(struct endpoint *from, uint8_t type, const uint8_t *body,
+				       uint32_t size, uint32_t available)
+{
+	struct server *server = seen(from);
+	if (type == MESSAGE_READY_FOR_QUERY) {
+		if (!see_ready(server, body, size))
+			return RELAY_STOP;
+	} else if (type == MESSAGE_PARAMETER_STATUS) {
+		see_parameter(server, body, size);
+	} else {
+		if (type == MESSAGE_ERROR_RESPONSE)
+			server->said_fatal = response_error_is_fatal(body, available);
+		if (!pipeline_received(&server->pipeline, type))
+			broken(server, "unexpected message");
+	}
+	return server->is_broken ? RELAY_STOP : RELAY_DROP;
+}
+
 /* In the answer to a simple Query what it consists of does not matter, only its end. */
 static enum relay_action see_simple(struct endpoint *from, uint8_t type, const uint8_t *body,
 				    uint32_t size, uint32_t available)
@@ -178,13 +197,14 @@ static enum relay_action see_simple(struct endpoint *from, uint8_t type, const u
 static uint8_t care_for_simple[256], care_for_all[256];
 static const struct relay serving = {.care = message_backend_care, .see = see};
 static const struct relay serving_simple = {.care = care_for_simple, .see = see_simple};
+static const struct relay abandoned = {.care = care_for_all, .see = see_abandoned};
 static const struct relay unasked = {.care = care_for_all, .see = see_unasked};
 
 static const struct relay *eyes(const struct server *server)
 {
 	uint8_t front = pipeline_front(&server->pipeline);
 	if (server->errand || !server->endpoint.partner)
-		return &unasked;
+		return server->state == SERVER_DRAINING && !server->errand ? &abandoned : &unasked;
 	if (LIKELY(front == MESSAGE_QUERY))
 		return &serving_simple;
 	return front == 0 && server->status == 'I' && pipeline_is_idle(&server->pipeline)
@@ -200,6 +220,8 @@ static void input(struct server *server, const uint8_t *bytes, size_t size)
 	uint32_t maximum = (uint32_t)settings_current()->max_packet_size;
 	struct relay_batch batch;
 	enum relay_end end;
+	if (!endpoint->partner)
+		server->drained += (uint32_t)size;
 	server->is_reading = true;
 	server->let_go = false;
 	do {
@@ -259,6 +281,8 @@ static void input(struct server *server, const uint8_t *bytes, size_t size)
 		server_let_go(server, CLOSE_IDLE_DIRTY);
 	} else if (server->errand_done && !endpoint->held && !endpoint->body_left) {
 		server_errand_ended(server);
+	} else if (server->state == SERVER_DRAINING) {
+		server_settle_drained(server);
 	}
 }
 
@@ -335,6 +359,9 @@ static void due(struct loop_timer *timer)
 		error_set(&error, SQLSTATE_CONNECTION_FAILURE,
 			  "connecting took longer than server_connect_timeout");
 		server_fail_login(server, CLOSE_CONNECT_TIMEOUT, false, &error);
+		break;
+	case DEADLINE_DRAIN:
+		server_close(server, CLOSE_CLIENT_GONE_IN_QUERY, NULL);
 		break;
 	case DEADLINE_REST:
 		pool_idle_check(&server->member);

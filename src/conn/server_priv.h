@@ -10,7 +10,13 @@
 enum { SERVER_MAGIC = 0x73727672 };
 
 /* Which limit of time runs in a state. */
-enum server_deadline { DEADLINE_NONE, DEADLINE_CONNECT, DEADLINE_REST, DEADLINE_TEST };
+enum server_deadline {
+	DEADLINE_NONE,
+	DEADLINE_CONNECT,
+	DEADLINE_REST,
+	DEADLINE_TEST,
+	DEADLINE_DRAIN
+};
 
 /* The columns of the table that each change of state looks at, apart from the names. */
 #define TO(state) (1u << SERVER_##state)

@@ -260,9 +260,19 @@ static void run(int flags)
 	ev_run(loop.ev, flags);
 }
 
+/* libev's own ends the process as soon as memory is refused. */
+static void *reallocate(void *old, long size)
+{
+	if (size > 0)
+		return memory_realloc(old, (size_t)size);
+	free(old);
+	return NULL;
+}
+
 void loop_open(void)
 {
 	assert(!loop.ev);
+	ev_set_allocator(reallocate);
 	loop.ev = ev_loop_new(EVFLAG_NOENV | EVBACKEND_EPOLL);
 	if (!loop.ev)
 		loop.ev = ev_loop_new(EVFLAG_NOENV);

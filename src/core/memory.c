@@ -25,6 +25,34 @@ struct free_object {
 
 static struct memory_cache *first_cache;
 
+/* What is given up when memory is refused for a first time. */
+enum { RESERVE_SIZE = 1024 * 1024 };
+static void *reserve;
+static bool wants_reserve;
+
+void memory_reserve(void)
+{
+	wants_reserve = true;
+	if (!reserve)
+		reserve = malloc(RESERVE_SIZE);
+}
+
+bool memory_is_short(void)
+{
+	if (wants_reserve)
+		memory_reserve();
+	return wants_reserve && !reserve;
+}
+
+/* Is it worth to try again? */
+static bool give_reserve(void)
+{
+	bool gives = reserve != NULL;
+	free(reserve);
+	reserve = NULL;
+	return gives;
+}
+
 static void *refused(size_t size)
 {
 	fprintf(stderr, "pgweir: out of memory (%zu bytes wanted)\n", size);
@@ -36,14 +64,21 @@ static void *refused(size_t size)
 __attribute__((noinline)) void *memory_alloc(size_t size)
 {
 	void *memory = size <= SMALL_PIECE ? malloc(size ? size : 1) : calloc(1, size);
-	if (!memory)
-		return refused(size);
+	if (__builtin_expect(!memory, 0)) {
+		if (give_reserve())
+			memory = malloc(size ? size : 1);
+		if (!memory)
+			return refused(size);
+		return memset(memory, 0, size);
+	}
 	return size <= SMALL_PIECE ? memset(memory, 0, size) : memory;
 }
 
 void *memory_realloc(void *old, size_t size)
 {
 	void *memory = realloc(old, size ? size : 1);
+	if (!memory && give_reserve())
+		memory = realloc(old, size ? size : 1);
 	return memory ? memory : refused(size);
 }
 
@@ -55,12 +90,16 @@ char *memory_strdup(const char *text)
 char *memory_strndup(const char *text, size_t length)
 {
 	char *copy = strndup(text, length);
+	if (!copy && give_reserve())
+		copy = strndup(text, length);
 	return copy ? copy : refused(length + 1);
 }
 
 void *memory_dup(const void *bytes, size_t size)
 {
 	void *copy = malloc(size ? size : 1);
+	if (!copy && give_reserve())
+		copy = malloc(size ? size : 1);
 	if (!copy)
 		refused(size);
 	if (size)

@@ -179,11 +179,12 @@ void offload_abandon(struct offload_job *job)
 static void await_threads(void)
 {
 	struct timespec until;
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until); /* the wall clock may be set */
 	until.tv_nsec += CLOSE_WAIT_MSEC * 1000000L;
 	until.tv_sec += until.tv_nsec / 1000000000L;
 	until.tv_nsec %= 1000000000L;
-	while (threads > 0 && pthread_cond_timedwait(&thread_ended, &lock, &until) == 0)
+	while (threads > 0 &&
+	       pthread_cond_clockwait(&thread_ended, &lock, CLOCK_MONOTONIC, &until) == 0)
 		;
 }
 

@@ -343,6 +343,7 @@ static int run(void)
 	int reached = 0;
 	clock_update(); /* the log looks at it before the loop turns */
 	bool started = true;
+	memory_reserve();
 	while (reached < STAGES && started)
 		started = stages[reached++].start(&error);
 	if (started)

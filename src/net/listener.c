@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define COMPLAIN_AFTER (60 * USEC_PER_SECOND)
 #define RETRY_AFTER (250 * USEC_PER_MSEC) /* when descriptors ran out */
 
 enum {
@@ -46,7 +47,9 @@ static struct {
 	struct socket_options tuning;
 	bool was_retuned; /* since the sockets listen, which hand on what they were given */
 	struct loop_timer retry;
-	bool is_short; /* nothing could be accepted, and that was logged */
+	bool is_short;	      /* nothing can be accepted */
+	bool said_so;	      /* in the log */
+	usec_t complained_at; /* when it was last said; 0: never */
 } room = {.listeners.head = {&room.listeners.head, &room.listeners.head}};
 
 /* --- accepting --- */
@@ -64,9 +67,15 @@ static void retry(struct loop_timer *timer)
  * for a while. */
 static void back_off(int reason)
 {
-	if (!room.is_short)
+	/* At the edge it comes and goes with each connection. */
+	bool says = !room.is_short &&
+		    (!room.complained_at || clock_now() - room.complained_at >= COMPLAIN_AFTER);
+	if (says) {
 		log_warning("", "cannot accept connections: %s, trying again until it works",
 			    strerror(reason));
+		room.complained_at = clock_now();
+		room.said_so = true;
+	}
 	room.is_short = true;
 	list_foreach (node, &room.listeners) {
 		struct listener *listener = container_of(node, struct listener, node);
@@ -102,9 +111,9 @@ static void take(struct listener *listener, int fd, const struct sockaddr_storag
 		 socklen_t length)
 {
 	struct address remote, local = listener->address;
-	if (room.is_short)
+	if (room.said_so)
 		log_info("", "accepting connections again");
-	room.is_short = false;
+	room.is_short = room.said_so = false;
 	if (address_is_unix(&local)) {
 		/* Nobody in particular (not root), should the kernel not know. */
 		remote = (struct address){
@@ -183,7 +192,8 @@ void listener_close(void)
 {
 	end_all(&room.listeners, true);
 	loop_timer_fini(&room.retry);
-	room.is_short = false;
+	room.is_short = room.said_so = false;
+	room.complained_at = 0;
 }
 
 /* --- opening --- */

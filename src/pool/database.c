@@ -18,7 +18,12 @@ struct database *database_new(const char *name)
 	database->balance = BALANCE_UNSET;
 	database->pool_size = database->min_pool_size = database->reserve_pool_size = SECTION_UNSET;
 	database->max_db_connections = database->max_db_client_connections = SECTION_UNSET;
-	database->server_lifetime = database->query_wait_timeout = SECTION_UNSET;
+	database->max_waiting_clients = SECTION_UNSET;
+	database->query_timeout_action = TIMEOUT_ACTION_UNSET;
+	database->server_lifetime = database->query_timeout = database->query_wait_timeout =
+		SECTION_UNSET;
+	database->idle_transaction_timeout = database->transaction_timeout =
+		database->client_idle_timeout = SECTION_UNSET;
 	list_init(&database->pools);
 	list_init(&database->held_back);
 	return database;
@@ -66,7 +71,13 @@ bool database_configure(struct database *database, const struct section_database
 	database->max_db_connections = row->max_db_connections;
 	database->max_db_client_connections = row->max_db_client_connections;
 	database->server_lifetime = row->server_lifetime;
+	database->max_waiting_clients = row->max_waiting_clients;
+	database->query_timeout_action = row->query_timeout_action;
+	database->query_timeout = row->query_timeout;
 	database->query_wait_timeout = row->query_wait_timeout;
+	database->idle_transaction_timeout = row->idle_transaction_timeout;
+	database->transaction_timeout = row->transaction_timeout;
+	database->client_idle_timeout = row->client_idle_timeout;
 	if (changed || !database->hosts.count) {
 		host_list_fini(&database->hosts);
 		host_list_init(&database->hosts, database->host_text, port, database->balance,

@@ -8,10 +8,13 @@ src_pool_libpool_a_SOURCES = \
 	include/pool/user.h src/pool/user.c \
 	include/pool/database.h src/pool/database.c \
 	include/pool/limit.h src/pool/limit.c \
+	include/pool/time_limit.h src/pool/time_limit.c \
 	include/pool/pool_member.h src/pool/pool_member.c src/pool/pool_member_priv.h \
+	include/pool/pool_empty.h src/pool/pool_empty.c \
 	include/pool/pool_values.h src/pool/pool_values.c \
 	include/pool/pool_bound.h src/pool/pool_bound.c \
 	include/pool/pool_claim.h src/pool/pool_claim.c \
+	include/pool/pool_reach.h src/pool/pool_reach.c \
 	include/pool/pool_work.h src/pool/pool_work.c \
 	include/pool/pool_login.h src/pool/pool_login.c \
 	include/pool/pool_rest.h src/pool/pool_rest.c \

@@ -6,9 +6,11 @@
 #include "config/snapshot.h"
 #include "core/log.h"
 #include "core/loop.h"
+#include "pool/pool_empty.h"
 #include "pool/registry.h"
 
-static struct loop_timer timer;
+static struct loop_timer timer, expiry;
+static bool is_open;
 static usec_t period_began, period;
 static char line[512];
 static void (*on_stats)(const char *line);
@@ -54,22 +56,43 @@ static void period_ends(struct loop_timer *unused)
 	schedule();
 }
 
+static void expire(struct loop_timer *unused)
+{
+	(void)unused;
+	loop_timer_set(&expiry, registry_expire());
+}
+
+/* Soon, not now: whoever tells that something became empty is in the middle of it. */
+void maintenance_look_for_idle(void)
+{
+	if (is_open)
+		loop_timer_set(&expiry, clock_now());
+}
+
 void maintenance_open(void)
 {
 	loop_timer_init(&timer, period_ends);
 	period_began = clock_now();
+	loop_timer_init(&expiry, expire);
+	pool_empty_on_first(maintenance_look_for_idle);
+	is_open = true;
 	schedule();
+	maintenance_look_for_idle();
 }
 
 void maintenance_reconfigured(void)
 {
 	if (settings_current()->stats_period != period)
 		schedule();
+	maintenance_look_for_idle();
 }
 
 void maintenance_close(void)
 {
+	is_open = false;
+	pool_empty_on_first(NULL);
 	loop_timer_fini(&timer);
+	loop_timer_fini(&expiry);
 }
 
 const char *maintenance_stats_line(void)

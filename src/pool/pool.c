@@ -5,6 +5,8 @@
 #include "core/memory.h"
 #include "pool/limit.h"
 #include "pool/pool_bound.h"
+#include "pool/pool_empty.h"
+#include "pool/pool_reach.h"
 #include "pool/pool_values.h"
 #include "pool_member_priv.h"
 
@@ -14,6 +16,11 @@ static struct loop_work quiet;
 static void timer_due(struct loop_timer *timer)
 {
 	pool_work(container_of(timer, struct pool, timer));
+}
+
+static void unreachable_due(struct loop_timer *timer)
+{
+	pool_reach_check(container_of(timer, struct pool, unreachable));
 }
 
 struct pool *pool_new(struct database *database, struct user *user)
@@ -26,8 +33,10 @@ struct pool *pool_new(struct database *database, struct user *user)
 	for (int i = 0; i < SERVER_PLACE_COUNT; i++)
 		list_init(&pool->servers[i]);
 	loop_timer_init(&pool->timer, timer_due);
+	loop_timer_init(&pool->unreachable, unreachable_due);
 	pool_enlist(pool);
 	pool_configure(pool);
+	pool_empty_begin(pool);
 	return pool;
 }
 
@@ -39,7 +48,9 @@ void pool_free(struct pool **pool)
 	assert(p->server_count == 0 && list_is_empty(&p->servers[SERVER_PLACE_CANCELING]) &&
 	       pool_client_count(p) == 0);
 	pool_hold_back(p, LIMIT_FREE);
+	pool_empty_forget(p);
 	loop_timer_fini(&p->timer);
+	loop_timer_fini(&p->unreachable);
 	pool_delist(p);
 	pool_forget_learned(p);
 	pool_forget_welcome(p);
@@ -50,6 +61,7 @@ void pool_configure(struct pool *pool)
 {
 	pool_forget_greeting(pool);
 	pool_take_values(pool);
+	pool_reach_check(pool);
 	/* New limits: what is too much and unused goes now, the rest when it comes free
 	 * (pool_verdict). */
 	while (pool->server_count > pool->most) {
@@ -69,9 +81,12 @@ static void client_joins(struct pool *pool, struct pool_client *client, enum cli
 {
 	client->pool = pool;
 	client->place = (uint8_t)place;
-	if (place == CLIENT_PLACE_NONE)
+	if (place == CLIENT_PLACE_NONE) {
+		pool_empty_begin(pool);
 		return;
+	}
 	list_push_last(&pool->clients[place], &client->node);
+	pool_empty_end(pool);
 	/* A pool that has clients is to have its minimum. */
 	if (place == CLIENT_PLACE_ACTIVE && pool->server_count < (uint32_t)pool->min_size)
 		pool_work(pool);
@@ -105,6 +120,7 @@ void pool_server_join(struct pool *pool, struct pool_server *server)
 	server->place = SERVER_PLACE_LOGIN;
 	list_push_last(&pool->servers[SERVER_PLACE_LOGIN], &server->node);
 	pool->server_count++;
+	pool_empty_end(pool);
 	limit_server_added(pool->database, pool->user);
 }
 
@@ -137,14 +153,17 @@ void pool_server_leave(struct pool_server *server)
 	list_remove(&pool->servers[from], &server->node);
 	server->place = SERVER_PLACE_NONE;
 	post_quiet();
-	if (from == SERVER_PLACE_CANCELING)
+	if (from == SERVER_PLACE_CANCELING) {
+		pool_empty_begin(pool);
 		return;
+	}
 	pool->server_count--;
 	pool->claimed_count -= server->is_claimed;
 	limit_server_removed(pool->database, pool->user);
 	if (UNLIKELY(pool_held_back_count))
 		pool_serve_siblings(pool);
 	pool_work(pool);
+	pool_empty_begin(pool);
 }
 
 /* ---- who gets which server ---- */
@@ -170,8 +189,9 @@ bool pool_request(struct pool *pool, struct pool_client *client)
 		pool_ops->assign(client, server_of(idle));
 		return true;
 	}
-	if (UNLIKELY(pool_switches.draining)) {
-		pool_reject_for_shutdown(client);
+	enum close_reason verdict = pool_queue_verdict(pool);
+	if (UNLIKELY(verdict != CLOSE_REASON_COUNT)) {
+		pool_refuse(client, verdict);
 		return false;
 	}
 	client->wait_since = clock_now();
@@ -186,13 +206,13 @@ bool pool_request(struct pool *pool, struct pool_client *client)
 
 void pool_request_welcome(struct pool *pool, struct pool_client *client)
 {
-	if (pool_switches.draining) {
-		pool_reject_for_shutdown(client);
-		return;
-	}
+	enum close_reason verdict = pool_queue_verdict(pool);
 	client->wait_since = clock_now();
-	pool_client_move(pool, client, CLIENT_PLACE_WELCOME);
-	pool_work(pool);
+	pool_client_move(pool, client, CLIENT_PLACE_WELCOME); /* rejected, it leaves from there */
+	if (verdict != CLOSE_REASON_COUNT)
+		pool_refuse(client, verdict);
+	else
+		pool_work(pool);
 }
 
 /* Why a server that comes back does not stay, or CLOSE_REASON_COUNT. */

@@ -23,10 +23,11 @@ static void enter(struct pool *pool, struct pool_client *client, bool front)
 
 void pool_claim(struct pool *pool, struct pool_client *client)
 {
+	enum close_reason verdict = pool_queue_verdict(pool);
 	client->wait_since = clock_now();
 	enter(pool, client, false);
-	if (pool_switches.draining)
-		pool_reject_for_shutdown(client);
+	if (verdict != CLOSE_REASON_COUNT)
+		pool_refuse(client, verdict);
 	else
 		pool_work(pool);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "config/snapshot.h"
 #include "core/memory.h"
+#include "pool/pool_reach.h"
 #include "pool/pool_work.h"
 #include "pool_member_priv.h"
 
@@ -55,6 +56,7 @@ void pool_forget_failure(struct pool *pool)
 	pool->failure.message[0] = '\0';
 	pool->retry_at = pool->round_until = 0;
 	loop_timer_clear(&pool->timer);
+	pool_reach_end(pool);
 }
 
 void pool_login_succeeded(struct pool *pool, struct buffer *taken, void *taken_parameters)
@@ -62,6 +64,7 @@ void pool_login_succeeded(struct pool *pool, struct buffer *taken, void *taken_p
 	pool_forget_welcome(pool);
 	pool->welcome = taken;
 	pool->welcome_parameters = taken_parameters;
+	pool->was_logged_in_to = true;
 	pool_forget_failure(pool);
 	struct list_node *node;
 	while ((node = list_first(&pool->clients[CLIENT_PLACE_WELCOME]))) {
@@ -73,12 +76,6 @@ void pool_login_succeeded(struct pool *pool, struct buffer *taken, void *taken_p
 	pool_work(pool); /* others may want a server too, and min_pool_size */
 }
 
-/* How many servers of the pool, for all its clients, are past their login. */
-static uint32_t live_servers(const struct pool *pool)
-{
-	return pool->server_count - pool->claimed_count - pool_coming(pool);
-}
-
 void pool_login_failed(struct pool *pool, bool refused, const struct error *error)
 {
 	usec_t pause = settings_current()->server_login_retry;
@@ -86,11 +83,15 @@ void pool_login_failed(struct pool *pool, bool refused, const struct error *erro
 	pool->connect_failed = !refused;
 	pool->login_failed = refused;
 	pool->retry_at = clock_now() + (pause > POOL_RETRY_LEAST ? pause : POOL_RETRY_LEAST);
-	if (!refused)
-		return;		    /* rides out a restart: clients stay queued */
+	if (!refused) { /* rides out a restart: clients stay queued, for a while */
+		pool_reach_begin(pool);
+		pool_reach_check(pool);
+		return;
+	}
+	pool_reach_end(pool);
 	struct error copy = *error; /* clients may go, and with them the pool's last word */
 	pool_reject_all(&pool->clients[CLIENT_PLACE_WELCOME], CLOSE_SERVER_REJECTED, &copy);
-	if (live_servers(pool) == 0)
+	if (pool_live_servers(pool) == 0)
 		pool_reject_all(&pool->clients[CLIENT_PLACE_WAITING], CLOSE_SERVER_REJECTED, &copy);
 }
 
@@ -110,7 +111,14 @@ void pool_host_failed(struct pool_server *server, const char *host, const struct
 
 bool pool_explain_failure(const struct pool *pool, struct error *error)
 {
-	if (!pool->login_failed || clock_now() >= pool->retry_at || live_servers(pool) > 0)
+	/* When the pause is over whoever comes is the reason for the next attempt. */
+	if (clock_now() >= pool->retry_at || pool_live_servers(pool) > 0)
+		return false;
+	if (pool->is_unreachable) {
+		pool_reach_explain(pool, error);
+		return true;
+	}
+	if (!pool->login_failed)
 		return false;
 	error_set(error, SQLSTATE_CONNECTION_FAILURE,
 		  "server login has been failing, cached error: %s (server_login_retry)",

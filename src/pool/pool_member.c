@@ -93,11 +93,24 @@ void pool_reject_all(struct list *clients, enum close_reason reason, const struc
 	}
 }
 
-void pool_reject_for_shutdown(struct pool_client *client)
+enum close_reason pool_queue_verdict(const struct pool *pool)
+{
+	if (UNLIKELY(pool_switches.draining))
+		return CLOSE_SERVER_SHUTDOWN;
+	uint32_t waiting = pool->clients[CLIENT_PLACE_WAITING].length +
+			   pool->clients[CLIENT_PLACE_WELCOME].length +
+			   pool->clients[CLIENT_PLACE_CLAIM].length;
+	return UNLIKELY(waiting >= pool->most_waiting) ? CLOSE_TOO_MANY_WAITING
+						       : CLOSE_REASON_COUNT;
+}
+
+void pool_refuse(struct pool_client *client, enum close_reason reason)
 {
 	struct error error;
-	close_reason_error(CLOSE_SERVER_SHUTDOWN, &error);
-	pool_ops->reject(client, CLOSE_SERVER_SHUTDOWN, &error);
+	close_reason_error(reason, &error);
+	if (reason == CLOSE_TOO_MANY_WAITING && *client->pool->failure.message)
+		error_detail(&error, "%s", client->pool->failure.message);
+	pool_ops->reject(client, reason, &error);
 }
 
 bool pool_is_busy(const struct pool *pool)

@@ -54,7 +54,9 @@ static inline usec_t pool_wait_of_first(const struct list *queue)
 
 /* Reject all of a list. */
 void pool_reject_all(struct list *clients, enum close_reason reason, const struct error *error);
-/* No new servers any more. */
-void pool_reject_for_shutdown(struct pool_client *client);
+/* Why one more client is not to wait in the pool, or CLOSE_REASON_COUNT: it may. */
+enum close_reason pool_queue_verdict(const struct pool *pool);
+/* Reject it for such a reason. */
+void pool_refuse(struct pool_client *client, enum close_reason reason);
 
 #endif

@@ -26,6 +26,9 @@ static void configure_sizes(struct pool *pool, const struct settings *settings)
 					 settings->reserve_pool_size);
 	pool->full = bound_of(pool->size, 0);
 	pool->most = bound_of(pool->size, pool->reserve_size);
+	int waiting = (int)prefer(user->max_waiting_clients, database->max_waiting_clients,
+				  settings->max_waiting_clients);
+	pool->most_waiting = waiting > 0 ? (uint32_t)waiting : UINT32_MAX;
 	pool->min_size =
 		(int)prefer(SECTION_UNSET, database->min_pool_size, settings->min_pool_size);
 	if ((uint32_t)pool->min_size > pool->full)
@@ -60,8 +63,6 @@ void pool_take_values(struct pool *pool)
 	else
 		pool->mode = database->pool_mode != POOL_MODE_UNSET ? database->pool_mode
 								    : settings->pool_mode;
-	pool->query_wait_timeout = prefer(user->query_wait_timeout, database->query_wait_timeout,
-					  settings->query_wait_timeout);
 	pool->is_forced = database->user && !strcmp(database->user, user->name);
 	configure_sizes(pool, settings);
 	configure_rest(pool, settings);

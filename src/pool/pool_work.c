@@ -4,6 +4,7 @@
 #include "config/snapshot.h"
 #include "core/log.h"
 #include "pool/pool_bound.h"
+#include "pool/pool_reach.h"
 #include "pool_member_priv.h"
 
 /* A bound may have got room: for the pools whose clients wait for that, in turn. */
@@ -53,10 +54,19 @@ static bool clients_want_more(const struct pool *pool)
 	       coming + pool->servers[SERVER_PLACE_TESTED].length;
 }
 
+/* Is the minimum kept while there are no clients? Where it is known that the server takes this
+ * user, or that it is meant to; not for databases that somebody once asked for. */
+static bool keeps_minimum(const struct pool *pool)
+{
+	if (pool->database->user) /* other pools than the forced user's get no clients any more */
+		return pool->is_forced;
+	return pool->was_logged_in_to && !pool->login_failed && !pool->database->is_automatic;
+}
+
 static bool is_below_minimum(const struct pool *pool)
 {
 	return pool->server_count < (uint32_t)pool->min_size &&
-	       (pool->is_forced || pool_client_count(pool) > 0);
+	       (keeps_minimum(pool) || pool_client_count(pool) > 0);
 }
 
 /* How many logins may be in flight: one messenger until the server is known to answer. */
@@ -78,6 +88,7 @@ static bool must_pause(const struct pool *pool, bool is_claim)
 static void launch(struct pool *pool, struct pool_client *claimant)
 {
 	uint32_t before = pool->server_count;
+	pool_reach_begin(pool);
 	if (before >= pool->full)
 		log_info("", "taking connection from reserve_pool");
 	pool->tries_next_host = false;

@@ -5,6 +5,7 @@
 #include "config/snapshot.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "pool/pool_empty.h"
 
 static struct map databases, users;
 static struct list
@@ -67,6 +68,7 @@ static void remove_database(struct database *database)
 	confirm(database);
 	remove_pools(database, CLOSE_DATABASE_REMOVED);
 	stats_add(&departed, &database->stats);
+	database_idle_end(database);
 	map_remove(&databases, &database->node);
 	database_free(&database);
 }
@@ -103,6 +105,7 @@ static struct database *add_automatic(const char *name, const struct section_dat
 	struct database *database = add_database(name);
 	database->is_automatic = true;
 	database_configure(database, row);
+	database_idle_begin(database); /* until somebody comes */
 	log_info("", "registered new auto-database: %s", name);
 	return database;
 }
@@ -216,6 +219,49 @@ void registry_roll(usec_t length)
 		stats_roll(&database_of(node)->stats, length);
 }
 
+/* ---- what nobody uses ---- */
+
+/* Forget pools that were empty for long. Returns when the next may be due, 0: never. */
+static usec_t expire_pools(void)
+{
+	usec_t limit = settings_current()->pool_idle_timeout;
+	struct pool *pool;
+	while (limit && (pool = pool_empty_first())) {
+		if (pool->empty_since + limit > clock_now())
+			return pool->empty_since + limit;
+		log_info("", "cleaning up idle pool: db=%s user=%s", pool->database->name,
+			 pool->user->name);
+		pool_free(&pool);
+	}
+	return 0;
+}
+
+/* The same for automatic databases. One that is held or disabled must stay so. */
+static usec_t expire_databases(void)
+{
+	usec_t limit = settings_current()->autodb_idle_timeout;
+	struct database *database;
+	while (limit && (database = database_idle_first())) {
+		if (database->idle_since + limit > clock_now())
+			return database->idle_since + limit;
+		if (database->is_paused || database->is_disabled) {
+			database_idle_end(database);
+			database_idle_begin(database);
+			continue;
+		}
+		log_info("", "forgetting idle auto-database: %s", database->name);
+		remove_database(database);
+	}
+	return 0;
+}
+
+usec_t registry_expire(void)
+{
+	usec_t pools_due = expire_pools(), databases_due = expire_databases();
+	return pools_due && (!databases_due || pools_due < databases_due) ? pools_due
+									  : databases_due;
+}
+
 /* ---- a new snapshot ---- */
 
 static void apply_users(const struct snapshot *snapshot)
@@ -244,6 +290,10 @@ static void apply_databases(const struct snapshot *snapshot)
 		if (row)
 			confirm(database);
 		database->is_automatic = !row && snapshot->automatic;
+		if (!database->is_automatic)
+			database_idle_end(database);
+		else
+			database_idle_begin(database);
 		if (!row)
 			row = snapshot->automatic;
 		if (!row) {

@@ -20,7 +20,13 @@ void user_configure(struct user *user, const struct section_user *row)
 	user->reserve_pool_size = row ? row->reserve_pool_size : SECTION_UNSET;
 	user->max_user_connections = row ? row->max_user_connections : SECTION_UNSET;
 	user->max_user_client_connections = row ? row->max_user_client_connections : SECTION_UNSET;
+	user->max_waiting_clients = row ? row->max_waiting_clients : SECTION_UNSET;
+	user->query_timeout_action = row ? row->query_timeout_action : TIMEOUT_ACTION_UNSET;
+	user->query_timeout = row ? row->query_timeout : SECTION_UNSET;
 	user->query_wait_timeout = row ? row->query_wait_timeout : SECTION_UNSET;
+	user->idle_transaction_timeout = row ? row->idle_transaction_timeout : SECTION_UNSET;
+	user->transaction_timeout = row ? row->transaction_timeout : SECTION_UNSET;
+	user->client_idle_timeout = row ? row->client_idle_timeout : SECTION_UNSET;
 }
 
 void user_free(struct user **user)

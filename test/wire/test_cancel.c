@@ -432,7 +432,7 @@ END_TEST
 START_TEST(a_client_leaves_while_it_is_being_cancelled)
 {
 	uint8_t bytes[64];
-	begin(NULL);
+	begin("cancel_on_disconnect = 0");
 	wire_expect_pool("active 1 / idle 1");
 	runs_a_query();
 	asker = cancels(client->key);

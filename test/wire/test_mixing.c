@@ -40,7 +40,7 @@ struct answerer {
 
 static struct asker askers[CLIENTS];
 static struct answerer answerers[SERVERS];
-static unsigned next_id, answered, cancelled, victim;
+static unsigned next_id, answered, cancelled, rolled_back, victim;
 static uint64_t seed;
 
 static unsigned roll(unsigned sides)
@@ -182,6 +182,14 @@ static void welcome(struct answerer *by)
 	by->welcomed = true;
 }
 
+static bool is_here(unsigned id)
+{
+	for (int i = 0; i < CLIENTS; i++)
+		if (askers[i].id == id && askers[i].peer)
+			return true;
+	return false;
+}
+
 /* A connection with a CancelRequest: the server that it means must serve nobody but the victim. */
 static void serve(struct answerer *by);
 
@@ -193,7 +201,8 @@ static void take_cancel(struct answerer *carrier)
 		    memcmp(target->key, carrier->peer->in + 8, 8))
 			continue;
 		serve(target); /* what it was asked before */
-		if (target->owner != victim)
+		/* a query whose client has vanished is cancelled by us */
+		if (target->owner != victim && is_here(target->owner))
 			ck_abort_msg("a cancel of client %u hits client %u", victim, target->owner);
 		cancelled++;
 	}
@@ -244,6 +253,13 @@ static void take_message(struct answerer *by)
 			strcpy(status + 17, by->name);
 			put(by->out, &by->out_size, 'S', status, 18 + strlen(by->name));
 			put(by->out, &by->out_size, 'C', "SET", 4);
+		} else if (!strcmp(text, "ROLLBACK")) {
+			if (is_here(by->owner))
+				ck_abort_msg("the transaction of client %u is rolled back",
+					     by->owner);
+			by->in_transaction = false;
+			rolled_back++;
+			put(by->out, &by->out_size, 'C', "ROLLBACK", 9);
 		} else {
 			take_request(by, text);
 			answer_with(by, text);
@@ -429,7 +445,7 @@ static void finish_all(void)
 static void play(uint64_t number, const char *settings, bool violent)
 {
 	seed = number * 0x9e3779b97f4a7c15 + 1;
-	next_id = answered = cancelled = victim = 0;
+	next_id = answered = cancelled = rolled_back = victim = 0;
 	memset(askers, 0, sizeof askers);
 	memset(answerers, 0, sizeof answerers);
 	wire_open(settings, NULL);

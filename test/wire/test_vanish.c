@@ -11,9 +11,10 @@
 
 static struct wire_peer *client, *server, *other;
 
+/* With cancel_on_disconnect a query that runs is cancelled: test_abandoned.c. */
 static void begin(void)
 {
-	wire_open("server_check_query =", NULL);
+	wire_open("server_check_query =\ncancel_on_disconnect = 0", NULL);
 	client = wire_client();
 	server = wire_first_server();
 	other = wire_client();

@@ -35,6 +35,8 @@ static const struct {
 		  "pool_mode:t load_balance_hosts:t"},
 	{"HBA", "rule_number:4 file_name:t line_number:4 type:t database:t user_name:t address:t "
 		"netmask:t auth_method:t options:t"},
+	{"CANCELS",
+	 "database:t disconnect_cancel_count:n server_reuse_count:n timeout_cancel_count:n"},
 	{"LOGINS", "database:t login_count:n login_failure_count:n"},
 	{"PEERS", "peer_id:4 host:t port:4 pool_size:4"},
 	{"PEER_POOLS",

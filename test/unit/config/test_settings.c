@@ -49,7 +49,7 @@ static void assert_refused(enum setting_index index, const char *text)
 
 START_TEST(every_row_is_complete_and_its_default_is_allowed)
 {
-	ck_assert_int_eq(SETTING_COUNT, 112);
+	ck_assert_int_eq(SETTING_COUNT, 116);
 	for (enum setting_index i = 0; i < SETTING_COUNT; i++) {
 		const struct setting *row = setting_row(i);
 		ck_assert_msg(set(i, row->default_text), "%s", error.message);
@@ -348,8 +348,6 @@ START_TEST(later_settings_are_marked)
 {
 	static const char *const later[] = {
 		"max_prepared_statements",
-		"query_timeout",
-		"peer_id",
 	};
 	static const char *const alive[] = {"auth_type", "pool_mode",		"max_packet_size",
 					    "user",	 "cancel_wait_timeout", "tcp_user_timeout"};

@@ -478,6 +478,39 @@ START_TEST(ending_it_twice_is_harmless)
 }
 END_TEST
 
+START_TEST(one_ready_for_query_is_owed_when_nothing_comes_after_it)
+{
+	static const struct {
+		const char *script;
+		bool owes_one;
+	} rows[] = {
+		{"", false},
+		{">Q", true},
+		{">Q <T", true},
+		{">F", true},
+		{">PBDES", true},
+		{">PBES <12", true},
+		{">PBEPBES <12C1", true},
+		{">PBES <E", true}, /* skipped up to the Sync */
+		{">QQ", false},
+		{">QQ <CZ", true},
+		{">QPBES", false},
+		{">PBESPBES", false},
+		{">PBESQ", false},
+		{">PBEH", false}, /* a Sync would have to be added */
+		{">PBESP", false},
+		{">PBEH <E", false}, /* skips, and no Sync is there */
+		{">Q <CZ", false},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		pipeline_fini(&pipeline);
+		play(rows[i].script);
+		ck_assert_msg(pipeline_owes_one_ready(&pipeline) == rows[i].owes_one, "\"%s\"",
+			      rows[i].script);
+	}
+}
+END_TEST
+
 Suite *suite_pipeline(void)
 {
 	Suite *suite = suite_create("conn/pipeline");
@@ -517,6 +550,7 @@ Suite *suite_pipeline(void)
 	tcase_add_test(tcase, a_full_pipeline_says_so);
 	tcase_add_test(tcase, an_error_deep_in_a_long_pipeline_skips_its_request_only);
 	tcase_add_test(tcase, ending_it_twice_is_harmless);
+	tcase_add_test(tcase, one_ready_for_query_is_owed_when_nothing_comes_after_it);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -5,6 +5,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 START_TEST(allocated_memory_is_zeroed)
 {
@@ -132,10 +134,43 @@ START_TEST(caches_are_listed_by_first_use_and_released_when_unused)
 }
 END_TEST
 
+#if MEMORY_IS_REUSED /* AddressSanitizer's own memory is not to be had under a limit */
+START_TEST(when_memory_is_refused_the_reserve_is_used_and_taken_back)
+{
+	enum { PIECES = 100, PIECE = 256 * 1024 };
+	static char *pieces[PIECES];
+	struct rlimit before, little;
+	long pages = 0;
+	int count = 0;
+	FILE *statm = fopen("/proc/self/statm", "r");
+	ck_assert_int_eq(fscanf(statm, "%ld", &pages), 1);
+	fclose(statm);
+	ck_assert(!memory_is_short()); /* none was wanted */
+	memory_reserve();
+	ck_assert_int_eq(getrlimit(RLIMIT_AS, &before), 0);
+	little = before;
+	little.rlim_cur = (rlim_t)(pages * sysconf(_SC_PAGESIZE) + (8 << 20));
+	ck_assert_int_eq(setrlimit(RLIMIT_AS, &little), 0);
+	while (count < PIECES && !memory_is_short())
+		pieces[count++] = memory_alloc(PIECE);
+	ck_assert_int_gt(count, 10);
+	ck_assert_int_lt(count, PIECES); /* and none of them aborted */
+	ck_assert(memory_is_short());
+	while (count > 0)
+		memory_free(&pieces[--count]);
+	ck_assert(!memory_is_short());
+	ck_assert_int_eq(setrlimit(RLIMIT_AS, &before), 0);
+}
+END_TEST
+#endif
+
 Suite *suite_memory(void)
 {
 	Suite *suite = suite_create("memory");
 	TCase *tcase = tcase_create("memory");
+#if MEMORY_IS_REUSED
+	tcase_add_test(tcase, when_memory_is_refused_the_reserve_is_used_and_taken_back);
+#endif
 	suite_add_tcase(suite, tcase);
 	tcase_add_test(tcase, allocated_memory_is_zeroed);
 	tcase_add_test(tcase, copies_are_equal_and_their_own);

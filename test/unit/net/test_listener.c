@@ -348,6 +348,30 @@ START_TEST(running_out_of_descriptors_waits_says_so_once_and_recovers)
 }
 END_TEST
 
+START_TEST(at_the_edge_of_the_descriptors_it_is_said_once_a_minute)
+{
+	struct rlimit before, none;
+	must_open();
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	for (unsigned i = 0; i < 6; i++) {
+		int client = helpers_connect("127.0.0.1", port), free_fd = dup(0);
+		close(free_fd);
+		none = before;
+		none.rlim_cur = (rlim_t)free_fd;
+		ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+		helpers_settle();
+		ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+		clock_advance(250 * USEC_PER_MSEC);
+		helpers_until(taken.count == (int)i + 1);
+		close(client);
+		ck_assert_uint_eq(helpers_log_count("WARNING"), i < 5 ? 1 : 2);
+		ck_assert_uint_eq(helpers_log_count("accepting connections again"), i < 5 ? 1 : 2);
+		if (i == 4)
+			clock_advance(60 * USEC_PER_SECOND);
+	}
+}
+END_TEST
+
 /* --- Unix --- */
 
 START_TEST(a_unix_socket_is_named_after_the_port_and_knows_its_peer)
@@ -627,6 +651,7 @@ Suite *suite_listener(void)
 	tcase_add_test(tcase, a_burst_is_taken_in_bounded_slices);
 	tcase_add_test(tcase, a_listener_may_be_closed_by_whom_it_gave_a_connection);
 	tcase_add_test(tcase, running_out_of_descriptors_waits_says_so_once_and_recovers);
+	tcase_add_test(tcase, at_the_edge_of_the_descriptors_it_is_said_once_a_minute);
 	tcase_add_test(tcase, a_unix_socket_is_named_after_the_port_and_knows_its_peer);
 	tcase_add_test(tcase, a_unix_socket_has_exactly_the_mode_that_was_asked_for);
 	tcase_add_test(tcase, a_unix_socket_is_given_to_a_group_by_name_or_number);

@@ -128,6 +128,7 @@ START_TEST(a_minimum_that_found_no_room_is_reached_when_there_is)
 	ck_assert_uint_eq(empty->server_count, 0);
 	fake_leave(worker);
 	fake_crash(1);
+	fake_refuse(2, "no more"); /* else it would keep its own minimum */
 	ck_assert_uint_eq(empty->server_count, 0);
 	fake_wait(10 * USEC_PER_SECOND);
 	ck_assert_uint_eq(empty->server_count, 1);

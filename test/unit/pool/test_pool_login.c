@@ -2,6 +2,7 @@
 /* How many servers log in, and what becomes of clients when they cannot. */
 #include "config.h"
 #include "pool/pool.h"
+#include "pool/time_limit.h"
 #include <stdio.h>
 #include <string.h>
 #include "fake.h"
@@ -510,7 +511,7 @@ START_TEST(a_pool_with_a_client_is_filled_to_its_minimum)
 }
 END_TEST
 
-START_TEST(a_client_of_a_known_pool_brings_the_minimum_back)
+START_TEST(a_pool_that_was_logged_in_to_keeps_its_minimum_without_clients)
 {
 	struct pool *pool = pool_of("min_pool_size=2\n");
 	struct fake_client *client = fake_arrive(pool);
@@ -519,9 +520,14 @@ START_TEST(a_client_of_a_known_pool_brings_the_minimum_back)
 	fake_leave(client);
 	fake_crash(1);
 	fake_crash(2);
-	ck_assert_int_eq(fake.launches, 2);
-	fake_client(pool);
 	ck_assert_str_eq(fake_servers(pool, SERVER_PLACE_LOGIN), "3 4");
+	/* refused, it is left alone until somebody comes */
+	fake_refuse(3, "no more");
+	fake_crash(4);
+	fake_wait(60 * SECOND);
+	ck_assert_int_eq(fake.launches, 4);
+	fake_client(pool);
+	ck_assert_int_eq(fake.launches, 5);
 }
 END_TEST
 
@@ -657,7 +663,8 @@ START_TEST(a_value_of_the_user_goes_before_the_databases_before_the_global_one)
 		ck_assert_int_eq(pool->size, rows[i].size);
 		ck_assert_int_eq(pool->reserve_size, rows[i].reserve);
 		ck_assert_int_eq(pool->mode, rows[i].mode);
-		ck_assert_int_eq(pool->query_wait_timeout, rows[i].wait * SECOND);
+		ck_assert_int_eq(time_limits_of(pool->database, pool->user).query_wait_timeout,
+				 rows[i].wait * SECOND);
 	}
 	ck_assert_int_eq(fake_pool("set", "joe")->server_lifetime, 50 * SECOND);
 	ck_assert_int_eq(fake_pool("plain", "joe")->server_lifetime, 3600 * SECOND);
@@ -707,7 +714,7 @@ Suite *suite_pool_login(void)
 	TCase *sizes = tcase_create("sizes");
 	tcase_add_checked_fixture(sizes, fake_setup, fake_teardown);
 	tcase_add_test(sizes, a_pool_with_a_client_is_filled_to_its_minimum);
-	tcase_add_test(sizes, a_client_of_a_known_pool_brings_the_minimum_back);
+	tcase_add_test(sizes, a_pool_that_was_logged_in_to_keeps_its_minimum_without_clients);
 	tcase_add_test(sizes, a_forced_user_keeps_its_minimum_without_clients);
 	tcase_add_test(sizes, the_minimum_is_tried_again_after_a_failure);
 	tcase_add_test(sizes, the_minimum_is_never_above_the_size);

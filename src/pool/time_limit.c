@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: ISC */
+#include "config.h"
+#include "pool/time_limit.h"
+#include "config/snapshot.h"
+
+/* The first of three values that is set; 0 in a row takes the limit off. */
+static usec_t prefer(usec_t user, usec_t database, usec_t global)
+{
+	return user != SECTION_UNSET ? user : database != SECTION_UNSET ? database : global;
+}
+
+static enum timeout_action prefer_action(enum timeout_action user, enum timeout_action database)
+{
+	if (user != TIMEOUT_ACTION_UNSET)
+		return user;
+	return database != TIMEOUT_ACTION_UNSET ? database
+						: settings_current()->query_timeout_action;
+}
+
+struct time_limits time_limits_of(const struct database *database, const struct user *user)
+{
+	const struct settings *settings = settings_current();
+	if (database->is_console)
+		return (struct time_limits){0};
+#define PREFER(name) .name = prefer(user->name, database->name, settings->name)
+	return (struct time_limits){
+		.query_timeout_action =
+			prefer_action(user->query_timeout_action, database->query_timeout_action),
+		PREFER(query_timeout),
+		PREFER(query_wait_timeout),
+		PREFER(idle_transaction_timeout),
+		PREFER(transaction_timeout),
+		PREFER(client_idle_timeout),
+	};
+#undef PREFER
+}
