@@ -25,13 +25,14 @@ struct console;
 struct client {
 	struct endpoint endpoint; /* first */
 	struct pool_client member;
-	uint8_t state;	 /* enum client_state */
-	bool departing;	 /* said Terminate or closed its side while answers are owed: leaves when
-			    they are out */
-	bool stalled;	 /* linked, but its server is not ready for its requests */
-	bool is_counted; /* in limit's counts */
-	bool is_own;	 /* made by auth_query: not a guest */
-	bool is_direct;	 /* TLS began without being asked for: it must agree on the protocol */
+	uint8_t state;	    /* enum client_state */
+	bool departing;	    /* said Terminate or closed its side while answers are owed: leaves when
+			       they are out */
+	bool stalled;	    /* linked, but its server is not ready for its requests */
+	bool skips_to_sync; /* idle: its extended request was cancelled, up to Sync */
+	bool is_counted;    /* in limit's counts */
+	bool is_own;	    /* made by auth_query: not a guest */
+	bool is_direct;	    /* TLS began without being asked for: it must agree on the protocol */
 	bool in_transaction;
 	struct database *database; /* after login */
 	struct user *user;	   /* who it says to be, proven */

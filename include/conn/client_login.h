@@ -38,6 +38,7 @@ struct client_login {
 	char *user, *database;
 	struct parameter_set *parameters; /* the tracked ones that the client asked for */
 	bool is_own;			  /* of auth_query: proven without being asked */
+	size_t secret_size;		  /* of its cancel key, as its protocol has it */
 	/* proving who it is */
 	enum auth_method method;
 	char *map;		   /* of the HBA rule: for names of cert and peer; NULL: none */

@@ -26,6 +26,10 @@ enum server_errand { ERRAND_NONE, ERRAND_PARAMETERS, ERRAND_RESET, ERRAND_CHECK,
 /* How far TLS has come with a server, before it logs in or is sent a CancelRequest. */
 enum server_tls_step { SERVER_TLS_NONE, SERVER_TLS_ASKED, SERVER_TLS_HANDSHAKE };
 
+/* CancelRequests under way against one server: one that PostgreSQL is dealing with, one on its way
+ * for what began meanwhile. */
+enum { SERVER_CANCELS_MAX = 2 };
+
 struct server_login;
 
 struct server {
@@ -43,11 +47,12 @@ struct server {
 	bool let_go;	    /* its client left during that walk */
 	bool half_sent;	    /* its client left in the middle of a message */
 	uint8_t tls_step;   /* enum server_tls_step */
+	bool asks_old;	    /* it did not answer to the newest protocol: asked again with 3.0 */
 	uint32_t cancels;   /* CancelRequests under way against this server */
 	struct pipeline pipeline;
 	struct parameter_set *parameters; /* as the server reported them */
-	uint32_t process_id;
-	uint8_t *key; /* cancel key; owned */
+	uint32_t process_id; /* with the key: of BackendKeyData; to a peer: of the request */
+	uint8_t *key;	     /* cancel key; owned */
 	uint16_t key_size;
 	char *host;			  /* as configured; owned */
 	struct sockaddr_storage sockaddr; /* where it was reached */
@@ -57,7 +62,8 @@ struct server {
 	struct address *addresses;   /* of the host, while connecting; owned */
 	uint16_t address_count, address_next;
 	struct server_login *login;   /* while logging in */
-	struct server *cancel_target; /* SERVER_CANCELING: whom it is about */
+	struct server *cancel_target; /* SERVER_CANCELING: whom it is about; NULL: to a peer, or
+					 the target is gone */
 	struct client *cancel_client; /* ... and who asked; NULL: gone */
 };
 
@@ -91,6 +97,13 @@ bool server_prepare(struct server *server, struct parameter_set *wanted);
 void server_test(struct server *server);
 /* One of its cancels ended. */
 void server_cancel_ended(struct server *server);
+/* May one more cancel be under way against it? */
+static inline bool server_admits_cancel(const struct server *server)
+{
+	return server->cancels < SERVER_CANCELS_MAX;
+}
+/* Of a connection that carries a CancelRequest: is it said? */
+bool server_has_said_cancel(const struct server *carrier);
 
 /* Reached from the pool's lists. */
 static inline struct server *server_of_member(struct pool_server *member)

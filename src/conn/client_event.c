@@ -3,6 +3,7 @@
 #include "conn/client_event.h"
 #include "client_priv.h"
 #include "conn/client_auth.h"
+#include "conn/client_cancel.h"
 #include "conn/client_entry.h"
 #include "conn/client_request.h"
 #include "conn/server_event.h"
@@ -223,7 +224,7 @@ void client_event_open(void)
 		.prepared = client_request_prepared,
 		.writable = client_request_writable,
 		.lost = client_request_lost,
-		.cancel_ended = client_entry_cancel_ended,
+		.cancel_ended = client_cancel_ended,
 		.parameter = client_request_parameter,
 	};
 	server_event_open(&partner);

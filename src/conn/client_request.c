@@ -52,6 +52,15 @@ enum request {
 	REQUEST_BAD_LENGTH
 };
 
+/* Pass over the rest of a message that is for nobody. */
+static void skip_stray(struct client *client, const uint8_t **bytes, size_t *size)
+{
+	size_t here = *size < client->endpoint.body_left ? *size : client->endpoint.body_left;
+	client->endpoint.body_left -= (uint32_t)here;
+	*bytes += here;
+	*size -= here;
+}
+
 /* Has an idle client sent what deserves a server? A request that is not whole does not, nor do
  * messages that the server would not answer: extended ones until Sync or Flush (PostgreSQL says
  * nothing before), strays of a COPY that failed meanwhile, a Flush of nothing. Strays are skipped:
@@ -59,15 +68,9 @@ enum request {
 static enum request scan(struct client *client, const uint8_t **bytes, size_t *size)
 {
 	const uint32_t maximum = (uint32_t)settings_current()->max_packet_size;
+	skip_stray(client, bytes, size);
 	const uint8_t *at = *bytes, *const end = at + *size;
 	bool extended = false;
-	if (client->endpoint.body_left) { /* the rest of a stray */
-		size_t here =
-			*size < client->endpoint.body_left ? *size : client->endpoint.body_left;
-		client->endpoint.body_left -= (uint32_t)here;
-		*bytes = at += here;
-		*size -= here;
-	}
 	while (end - at >= MESSAGE_HEADER) {
 		uint32_t length = message_length(at);
 		bool whole = (size_t)(end - at) > length;
@@ -119,6 +122,97 @@ static inline bool is_single_query(const struct client *client, const uint8_t *b
 	       client->endpoint.body_left == 0;
 }
 
+/* ---- a request that is cancelled before it got a server ---- */
+
+/* Is there a message whose header the protocol allows? Else scan() says what is wrong. */
+static bool is_skippable(const uint8_t *bytes, size_t size)
+{
+	return size >= MESSAGE_HEADER && *bytes != MESSAGE_TERMINATE &&
+	       message_frontend_care[*bytes] != MESSAGE_INVALID &&
+	       message_length(bytes) >= MESSAGE_LENGTH_MIN &&
+	       message_length(bytes) <= (uint32_t)settings_current()->max_packet_size;
+}
+
+/* Pass over the first message; what has not come yet of it is a stray. */
+static void skip_message(struct client *client, const uint8_t **bytes, size_t *size)
+{
+	size_t whole = (size_t)message_length(*bytes) + 1;
+	size_t here = whole < *size ? whole : *size;
+	client->endpoint.body_left = (uint32_t)(whole - here);
+	*bytes += here;
+	*size -= here;
+}
+
+/* As PostgreSQL does after an error in an extended request: pass over all up to Sync, which is
+ * answered. */
+static void skip_to_sync(struct client *client, const uint8_t **bytes, size_t *size,
+			 struct buffer **out)
+{
+	skip_stray(client, bytes, size);
+	while (client->skips_to_sync && is_skippable(*bytes, *size)) {
+		if (**bytes == MESSAGE_SYNC) {
+			client->skips_to_sync = false;
+			response_put_ready_for_query(out, ENDPOINT_QUEUE_MAX, 'I');
+		}
+		skip_message(client, bytes, size);
+	}
+	if (*size >= MESSAGE_HEADER && !is_skippable(*bytes, *size))
+		client->skips_to_sync = false; /* it ends here */
+}
+
+/* Answer the first request with @error, as far as it has come. A Sync alone asks for nothing that
+ * could fail. */
+static void fail_request(struct client *client, const uint8_t **bytes, size_t *size,
+			 const struct error *error, struct buffer **out)
+{
+	uint8_t type = **bytes;
+	bool is_simple = type == MESSAGE_QUERY || type == MESSAGE_FUNCTION_CALL;
+	if (type != MESSAGE_SYNC)
+		response_put_error(out, ENDPOINT_QUEUE_MAX, "ERROR", error);
+	if (is_simple) {
+		response_put_ready_for_query(out, ENDPOINT_QUEUE_MAX, 'I');
+		skip_message(client, bytes, size);
+	} else {
+		client->skips_to_sync = true;
+		skip_to_sync(client, bytes, size, out);
+	}
+}
+
+bool client_request_cancel(struct client *client, const struct error *error)
+{
+	struct buffer *held = client->endpoint.held, *out = NULL;
+	if (!held)
+		return false;
+	const uint8_t *bytes = buffer_bytes(held);
+	size_t size = buffer_length(held);
+	client->endpoint.held = NULL;
+	if (client_set_state(client, CLIENT_IDLE)) {
+		stream_resume(&client->endpoint.stream);
+		fail_request(client, &bytes, &size, error, &out);
+		client_send(client, &out);
+	}
+	if (size && client->state == CLIENT_IDLE)
+		client_request_begin(client, bytes, size);
+	buffer_free(&held);
+	return true;
+}
+
+/* ---- what an idle client says ---- */
+
+/* The rest of a cancelled request comes. */
+static void begin_skipping(struct client *client, const uint8_t *bytes, size_t size)
+{
+	struct buffer *out = NULL;
+	skip_to_sync(client, &bytes, &size, &out);
+	client_send(client, &out);
+	if (client->state != CLIENT_IDLE)
+		return;
+	if (client->skips_to_sync)
+		client_hold(client, bytes, size); /* less than a header */
+	else if (size)
+		client_request_begin(client, bytes, size);
+}
+
 void client_request_begin(struct client *client, const uint8_t *bytes, size_t size)
 {
 	struct error error;
@@ -126,6 +220,10 @@ void client_request_begin(struct client *client, const uint8_t *bytes, size_t si
 	if (stream_is_blocked(&client->endpoint.stream)) {
 		client_hold(client, bytes, size);
 		stream_pause(&client->endpoint.stream);
+		return;
+	}
+	if (__builtin_expect(client->skips_to_sync, 0)) {
+		begin_skipping(client, bytes, size);
 		return;
 	}
 	enum request request = is_single_query(client, bytes, size) ? REQUEST_WANTS_SERVER

@@ -19,6 +19,7 @@ src_conn_libconn_a_SOURCES = \
 	include/conn/client_login.h src/conn/client_login.c \
 	include/conn/client.h src/conn/client.c src/conn/client_priv.h \
 	include/conn/client_request.h src/conn/client_request.c \
+	include/conn/client_cancel.h src/conn/client_cancel.c \
 	include/conn/client_entry.h src/conn/client_entry.c \
 	include/conn/client_event.h src/conn/client_event.c \
 	include/conn/gate.h src/conn/gate.c

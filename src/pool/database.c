@@ -67,6 +67,8 @@ bool database_configure(struct database *database, const struct section_database
 	database->max_db_client_connections = row->max_db_client_connections;
 	database->server_lifetime = row->server_lifetime;
 	database->query_wait_timeout = row->query_wait_timeout;
+	if (changed)
+		database->wants_old_protocol = false;
 	if (changed || !database->hosts.count) {
 		host_list_fini(&database->hosts);
 		host_list_init(&database->hosts, database->host_text, port, database->balance,

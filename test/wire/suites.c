@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 suite_fn *const SUITES[] = {
-	suite_modes,	  suite_requests, suite_startup, suite_vanish, suite_server, suite_waiting,
-	suite_parameters, suite_cancels,  suite_control, suite_mixing, suite_hosts,  NULL,
+	suite_modes,   suite_requests,	 suite_startup, suite_vanish,  suite_server,
+	suite_waiting, suite_parameters, suite_cancels, suite_control, suite_mixing,
+	suite_hosts,   suite_versions,	 suite_queued,	suite_peers,   NULL,
 };

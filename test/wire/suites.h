@@ -6,6 +6,7 @@
 #include "../unit/suite.h"
 
 suite_fn suite_modes, suite_requests, suite_startup, suite_vanish, suite_server, suite_waiting,
-	suite_parameters, suite_cancels, suite_control, suite_mixing, suite_hosts;
+	suite_parameters, suite_cancels, suite_control, suite_mixing, suite_hosts, suite_versions,
+	suite_queued, suite_peers;
 
 #endif

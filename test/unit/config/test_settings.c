@@ -349,10 +349,10 @@ START_TEST(later_settings_are_marked)
 	static const char *const later[] = {
 		"max_prepared_statements",
 		"query_timeout",
-		"peer_id",
 	};
 	static const char *const alive[] = {"auth_type", "pool_mode",		"max_packet_size",
-					    "user",	 "cancel_wait_timeout", "tcp_user_timeout"};
+					    "user",	 "cancel_wait_timeout", "tcp_user_timeout",
+					    "peer_id"};
 	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
 		ck_assert_msg(setting_row(setting_find(later[i]))->later, "%s", later[i]);
 	for (size_t i = 0; i < sizeof(alive) / sizeof(alive[0]); i++)

@@ -8,10 +8,19 @@
 
 /* Every move there is, written down a second time: a change of the tables has to be meant. */
 static const char *const client_moves[] = {
-	"STARTUP TLS",	  "STARTUP AUTH", "STARTUP CANCEL_WAITING",
-	"TLS STARTUP",	  "AUTH WELCOME", "AUTH IDLE",
-	"WELCOME IDLE",	  "IDLE WAITING", "IDLE ACTIVE",
-	"WAITING ACTIVE", "ACTIVE IDLE",  "CANCEL_WAITING CANCEL_ACTIVE",
+	"STARTUP TLS",
+	"STARTUP AUTH",
+	"STARTUP CANCEL_WAITING",
+	"TLS STARTUP",
+	"AUTH WELCOME",
+	"AUTH IDLE",
+	"WELCOME IDLE",
+	"IDLE WAITING",
+	"IDLE ACTIVE",
+	"WAITING ACTIVE",
+	"WAITING IDLE",
+	"ACTIVE IDLE",
+	"CANCEL_WAITING CANCEL_ACTIVE",
 };
 static const char *const server_moves[] = {
 	"CONNECTING TLS",	 "CONNECTING LOGIN",
