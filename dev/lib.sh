@@ -14,7 +14,8 @@ install_packages() {
 	local wanted missing=() package sudo=()
 	mapfile -t wanted < <(sed -e 's/#.*//' -e '/^[[:space:]]*$/d' dev/packages)
 	for package in "${wanted[@]}"; do
-		[[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || missing+=("$package")
+		[[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] ||
+			command -v "$package" >/dev/null 2>&1 || missing+=("$package")
 	done
 	((${#missing[@]})) || return 0
 	say "installing ${missing[*]}"

@@ -114,8 +114,12 @@ static const struct key_section {
 	{"[users]", "A row is a user's name, then keys: NAME = pool_mode=session pool_size=5.",
 	 user_keys, COUNT(user_keys)},
 	{"[peers]",
-	 "A row is the peer_id of another pooler, then keys. Read and checked, not implemented "
-	 "yet.",
+	 "A row is the peer_id of another pooler behind the same address, then keys: 2 = "
+	 "host=/run/pooler2. A CancelRequest that reaches this process and is for a client of that "
+	 "one is "
+	 "sent on there. Connections to peers are encrypted as server_tls_sslmode says. A row with "
+	 "the own "
+	 "peer_id is allowed, so that all may have the same rows.",
 	 peer_keys, COUNT(peer_keys)},
 	{"[tls]",
 	 "Certificates by the host name that a client asks for (SNI): NAME = cert_file=a.crt "

@@ -32,17 +32,17 @@ struct console;
 struct client {
 	struct endpoint endpoint; /* first */
 	struct pool_client member;
-	uint8_t state;	   /* enum client_state */
-	uint8_t departing; /* said Terminate or closed its side while answers are owed: leaves when
-			      they are out */
-	bool stalled;	   /* linked, but its server is not ready for its requests */
-	bool is_counted;   /* in limit's counts */
-	bool is_own;	   /* made by auth_query: not a guest */
-	bool is_direct;	   /* TLS began without being asked for: it must agree on the protocol */
+	uint8_t state;	    /* enum client_state */
+	uint8_t departing;  /* said Terminate or closed its side while answers are owed: leaves when
+			       they are out */
+	bool stalled;	    /* linked, but its server is not ready for its requests */
+	bool is_counted;    /* in limit's counts */
+	bool is_own;	    /* made by auth_query: not a guest */
+	bool is_direct;	    /* TLS began without being asked for: it must agree on the protocol */
+	bool skips_to_sync; /* idle: its extended request was refused, up to Sync */
 	bool in_transaction;
 	uint8_t query_marks;	   /* enum client_query_mark, of the query under way */
 	bool was_notified;	   /* that it is queued */
-	bool is_refusing;	   /* what belongs to a request that was refused is passed over */
 	bool is_limited;	   /* one of the next two is set */
 	struct database *database; /* after login */
 	struct user *user;	   /* who it says to be, proven */

@@ -25,9 +25,6 @@ void client_entry_admit(struct client *client, const char *database, const char 
 void client_entry_drop_greeting(void *taken);
 /* pool_ops.welcome */
 void client_entry_welcome(struct pool_client *member);
-/* server_partner_ops.cancel_ended */
-void client_entry_cancel_ended(struct client *client, struct pool *pool);
-
 /* No logins but to the console. */
 void client_entry_refuse_logins(bool refuse);
 

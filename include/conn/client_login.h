@@ -42,6 +42,7 @@ struct client_login {
 	enum replication replication;	  /* what it wants to be */
 	char *startup;	     /* then its start-up parameters, as in the packet; else NULL */
 	size_t startup_size; /* of these, with the NUL at the end */
+	size_t secret_size;  /* of its cancel key, as its protocol has it */
 	/* proving who it is */
 	enum auth_method method;
 	char *map;		   /* of the HBA rule: for names of cert and peer; NULL: none */

@@ -11,13 +11,13 @@
 void client_request_begin(struct client *client, const uint8_t *bytes, size_t size);
 /* Bytes of a linked client, for its server. */
 void client_request_forward(struct client *client, const uint8_t *bytes, size_t size);
+/* It waits for a server: its oldest request fails with @error, and the session goes on with what it
+ * sent behind that. False: it has asked for nothing. */
+bool client_request_cancel(struct client *client, const struct error *error);
 /* Go on with bytes that had to wait. */
 void client_request_go_on(struct client *client);
 /* It will send nothing more. Answers that are owed are still delivered, within bounds. */
 void client_request_depart(struct client *client, enum close_reason reason);
-
-/* A client that waits is told @error in place of an answer, and keeps its session. */
-void client_request_refuse(struct client *client, const struct error *error);
 
 /* pool_ops.assign */
 void client_request_assign(struct pool_client *member, struct pool_server *server);

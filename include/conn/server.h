@@ -33,6 +33,10 @@ enum server_errand {
 /* How far TLS has come with a server, before it logs in or is sent a CancelRequest. */
 enum server_tls_step { SERVER_TLS_NONE, SERVER_TLS_ASKED, SERVER_TLS_HANDSHAKE };
 
+/* CancelRequests under way against one server: one that PostgreSQL is dealing with, one on its way
+ * for what began meanwhile. */
+enum { SERVER_CANCELS_MAX = 2 };
+
 struct server_login;
 
 struct server {
@@ -54,10 +58,11 @@ struct server {
 	uint32_t cancels; /* CancelRequests under way against this server */
 	bool is_canceled; /* one of them is our own */
 	uint32_t drained; /* SERVER_DRAINING: bytes of answers that nobody wants */
+	bool asks_old;	  /* it did not answer to the newest protocol: asked again with 3.0 */
 	struct pipeline pipeline;
 	struct parameter_set *parameters; /* as the server reported them */
-	uint32_t process_id;
-	uint8_t *key; /* cancel key; owned */
+	uint32_t process_id; /* with the key: of BackendKeyData; to a peer: of the request */
+	uint8_t *key;	     /* cancel key; owned */
 	uint16_t key_size;
 	char *host;			  /* as configured; owned */
 	struct sockaddr_storage sockaddr; /* where it was reached */
@@ -70,9 +75,10 @@ struct server {
 	/* of a server that one client claimed, while logging in; owned */
 	char *startup;		      /* the client's start-up parameters, as in its packet */
 	struct buffer *welcome;	      /* the server's ParameterStatus messages */
-	struct server *cancel_target; /* SERVER_CANCELING: whom it is about */
+	struct server *cancel_target; /* SERVER_CANCELING: whom it is about; NULL: to a peer, or
+					 the target is gone */
 	struct client *cancel_client; /* ... and who asked; NULL: gone, or we ourselves */
-	bool cancel_is_own, cancel_was_sent;
+	bool cancel_is_own;
 };
 
 /* Made from rows. */
@@ -113,6 +119,13 @@ void server_settle_drained(struct server *server);
 void server_drop_cancels(struct server *server);
 /* One of its cancels ended. */
 void server_cancel_ended(struct server *server);
+/* May one more cancel be under way against it? */
+static inline bool server_admits_cancel(const struct server *server)
+{
+	return server->cancels < SERVER_CANCELS_MAX;
+}
+/* Of a connection that carries a CancelRequest: is it said? */
+bool server_has_said_cancel(const struct server *carrier);
 
 /* Reached from the pool's lists. */
 static inline struct server *server_of_member(struct pool_server *member)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /* server_login: our side of logging in to PostgreSQL, from StartupMessage to the first
  * ReadyForQuery, as steps on messages: the caller carries the bytes. Trust, cleartext, MD5 and
- * SCRAM-SHA-256. Source: manual, "Start-up". */
+ * SCRAM-SHA-256. Protocol 3.2 is asked for, and whatever older 3 the server speaks is taken. Some
+ * do not know how to say that, and end the connection: ->has_heard says whether one might.
+ * Source: manual, "Start-up", "Protocol Versions". */
 #ifndef PGWEIR_CONN_SERVER_LOGIN_H
 #define PGWEIR_CONN_SERVER_LOGIN_H
 
@@ -24,6 +26,8 @@ struct server_login {
 	size_t binding_size;		    /* 0: none */
 	struct derive *derive;		    /* under way */
 	struct scram_client scram;
+	uint16_t minor; /* asked for, then agreed on */
+	bool has_heard; /* more than that it does not want to talk to us */
 	bool has_answered, scram_begun, must_derive, scram_verified, authenticated;
 	bool ready;			  /* ReadyForQuery came */
 	struct buffer *welcome;		  /* the ParameterStatus messages */
@@ -48,8 +52,9 @@ struct server_login *server_login_new(const char *user, const char *secret,
 				      const struct scram_keys *keys, const uint8_t *binding,
 				      size_t binding_size);
 void server_login_free(struct server_login **login);
-/* The StartupMessage. @names_values as in startup_put_message(). */
-bool server_login_start(struct server_login *login, const char *const *names_values,
+enum { SERVER_LOGIN_MINOR_MAX = 2 };
+/* The StartupMessage of protocol 3.@minor. @names_values as in startup_put_message(). */
+bool server_login_start(struct server_login *login, uint16_t minor, const char *const *names_values,
 			struct buffer **out);
 /* After SERVER_LOGIN_DERIVE: what to derive, and the answer when that is done. */
 void server_login_derivation(const struct server_login *login, struct scram_derivation *derivation);

@@ -16,7 +16,9 @@ struct database {
 	bool is_paused, is_disabled;
 	bool is_unproven; /* automatic, and so far only strangers gave its name */
 	struct list_node of_unproven;
-	struct map_node node; /* by name */
+	bool wants_old_protocol; /* its servers did not answer to protocol 3.2 */
+	int peer_id;		 /* not 0: no database, but where a peer is; in no registry */
+	struct map_node node;	 /* by name */
 	char *name;
 	char *dbname;	 /* at the server */
 	char *host_text; /* as configured; "" when by Unix socket */

@@ -105,6 +105,7 @@ struct pool {
 		takes_care,	     /* tests_always, or clients wait in CLIENT_PLACE_CLAIM */
 		is_forced;	     /* is_forced: of the user that the database's row names */
 	bool is_working, work_again; /* inside an op of the pool; more to do came up meanwhile */
+	bool is_carrying;	     /* inside the conn layer's walk of CANCEL_WAITING */
 	uint8_t held_back; /* enum limit_verdict: the shared bound that keeps its clients waiting */
 	usec_t server_lifetime, lifetime_gap;
 	usec_t idle_timeout, check_after; /* 0: never */
@@ -138,6 +139,16 @@ struct pool {
 void pool_set_ops(const struct pool_ops *ops);
 /* All pools, in order of creation. */
 const struct list *pool_all(void);
+/* Those of peers, which are no pools of databases: CancelRequests wait there, and are carried. */
+const struct list *pool_of_peers(void);
+
+/* May one more connection that carries a CancelRequest be opened? As many again as the pool has
+ * servers at most. */
+static inline bool pool_admits_carrier(const struct pool *pool)
+{
+	return pool->size <= 0 ||
+	       pool->servers[SERVER_PLACE_CANCELING].length < (uint32_t)pool->size;
+}
 
 /* Bring a server to another place; out of the pool leads only pool_server_leave(). */
 void pool_server_move(struct pool_server *server, enum server_place place);

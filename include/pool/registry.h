@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: ISC */
-/* registry: databases, users and pools by name; applies a new snapshot; creates automatic
- * databases. */
+/* registry: databases, users and pools by name, peers by number; applies a new snapshot; creates
+ * automatic databases. */
 #ifndef PGWEIR_POOL_REGISTRY_H
 #define PGWEIR_POOL_REGISTRY_H
 
 #include "core/map.h"
+#include "pool/peer.h"
 #include "pool/pool.h"
 
 void registry_open(void);
@@ -33,8 +34,13 @@ struct user *registry_find_user(const char *name);
  * need be. */
 struct pool *registry_pool(struct database *database, struct user *user);
 
+/* The peer of this number, or NULL. */
+struct peer *registry_peer(int id);
+
 const struct map *registry_databases(void);
 const struct map *registry_users(void);
+/* In the order of the file that first named them. */
+const struct map *registry_peers(void);
 
 /* Forget pools that were empty for pool_idle_timeout, and automatic databases that nobody used for
  * autodb_idle_timeout. Returns when this is next worth a call, 0: never as things are. */

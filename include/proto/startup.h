@@ -56,6 +56,10 @@ bool startup_must_negotiate(const struct startup *startup, uint16_t minor_max);
 bool startup_put_negotiate(struct buffer **out, size_t cap, const struct startup *startup,
 			   uint16_t minor_max);
 
+/* Read the body of NegotiateProtocolVersion: the newest minor that the other side speaks, and how
+ * many of our options it does not know. False: malformed, or another protocol. */
+bool startup_parse_negotiate(const uint8_t *body, size_t size, uint16_t *minor, uint32_t *unknown);
+
 /* Append packets to a server. @names_values: NULL-terminated array name, value, name, value, ... */
 bool startup_put_message(struct buffer **out, size_t cap, uint32_t version,
 			 const char *const *names_values);

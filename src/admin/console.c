@@ -759,8 +759,7 @@ static void open_for(struct client *client)
 	list_init(&console->portals);
 	for (size_t i = 0; i < sizeof parameters / sizeof *parameters; i++)
 		response_put_parameter_status(&out, ANSWER_MAX, parameters[i][0], parameters[i][1]);
-	response_put_backend_key_data(&out, ANSWER_MAX, cancel_key_process_id(&client->key),
-				      cancel_key_secret(&client->key), CANCEL_SECRET);
+	cancel_key_put(&client->key, &out, ANSWER_MAX);
 	response_put_ready_for_query(&out, ANSWER_MAX, 'I');
 	client_send(client, &out);
 }

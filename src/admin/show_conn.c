@@ -162,15 +162,21 @@ static void server_row(const struct wanted *wanted, const struct server *server)
 	result_row(wanted->result, &info);
 }
 
-static void servers(const struct wanted *wanted)
+static void servers_of(const struct list *pools, const struct wanted *wanted)
 {
-	list_foreach (member, pool_all()) {
+	list_foreach (member, pools) {
 		const struct pool *pool = container_of(member, struct pool, node);
 		for (int place = SERVER_PLACE_LOGIN; place < SERVER_PLACE_COUNT; place++)
 			list_foreach (node, &pool->servers[place])
 				server_row(wanted, server_of_member(container_of(
 							   node, struct pool_server, node)));
 	}
+}
+
+static void servers(const struct wanted *wanted)
+{
+	servers_of(pool_all(), wanted);
+	servers_of(pool_of_peers(), wanted);
 }
 
 static void client_rows(struct result *result)

@@ -230,15 +230,14 @@ static int64_t cached(const char *name, bool used)
 
 static void list_rows(struct result *result)
 {
-	const struct snapshot *snapshot = snapshot_current();
 	struct resolver_counts dns;
 	resolver_count(&dns);
 	const struct list_info rows[] = {
 		{"databases", map_length(registry_databases())},
 		{"users", map_length(registry_users())},
-		{"peers", map_length(&snapshot->peers)},
+		{"peers", map_length(registry_peers())},
 		{"pools", pool_all()->length},
-		{"peer_pools", 0},
+		{"peer_pools", pool_of_peers()->length},
 		{"free_clients", cached("client_cache", false)},
 		{"used_clients", cached("client_cache", true)},
 		{"login_clients", client_login_count()},
@@ -292,28 +291,44 @@ static const struct result_column peer_pool_columns[] = {
 	C(INT4, peer_id, "Number of the peer."),
 	C(INT4, cl_active_cancel_req, "CancelRequests being forwarded."),
 	C(INT4, cl_waiting_cancel_req, "CancelRequests that wait."),
-	C(INT4, sv_active_cancel, "Connections that carry one."),
+	C(INT4, sv_active_cancel, "Connections that have said one and wait for its end."),
 	C(INT4, sv_login, "Connections being made."),
 };
 #undef C
 
 static void peer_rows(struct result *result)
 {
-	map_foreach (node, &snapshot_current()->peers) {
-		const struct section_peer *peer = container_of(node, struct section_peer, node);
+	map_foreach (node, registry_peers()) {
+		const struct peer *peer = container_of(node, struct peer, node);
 		struct peer_info info = {
 			.peer_id = peer->id,
-			.host = peer->host,
-			.port = own_or(peer->port, 6432),
-			.pool_size = own_or(peer->pool_size, settings_current()->default_pool_size),
+			.host = peer->database->host_text,
+			.port = peer->database->port,
+			.pool_size = peer->pool->size,
 		};
 		result_row(result, &info);
 	}
 }
 
-static void no_rows(struct result *result)
+static void peer_pool_rows(struct result *result)
 {
-	(void)result;
+	map_foreach (node, registry_peers()) {
+		const struct peer *peer = container_of(node, struct peer, node);
+		const struct list *clients = peer->pool->clients;
+		struct peer_info info = {
+			.peer_id = peer->id,
+			.cl_active_cancel_req = clients[CLIENT_PLACE_CANCEL_ACTIVE].length,
+			.cl_waiting_cancel_req = clients[CLIENT_PLACE_CANCEL_WAITING].length,
+		};
+		list_foreach (member, &peer->pool->servers[SERVER_PLACE_CANCELING]) {
+			if (server_has_said_cancel(server_of_member(
+				    container_of(member, struct pool_server, node))))
+				info.sv_active_cancel++;
+			else
+				info.sv_login++;
+		}
+		result_row(result, &info);
+	}
 }
 
 static const struct show shows[] = {
@@ -325,7 +340,8 @@ static const struct show shows[] = {
 	SHOW_ROW("LISTS", list_columns, list_rows, "How many of everything there are."),
 	SHOW_ROW("STATE", state_columns, state_rows, "Whether everything is paused."),
 	SHOW_ROW("PEERS", peer_columns, peer_rows, "The configured peers."),
-	SHOW_ROW("PEER_POOLS", peer_pool_columns, no_rows, "CancelRequests on their way to peers."),
+	SHOW_ROW("PEER_POOLS", peer_pool_columns, peer_pool_rows,
+		 "CancelRequests on their way to peers."),
 };
 
 const struct show *show_pool_list(unsigned *count)

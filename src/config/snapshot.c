@@ -391,8 +391,6 @@ static void warn(const struct snapshot *snapshot)
 		if (in_users[i])
 			warn_later(i, " in [users]");
 	}
-	if (map_length(&snapshot->peers))
-		log_warning("", "section [peers] is not implemented yet");
 }
 
 /* ---- loading ---- */

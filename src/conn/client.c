@@ -427,19 +427,23 @@ void client_open(void)
 	list_init(&leaving);
 }
 
+static void close_all_of(struct pool *pool, enum close_reason reason)
+{
+	for (int place = CLIENT_PLACE_COUNT - 1; place >= CLIENT_PLACE_ACTIVE; place--)
+		list_foreach_safe (node, &pool->clients[place])
+			client_close(client_of_member(container_of(node, struct pool_client, node)),
+				     reason, NULL);
+}
+
 void client_close_all(enum close_reason reason)
 {
 	list_foreach_safe (node, &entering)
 		client_close(client_of_member(container_of(node, struct pool_client, node)), reason,
 			     NULL);
-	list_foreach (member, pool_all()) {
-		struct pool *pool = container_of(member, struct pool, node);
-		for (int place = CLIENT_PLACE_COUNT - 1; place >= CLIENT_PLACE_ACTIVE; place--)
-			list_foreach_safe (node, &pool->clients[place])
-				client_close(client_of_member(
-						     container_of(node, struct pool_client, node)),
-					     reason, NULL);
-	}
+	list_foreach (member, pool_of_peers())
+		close_all_of(container_of(member, struct pool, node), reason);
+	list_foreach (member, pool_all())
+		close_all_of(container_of(member, struct pool, node), reason);
 	list_foreach_safe (node, &leaving)
 		client_vanish(client_of_member(container_of(node, struct pool_client, node)));
 }
@@ -452,16 +456,21 @@ static bool each_in(const struct list *list, client_fn *each, void *context)
 	return true;
 }
 
-void client_each(client_fn *each, void *context)
+static bool each_of(const struct list *pools, client_fn *each, void *context)
 {
-	if (!each_in(&entering, each, context))
-		return;
-	list_foreach (member, pool_all()) {
+	list_foreach (member, pools) {
 		struct pool *pool = container_of(member, struct pool, node);
 		for (int place = CLIENT_PLACE_ACTIVE; place < CLIENT_PLACE_COUNT; place++)
 			if (!each_in(&pool->clients[place], each, context))
-				return;
+				return false;
 	}
+	return true;
+}
+
+void client_each(client_fn *each, void *context)
+{
+	(void)(each_in(&entering, each, context) && each_of(pool_all(), each, context) &&
+	       each_of(pool_of_peers(), each, context));
 }
 
 static bool count_one(struct client *client, void *context)

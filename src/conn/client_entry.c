@@ -6,10 +6,10 @@
 #include "client_priv.h"
 #include "config/snapshot.h"
 #include "conn/client_auth.h"
+#include "conn/client_cancel.h"
 #include "conn/client_login.h"
 #include "conn/client_replication.h"
 #include "conn/client_request.h"
-#include "conn/server_connect.h"
 #include "core/log.h"
 #include "core/memory.h"
 #include "net/tls_session.h"
@@ -19,7 +19,8 @@
 #include "proto/response.h"
 
 enum {
-	MINOR_MAX = 0,	      /* protocol 3.0 */
+	MINOR_MAX = 2,	      /* protocol 3.2 */
+	MINOR_LONG_KEYS = 2,  /* from here on */
 	TLS_HANDSHAKE = 0x16, /* first byte of a ClientHello */
 };
 
@@ -119,6 +120,23 @@ static const struct greeting *find_greeting(struct client *client)
 	return pool->greeting = greeting;
 }
 
+/* The greeting is made for a short key; a long one takes the place of that. */
+static bool put_greeting(const struct greeting *greeting, const struct cancel_key *key,
+			 struct buffer **out)
+{
+	size_t size = key->tail ? greeting->key - MESSAGE_HEADER : buffer_length(greeting->bytes);
+	uint8_t *room = buffer_reserve(out, size, ENDPOINT_QUEUE_MAX);
+	if (!room)
+		return false;
+	memcpy(room, buffer_bytes(greeting->bytes), size);
+	buffer_commit(*out, size);
+	if (key->tail)
+		return cancel_key_put(key, out, ENDPOINT_QUEUE_MAX) &&
+		       response_put_ready_for_query(out, ENDPOINT_QUEUE_MAX, 'I');
+	memcpy(room + greeting->key, key->head, CANCEL_HEAD);
+	return true;
+}
+
 /* Behind what is in *@out, which leaves with it. */
 static void greet(struct client *client, struct buffer **out)
 {
@@ -126,16 +144,10 @@ static void greet(struct client *client, struct buffer **out)
 	client->login->parameters = NULL;
 	client_login_free(&client->login);
 	const struct greeting *greeting = find_greeting(client);
-	size_t size = greeting ? buffer_length(greeting->bytes) : 0;
-	uint8_t *room = buffer_reserve(out, size, ENDPOINT_QUEUE_MAX);
-	if (!greeting || !room) {
+	if (!greeting || !put_greeting(greeting, &client->key, out)) {
 		client_close(client, CLOSE_OUT_OF_MEMORY, NULL);
 		return;
 	}
-	memcpy(room, buffer_bytes(greeting->bytes), size);
-	buffer_commit(*out, size);
-	cancel_key_add(&client->key);
-	memcpy(room + greeting->key, client->key.bytes, CANCEL_KEY);
 	client_send(client, out);
 	/* A client may send its first request without waiting for this. */
 	if (client->state == CLIENT_IDLE && client->endpoint.held)
@@ -199,6 +211,7 @@ static void proven(struct client *client, struct buffer **out)
 		return;
 	}
 	client_enter_pool(client, pool);
+	cancel_key_add(&client->key, login->secret_size, (unsigned)settings_current()->peer_id);
 	client->database = database;
 	client->user = user;
 	client->query_at = clock_now();
@@ -220,7 +233,6 @@ static void proven(struct client *client, struct buffer **out)
 		login->parameters = NULL;
 		client_login_free(&client->login);
 		if (client_set_state(client, CLIENT_IDLE)) {
-			cancel_key_add(&client->key);
 			client_console()->open(client);
 			if (client->console && client->endpoint.held)
 				client_resume(client);
@@ -291,6 +303,8 @@ static void start(struct client *client, const struct startup *startup)
 	}
 	bool for_console = registry_is_console_name(login->database);
 	client->endpoint.replication = (uint8_t)login->replication;
+	if ((uint16_t)startup->version >= MINOR_LONG_KEYS)
+		login->secret_size = CANCEL_SECRET_LONG;
 	if (settings->log_connections)
 		log_info(client_subject(client),
 			 "login attempt: db=%s user=%s tls=%s replication=%s", login->database,
@@ -340,73 +354,6 @@ void client_entry_admit(struct client *client, const char *database, const char 
 	if (client_set_state(client, CLIENT_AUTH))
 		proven(client, &out);
 	buffer_free(&out);
-}
-
-/* ---- cancel requests ---- */
-
-/* Carry it out if a connection may be opened for it now. */
-static void try_cancel(struct client *asker, struct server *target)
-{
-	const struct pool *pool = target->member.pool;
-	uint32_t carriers = pool->servers[SERVER_PLACE_CANCELING].length;
-	if (pool->size && carriers >= (uint32_t)pool->size)
-		return; /* waits: cancel_ended() of another comes back here */
-	if (client_set_state(asker, CLIENT_CANCEL_ACTIVE))
-		server_launch_cancel(target, asker);
-}
-
-static struct server *cancel_target(struct client *victim)
-{
-	struct server *server = victim->state == CLIENT_ACTIVE ? client_server(victim) : NULL;
-	/* While our own query runs there is nothing of the client's to cancel. */
-	return server && !server->errand && pipeline_owes_ready(&server->pipeline) ? server : NULL;
-}
-
-static void cancel(struct client *client, const struct startup *startup)
-{
-	struct cancel_key *key =
-		cancel_key_find(startup->process_id, startup->key, startup->key_size);
-	if (!key) {
-		client_close(client, CLOSE_BAD_CANCEL, NULL);
-		return;
-	}
-	struct client *victim = container_of(key, struct client, key);
-	struct server *target = cancel_target(victim);
-	if (victim->console) {
-		client_console()->cancel(victim);
-		client_close(client, CLOSE_CANCEL_DONE, NULL);
-	} else if (!target) {
-		client_close(client, CLOSE_CANCEL_IDLE, NULL);
-	} else {
-		client_enter_pool(client, target->member.pool);
-		client->member.wait_since = clock_now();
-		memcpy(client->key.bytes, key->bytes,
-		       sizeof key->bytes); /* not listed: only whom it asks about */
-		if (client_set_state(client, CLIENT_CANCEL_WAITING))
-			try_cancel(client, target);
-	}
-}
-
-/* A carrier ended: its asker goes, and those that wait in the pool are tried until one goes out. */
-void client_entry_cancel_ended(struct client *client, struct pool *pool)
-{
-	struct list_node *node;
-	if (client)
-		client_close(client, CLOSE_CANCEL_DONE, NULL);
-	while ((node = list_first(&pool->clients[CLIENT_PLACE_CANCEL_WAITING]))) {
-		struct client *next =
-			client_of_member(container_of(node, struct pool_client, node));
-		struct cancel_key *key =
-			cancel_key_find(cancel_key_process_id(&next->key),
-					cancel_key_secret(&next->key), CANCEL_SECRET);
-		struct server *target =
-			key ? cancel_target(container_of(key, struct client, key)) : NULL;
-		if (target && target->member.pool == pool) {
-			try_cancel(next, target);
-			break;
-		}
-		client_close(next, CLOSE_CANCEL_IDLE, NULL);
-	}
 }
 
 /* ---- what clients say before they are logged in ---- */
@@ -503,7 +450,7 @@ void client_entry_startup(struct client *client, const uint8_t *bytes, size_t si
 		answer_request(client, "N", "GSSAPI encryption", behind);
 		break;
 	case STARTUP_CANCEL_REQUEST:
-		cancel(client, &startup);
+		client_cancel_begin(client, &startup, bytes);
 		break;
 	case STARTUP_MESSAGE:
 		start(client, &startup);

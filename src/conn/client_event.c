@@ -3,6 +3,7 @@
 #include "conn/client_event.h"
 #include "client_priv.h"
 #include "conn/client_auth.h"
+#include "conn/client_cancel.h"
 #include "conn/client_entry.h"
 #include "conn/client_replication.h"
 #include "conn/client_limit.h"
@@ -226,7 +227,7 @@ void client_event_open(void)
 		.writable = client_request_writable,
 		.lost = client_replication_lost,
 		.served = client_replication_served,
-		.cancel_ended = client_entry_cancel_ended,
+		.cancel_ended = client_cancel_ended,
 		.parameter = client_request_parameter,
 	};
 	server_event_open(&partner);

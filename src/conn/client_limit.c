@@ -143,13 +143,12 @@ void client_limit_check_wait(struct client *client)
 							 : client->member.pool->failure.message;
 	if (cause && *cause) /* the real one */
 		error_detail(&error, "%s", cause);
-	if (reason == CLOSE_QUERY_TIMEOUT_WAITING &&
-	    limits.query_timeout_action == TIMEOUT_CANCEL) {
+	bool cancels = reason == CLOSE_QUERY_TIMEOUT_WAITING &&
+		       limits.query_timeout_action == TIMEOUT_CANCEL;
+	if (cancels && client_request_cancel(client, &error))
 		client->database->timed_out_queries++;
-		client_request_refuse(client, &error);
-	} else {
+	else
 		client_close(client, reason, &error);
-	}
 }
 
 /* ---- new settings ---- */

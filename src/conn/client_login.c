@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 #include "auth/md5.h"
+#include "conn/cancel.h"
 #include "conn/client_check.h"
 #include "core/memory.h"
 #include "core/random.h"
@@ -17,6 +18,7 @@ struct client_login *client_login_new(struct client *client)
 {
 	struct client_login *login = memory_alloc(sizeof *login);
 	login->client = client;
+	login->secret_size = CANCEL_SECRET;
 	hba_search_init(&login->search);
 	login->parameters = parameter_empty();
 	return login;

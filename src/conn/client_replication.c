@@ -29,10 +29,7 @@ static bool greet(struct client *client, struct buffer **welcome)
 {
 	struct buffer *out = *welcome;
 	*welcome = NULL;
-	cancel_key_add(&client->key);
-	bool well = response_put_backend_key_data(&out, ENDPOINT_QUEUE_MAX,
-						  cancel_key_process_id(&client->key),
-						  cancel_key_secret(&client->key), CANCEL_SECRET) &&
+	bool well = cancel_key_put(&client->key, &out, ENDPOINT_QUEUE_MAX) &&
 		    response_put_ready_for_query(&out, ENDPOINT_QUEUE_MAX, 'I');
 	if (well)
 		client_send(client, &out);

@@ -47,15 +47,6 @@ void client_request_assign(struct pool_client *member, struct pool_server *serve
 		client_request_go_on(client);
 }
 
-/* Of a message whose beginning was passed over. */
-static void skip_rest(struct client *client, const uint8_t **bytes, size_t *size)
-{
-	size_t here = *size < client->endpoint.body_left ? *size : client->endpoint.body_left;
-	client->endpoint.body_left -= (uint32_t)here;
-	*bytes += here;
-	*size -= here;
-}
-
 enum request {
 	REQUEST_NONE,
 	REQUEST_WANTS_SERVER,
@@ -64,6 +55,15 @@ enum request {
 	REQUEST_BAD_LENGTH
 };
 
+/* Pass over the rest of a message that is for nobody. */
+static void skip_stray(struct client *client, const uint8_t **bytes, size_t *size)
+{
+	size_t here = *size < client->endpoint.body_left ? *size : client->endpoint.body_left;
+	client->endpoint.body_left -= (uint32_t)here;
+	*bytes += here;
+	*size -= here;
+}
+
 /* Has an idle client sent what deserves a server? A request that is not whole does not, nor do
  * messages that the server would not answer: extended ones until Sync or Flush (PostgreSQL says
  * nothing before), strays of a COPY that failed meanwhile, a Flush of nothing. Strays are skipped:
@@ -71,10 +71,9 @@ enum request {
 static enum request scan(struct client *client, const uint8_t **bytes, size_t *size)
 {
 	const uint32_t maximum = (uint32_t)settings_current()->max_packet_size;
+	skip_stray(client, bytes, size);
 	const uint8_t *at = *bytes, *const end = at + *size;
 	bool extended = false;
-	skip_rest(client, bytes, size); /* of a stray */
-	at = *bytes;
 	while (end - at >= MESSAGE_HEADER) {
 		uint32_t length = message_length(at);
 		bool whole = (size_t)(end - at) > length;
@@ -123,56 +122,99 @@ static inline bool is_single_query(const struct client *client, const uint8_t *b
 {
 	return size >= MESSAGE_HEADER && bytes[0] == MESSAGE_QUERY &&
 	       size == (size_t)message_length(bytes) + 1 && size <= CLIENT_REQUEST_MAX &&
-	       (client->endpoint.body_left | client->is_refusing) == 0;
+	       client->endpoint.body_left == 0;
 }
 
-/* Pass over what belongs to a request that was refused: up to the Query, FunctionCall or Sync that
- * asks for ReadyForQuery, which is said. */
-static enum request pass_over(struct client *client, const uint8_t **bytes, size_t *size)
+/* ---- a request that is cancelled before it got a server ---- */
+
+/* Is there a message whose header the protocol allows? Else scan() says what is wrong. */
+static bool is_skippable(const uint8_t *bytes, size_t size)
 {
-	const uint32_t maximum = (uint32_t)settings_current()->max_packet_size;
-	skip_rest(client, bytes, size);
-	while (*size >= MESSAGE_HEADER) {
-		uint32_t length = message_length(*bytes);
-		uint8_t type = **bytes;
-		if (message_frontend_care[type] == MESSAGE_INVALID)
-			return REQUEST_BAD_TYPE;
-		if (length < MESSAGE_LENGTH_MIN || length > maximum)
-			return REQUEST_BAD_LENGTH;
-		if (type == MESSAGE_TERMINATE)
-			return REQUEST_TERMINATE;
-		client->endpoint.body_left = length + 1;
-		if (*size < (size_t)length + 1) {
-			client->endpoint.body_left -= (uint32_t)*size;
-			*bytes += *size;
-			*size = 0;
-		} else {
-			skip_rest(client, bytes, size);
-		}
-		if (type == MESSAGE_QUERY || type == MESSAGE_FUNCTION_CALL ||
-		    type == MESSAGE_SYNC) {
-			struct buffer *out = NULL;
-			client->is_refusing = false;
-			if (response_put_ready_for_query(&out, ENDPOINT_QUEUE_MAX, 'I'))
-				client_send(client, &out);
-			return client->state == CLIENT_CLOSING ? REQUEST_NONE
-							       : scan(client, bytes, size);
-		}
-	}
-	return REQUEST_NONE;
+	return size >= MESSAGE_HEADER && *bytes != MESSAGE_TERMINATE &&
+	       message_frontend_care[*bytes] != MESSAGE_INVALID &&
+	       message_length(bytes) >= MESSAGE_LENGTH_MIN &&
+	       message_length(bytes) <= (uint32_t)settings_current()->max_packet_size;
 }
 
-void client_request_refuse(struct client *client, const struct error *error)
+/* Pass over the first message; what has not come yet of it is a stray. */
+static void skip_message(struct client *client, const uint8_t **bytes, size_t *size)
+{
+	size_t whole = (size_t)message_length(*bytes) + 1;
+	size_t here = whole < *size ? whole : *size;
+	client->endpoint.body_left = (uint32_t)(whole - here);
+	*bytes += here;
+	*size -= here;
+}
+
+/* As PostgreSQL does after an error in an extended request: pass over all up to Sync, which is
+ * answered. */
+static void skip_to_sync(struct client *client, const uint8_t **bytes, size_t *size,
+			 struct buffer **out)
+{
+	skip_stray(client, bytes, size);
+	while (client->skips_to_sync && is_skippable(*bytes, *size)) {
+		if (**bytes == MESSAGE_SYNC) {
+			client->skips_to_sync = false;
+			response_put_ready_for_query(out, ENDPOINT_QUEUE_MAX, 'I');
+		}
+		skip_message(client, bytes, size);
+	}
+	if (*size >= MESSAGE_HEADER && !is_skippable(*bytes, *size))
+		client->skips_to_sync = false; /* it ends here */
+}
+
+/* Answer the first request with @error, as far as it has come. A Sync alone asks for nothing that
+ * could fail. */
+static void fail_request(struct client *client, const uint8_t **bytes, size_t *size,
+			 const struct error *error, struct buffer **out)
+{
+	uint8_t type = **bytes;
+	bool is_simple = type == MESSAGE_QUERY || type == MESSAGE_FUNCTION_CALL;
+	if (type != MESSAGE_SYNC)
+		response_put_error(out, ENDPOINT_QUEUE_MAX, "ERROR", error);
+	if (is_simple) {
+		response_put_ready_for_query(out, ENDPOINT_QUEUE_MAX, 'I');
+		skip_message(client, bytes, size);
+	} else {
+		client->skips_to_sync = true;
+		skip_to_sync(client, bytes, size, out);
+	}
+}
+
+bool client_request_cancel(struct client *client, const struct error *error)
+{
+	struct buffer *held = client->endpoint.held, *out = NULL;
+	if (!held)
+		return false;
+	const uint8_t *bytes = buffer_bytes(held);
+	size_t size = buffer_length(held);
+	client->endpoint.held = NULL;
+	client->was_notified = false;
+	if (client_set_state(client, CLIENT_IDLE)) {
+		stream_resume(&client->endpoint.stream);
+		fail_request(client, &bytes, &size, error, &out);
+		client_send(client, &out);
+	}
+	if (size && client->state == CLIENT_IDLE)
+		client_request_begin(client, bytes, size);
+	buffer_free(&held);
+	return true;
+}
+
+/* ---- what an idle client says ---- */
+
+/* The rest of a cancelled request comes. */
+static void begin_skipping(struct client *client, const uint8_t *bytes, size_t size)
 {
 	struct buffer *out = NULL;
-	client->was_notified = false;
-	client->is_refusing = true;
-	if (!client_go(client, CLIENT_IDLE))
+	skip_to_sync(client, &bytes, &size, &out);
+	client_send(client, &out);
+	if (client->state != CLIENT_IDLE)
 		return;
-	if (response_put_error(&out, MESSAGE_WHOLE_MAX, "ERROR", error))
-		client_send(client, &out);
-	if (client->state == CLIENT_IDLE)
-		client_request_go_on(client);
+	if (client->skips_to_sync)
+		client_hold(client, bytes, size); /* less than a header */
+	else if (size)
+		client_request_begin(client, bytes, size);
 }
 
 void client_request_begin(struct client *client, const uint8_t *bytes, size_t size)
@@ -184,9 +226,12 @@ void client_request_begin(struct client *client, const uint8_t *bytes, size_t si
 		stream_pause(&client->endpoint.stream);
 		return;
 	}
+	if (__builtin_expect(client->skips_to_sync, 0)) {
+		begin_skipping(client, bytes, size);
+		return;
+	}
 	enum request request = is_single_query(client, bytes, size) ? REQUEST_WANTS_SERVER
-			       : client->is_refusing ? pass_over(client, &bytes, &size)
-						     : scan(client, &bytes, &size);
+								    : scan(client, &bytes, &size);
 	switch (request) {
 	case REQUEST_WANTS_SERVER:
 		break;

@@ -201,8 +201,8 @@ void gate_close(void)
 	client_auth_close();
 	auth_query_close();
 	offload_close();
-	list_foreach (member, pool_all()) {
-		struct pool *pool = container_of(member, struct pool, node);
-		pool_kill(pool, CLOSE_SERVER_SHUTDOWN);
-	}
+	list_foreach (member, pool_of_peers())
+		pool_kill(container_of(member, struct pool, node), CLOSE_SERVER_SHUTDOWN);
+	list_foreach (member, pool_all())
+		pool_kill(container_of(member, struct pool, node), CLOSE_SERVER_SHUTDOWN);
 }

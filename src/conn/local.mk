@@ -22,6 +22,7 @@ src_conn_libconn_a_SOURCES = \
 	include/conn/client_request.h src/conn/client_request.c \
 	include/conn/client_replication.h src/conn/client_replication.c \
 	include/conn/client_limit.h src/conn/client_limit.c \
+	include/conn/client_cancel.h src/conn/client_cancel.c \
 	include/conn/client_entry.h src/conn/client_entry.c \
 	include/conn/client_event.h src/conn/client_event.c \
 	include/conn/gate.h src/conn/gate.c

@@ -100,8 +100,12 @@ const char *server_subject(const struct server *server)
 	static char text[512];
 	char address[ADDRESS_TEXT];
 	const struct pool *pool = server->member.pool;
-	snprintf(text, sizeof text, "S-%p: %s/%s@%s ", (const void *)server,
-		 pool ? pool->database->name : "(nodb)", pool ? pool->user->name : "(nouser)",
+	bool has_user = pool && !pool->database->peer_id;
+	snprintf(text, sizeof text, "S-%p: %s%s%s@%s ", (const void *)server,
+		 pool ? pool->database->name : "(nodb)", has_user || !pool ? "/" : "",
+		 has_user ? pool->user->name
+		 : pool	  ? ""
+			  : "(nouser)",
 		 address_print(&server->endpoint.remote, address));
 	return text;
 }
@@ -124,7 +128,7 @@ static void abandon_cancels(struct server *target)
 		if (carrier->cancel_target != target)
 			continue;
 		carrier->cancel_target = NULL;
-		if (carrier->endpoint.stream.connecting)
+		if (!server_has_said_cancel(carrier))
 			server_close(carrier, CLOSE_NOT_WANTED, NULL);
 	}
 }
@@ -406,7 +410,7 @@ void server_release(struct server *server)
 	list_foreach_safe (node, &pool->servers[SERVER_PLACE_CANCELING]) {
 		struct server *carrier =
 			server_of_member(container_of(node, struct pool_server, node));
-		if (carrier->cancel_target == server && carrier->endpoint.stream.connecting)
+		if (carrier->cancel_target == server && !server_has_said_cancel(carrier))
 			server_close(carrier, CLOSE_NOT_WANTED, NULL);
 	}
 }
@@ -417,9 +421,15 @@ void server_drop_cancels(struct server *server)
 		struct server *carrier =
 			server_of_member(container_of(node, struct pool_server, node));
 		if (carrier->cancel_target == server && carrier->cancel_is_own &&
-		    !carrier->cancel_was_sent)
+		    !server_has_said_cancel(carrier))
 			server_close(carrier, CLOSE_NOT_WANTED, NULL);
 	}
+}
+
+bool server_has_said_cancel(const struct server *carrier)
+{
+	const struct stream *stream = &carrier->endpoint.stream;
+	return stream->fd >= 0 && !stream->connecting && carrier->tls_step == SERVER_TLS_NONE;
 }
 
 void server_cancel_ended(struct server *server)

@@ -64,8 +64,9 @@ static void start_over(struct server *server, const struct error *why)
 	server_login_free(&server->login);
 	buffer_free(&server->endpoint.held);
 	server->tls_step = SERVER_TLS_NONE;
+	server->asks_old = false;
 	server->endpoint.connected_at = clock_now();
-	if (server->state == SERVER_CONNECTING)
+	if (server->state == SERVER_CONNECTING || server->state == SERVER_CANCELING)
 		server_arm(server);
 	else if (!server_set_state(server, SERVER_CONNECTING))
 		return;
@@ -81,13 +82,18 @@ void server_fail_login(struct server *server, enum close_reason reason, bool ref
 	bool is_cancel = server->state == SERVER_CANCELING;
 	/* A refusal concerns its one client: others may be welcome. */
 	bool concerns_one = refused && server->endpoint.replication;
-	if (!is_cancel && !refused && server->address_next < server->address_count) {
+	/* What carries a CancelRequest may have said it, unless it could not even connect. */
+	bool may_go_on = !refused && (!is_cancel || reason == CLOSE_CONNECT_FAILED);
+	if (may_go_on && server->address_next < server->address_count) {
 		struct error why = *error;
 		log_info(server_subject(server), "cannot use this address: %s", error->message);
 		start_over(server, &why);
 		return;
 	}
-	if (!is_cancel) {
+	if (is_cancel) {
+		log_warning(server_subject(server), "cannot carry a CancelRequest: %s",
+			    error->message);
+	} else {
 		log_warning(server_subject(server),
 			    refused ? "server login failed: %s" : "cannot use the server: %s",
 			    error->message);
@@ -128,7 +134,8 @@ static void resolved(struct resolver_query *query, const struct address *address
 		server->addresses[i].port = (uint16_t)server->member.pool->database->port;
 	}
 	server->address_count = count > UINT16_MAX ? UINT16_MAX : (uint16_t)count;
-	resolver_watch(&server->watch, server->host);
+	if (server->state != SERVER_CANCELING)
+		resolver_watch(&server->watch, server->host);
 	error_set(&why, SQLSTATE_CONNECTION_FAILURE, "no address of \"%s\" could be reached",
 		  server->host);
 	connect_next(server, &why);
@@ -150,17 +157,18 @@ static void connect_unix(struct server *server)
 	server_fail_login(server, CLOSE_CONNECT_FAILED, false, &error);
 }
 
-static void begin(struct server *server)
+/* To the next host of its pool's database. */
+static void connect_to_host(struct server *server)
 {
-	struct pool *pool = server->member.pool;
+	struct database *database = server->member.pool->database;
 	struct address address;
 	server->lookup.callback = resolved;
 	server->watch.changed = addresses_changed;
-	server->host = memory_strdup(host_next(&pool->database->hosts));
+	server->host = memory_strdup(host_next(&database->hosts));
 	server_arm(server);
 	if (host_is_unix(server->host)) {
 		connect_unix(server);
-	} else if (address_parse(server->host, (uint16_t)pool->database->port, &address)) {
+	} else if (address_parse(server->host, (uint16_t)database->port, &address)) {
 		resolved(&server->lookup, &address, 1, NULL);
 	} else {
 		resolver_lookup(&server->lookup, server->host);
@@ -169,7 +177,7 @@ static void begin(struct server *server)
 
 void server_launch(struct pool *pool)
 {
-	begin(server_new(pool));
+	connect_to_host(server_new(pool));
 }
 
 void server_launch_for(struct pool *pool, struct endpoint *client, const char *startup, size_t size)
@@ -180,27 +188,43 @@ void server_launch_for(struct pool *pool, struct endpoint *client, const char *s
 	server->unfit = true;
 	pool_server_claim(&server->member);
 	endpoint_link(client, &server->endpoint);
-	begin(server);
+	connect_to_host(server);
+}
+
+static struct server *carrier_new(struct pool *pool, struct client *asker)
+{
+	struct server *server = server_new(pool);
+	server->cancel_client = asker;
+	server->state = SERVER_CANCELING;
+	pool_server_move(&server->member, SERVER_PLACE_CANCELING);
+	return server;
+}
+
+void server_launch_forward(struct pool *pool, struct client *asker,
+			   const struct cancel_request *request)
+{
+	struct server *server = carrier_new(pool, asker);
+	server->process_id = request->process_id;
+	server->key = memory_dup(request->secret, request->size);
+	server->key_size = (uint16_t)request->size;
+	connect_to_host(server);
 }
 
 void server_launch_cancel(struct server *target, struct client *asker)
 {
-	struct server *server = server_new(target->member.pool);
+	struct server *server = carrier_new(target->member.pool, asker);
 	struct error error;
 	server->host = memory_strdup(target->host);
 	server->sockaddr = target->sockaddr;
 	server->sockaddr_size = target->sockaddr_size;
 	server->endpoint.remote = target->endpoint.remote;
 	server->cancel_target = target;
-	server->cancel_client = asker;
 	server->cancel_is_own = !asker;
 	target->is_canceled |= !asker;
 	target->cancels++;
-	server->state = SERVER_CANCELING;
-	pool_server_move(&server->member, SERVER_PLACE_CANCELING);
 	server_arm(server);
 	if (!connect_to(server, &error))
-		server_close(server, CLOSE_CONNECT_FAILED, NULL);
+		server_fail_login(server, CLOSE_CONNECT_FAILED, false, &error);
 }
 
 /* ---- logging in ---- */
@@ -299,7 +323,9 @@ static bool start_login(struct server *server, struct buffer **out)
 	if (server->startup)
 		n += put_claimed(server->startup, words + n);
 	words[n] = NULL;
-	bool well = server_login_start(server->login, words, out);
+	bool asks_old = server->asks_old || database->wants_old_protocol;
+	uint16_t minor = asks_old ? 0 : SERVER_LOGIN_MINOR_MAX;
+	bool well = server_login_start(server->login, minor, words, out);
 	memory_free(&words);
 	return well;
 }
@@ -323,19 +349,48 @@ static void begin_login(struct server *server)
 	buffer_free(&out);
 }
 
+/* Should the older protocol fail in the same way, it was something else, and the next login begins
+ * with the newer one again; else it is remembered when that login has succeeded. */
+bool server_ask_older(struct server *server)
+{
+	struct error error;
+	if (!server->login || server->login->has_heard)
+		return false;
+	if (server->login->minor == 0) {
+		server->member.pool->database->wants_old_protocol = false;
+		return false;
+	}
+	server->asks_old = true;
+	log_info(server_subject(server),
+		 "the server did not answer to protocol 3.%d, asking again with 3.0",
+		 server->login->minor);
+	server_login_free(&server->login);
+	stream_close(&server->endpoint.stream);
+	buffer_free(&server->endpoint.held);
+	if (server_set_state(server, SERVER_CONNECTING) && !connect_to(server, &error))
+		server_fail_login(server, CLOSE_CONNECT_FAILED, false, &error);
+	return true;
+}
+
+static bool is_for_peer(const struct server *server)
+{
+	return server->member.pool->database->peer_id != 0;
+}
+
 static void send_cancel(struct server *server)
 {
-	struct server *target = server->cancel_target;
+	/* Of the request, or of the server that it is about. */
+	const struct server *named = is_for_peer(server) ? server : server->cancel_target;
 	struct buffer *out = NULL;
 	/* Its query may have ended while we connected: then it must not be sent. */
-	if (!target || !target->key ||
-	    (target->state != SERVER_ACTIVE && target->state != SERVER_DRAINING)) {
+	bool runs = named && (named == server || named->state == SERVER_ACTIVE ||
+			      named->state == SERVER_DRAINING);
+	if (!runs || !named->key) {
 		server_close(server, CLOSE_NOT_WANTED, NULL);
 		return;
 	}
-	server->cancel_was_sent = true;
-	if (startup_put_cancel(&out, ENDPOINT_QUEUE_MAX, target->process_id, target->key,
-			       target->key_size))
+	if (startup_put_cancel(&out, ENDPOINT_QUEUE_MAX, named->process_id, named->key,
+			       named->key_size))
 		stream_write_bytes(&server->endpoint.stream, buffer_bytes(out), buffer_length(out),
 				   ENDPOINT_QUEUE_MAX);
 	else
@@ -354,9 +409,13 @@ static void go_on(struct server *server)
 		begin_login(server);
 }
 
+/* Peers are talked to as the settings say for servers; rows of databases do not speak of them. */
 static const struct encryption_to_server *encryption(const struct server *server)
 {
-	return snapshot_server_tls(snapshot_current(), server->member.pool->database->name);
+	const struct snapshot *snapshot = snapshot_current();
+	return is_for_peer(server)
+		       ? encryption_to(snapshot->encryption, NULL)
+		       : snapshot_server_tls(snapshot, server->member.pool->database->name);
 }
 
 /* A CancelRequest travels as the connection that it is about. */
@@ -364,7 +423,7 @@ static bool wants_tls(const struct server *server)
 {
 	if (address_is_unix(&server->endpoint.remote) || !encryption(server)->context)
 		return false;
-	return server->state != SERVER_CANCELING ||
+	return server->state != SERVER_CANCELING || is_for_peer(server) ||
 	       (server->cancel_target && stream_tls(&server->cancel_target->endpoint.stream));
 }
 
@@ -470,6 +529,7 @@ static void logged_in(struct server *server)
 	server_login_free(&server->login);
 	memory_free(&server->addresses);
 	server->address_count = server->address_next = 0;
+	pool->database->wants_old_protocol |= server->asks_old;
 	server->status = 'I';
 	host_worked(&pool->database->hosts, server->host);
 	if (server->endpoint.replication) /* as one client wished it, and for that one only */
@@ -568,7 +628,7 @@ static void as_detail(struct error *error)
 void server_login_input(struct server *server, const uint8_t *bytes, size_t size)
 {
 	while (server->login && server->state != SERVER_CLOSING) {
-		struct message message;
+		struct message message = {0};
 		struct error error;
 		if (server->login->derive) { /* until our answer is out */
 			hold(server, bytes, size);
@@ -590,6 +650,8 @@ void server_login_input(struct server *server, const uint8_t *bytes, size_t size
 		if (step == SERVER_LOGIN_DERIVE)
 			derive(server);
 		if (step == SERVER_LOGIN_REFUSED || step == SERVER_LOGIN_BROKEN) {
+			if (server_ask_older(server))
+				return;
 			bool passes = is_restarting(&error);
 			if (step == SERVER_LOGIN_BROKEN && server->endpoint.replication)
 				as_detail(&error);

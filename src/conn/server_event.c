@@ -291,6 +291,8 @@ static void lost(struct server *server)
 	struct error error;
 	if (server->state == SERVER_CANCELING) {
 		server_close(server, CLOSE_CANCEL_SENT, NULL);
+	} else if (server->state == SERVER_LOGIN && server_ask_older(server)) {
+		return;
 	} else if (server->state == SERVER_LOGIN || server->state == SERVER_TLS) {
 		error_set(&error, SQLSTATE_CONNECTION_FAILURE,
 			  "the server closed the connection during login");

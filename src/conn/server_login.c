@@ -42,11 +42,35 @@ void server_login_free(struct server_login **login)
 	memory_free(login);
 }
 
-bool server_login_start(struct server_login *login, const char *const *names_values,
+bool server_login_start(struct server_login *login, uint16_t minor, const char *const *names_values,
 			struct buffer **out)
 {
-	(void)login;
-	return startup_put_message(out, OUT_MAX, STARTUP_VERSION(3, 0), names_values);
+	login->minor = minor;
+	return startup_put_message(out, OUT_MAX, STARTUP_VERSION(3, minor), names_values);
+}
+
+static bool negotiate(struct server_login *login, const struct message *message,
+		      struct error *error)
+{
+	uint16_t minor;
+	uint32_t unknown;
+	if (!startup_parse_negotiate(message->body, message->size, &minor, &unknown) ||
+	    minor > login->minor || unknown > 0 || login->has_heard)
+		return error_set(error, SQLSTATE_PROTOCOL_VIOLATION,
+				 "the server negotiates a protocol that was not asked for");
+	login->minor = minor;
+	return true;
+}
+
+/* Might this first word of a server mean that it does not know our minor version? */
+static bool is_about_protocol(const struct error *error)
+{
+	static const enum sqlstate kinds[] = {SQLSTATE_FEATURE_NOT_SUPPORTED,
+					      SQLSTATE_PROTOCOL_VIOLATION, SQLSTATE_INTERNAL_ERROR};
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+		if (!strcmp(error->sqlstate, sqlstate_code(kinds[i])))
+			return true;
+	return false;
 }
 
 static bool no_password(struct server_login *login, const char *method, struct error *error)
@@ -207,6 +231,13 @@ enum server_login_step server_login_message(struct server_login *login,
 {
 	char severity[16];
 	bool well;
+	if (message->type == MESSAGE_NEGOTIATE_PROTOCOL_VERSION) {
+		well = negotiate(login, message, error);
+		login->has_heard = true;
+		return well ? SERVER_LOGIN_MORE : SERVER_LOGIN_BROKEN;
+	}
+	bool is_first = !login->has_heard;
+	login->has_heard = true;
 	switch (message->type) {
 	case MESSAGE_AUTHENTICATION:
 		well = authenticate(login, message, out, error);
@@ -216,6 +247,7 @@ enum server_login_step server_login_message(struct server_login *login,
 		    !*error->message)
 			error_set(error, SQLSTATE_CONNECTION_FAILURE,
 				  "the server refused the login without a reason");
+		login->has_heard = !is_first || !is_about_protocol(error);
 		return SERVER_LOGIN_REFUSED;
 	case MESSAGE_NOTICE_RESPONSE:
 		well = true;

@@ -78,6 +78,8 @@ bool database_configure(struct database *database, const struct section_database
 	database->idle_transaction_timeout = row->idle_transaction_timeout;
 	database->transaction_timeout = row->transaction_timeout;
 	database->client_idle_timeout = row->client_idle_timeout;
+	if (changed)
+		database->wants_old_protocol = false;
 	if (changed || !database->hosts.count) {
 		host_list_fini(&database->hosts);
 		host_list_init(&database->hosts, database->host_text, port, database->balance,

@@ -7,6 +7,7 @@ src_pool_libpool_a_SOURCES = \
 	include/pool/host.h src/pool/host.c \
 	include/pool/user.h src/pool/user.c \
 	include/pool/database.h src/pool/database.c \
+	include/pool/peer.h src/pool/peer.c \
 	include/pool/limit.h src/pool/limit.c \
 	include/pool/time_limit.h src/pool/time_limit.c \
 	include/pool/pool_member.h src/pool/pool_member.c src/pool/pool_member_priv.h \

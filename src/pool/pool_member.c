@@ -7,7 +7,7 @@
 
 const struct pool_ops *pool_ops;
 struct pool_switches pool_switches;
-static struct list pools;
+static struct list pools, peer_pools;
 
 void pool_set_ops(const struct pool_ops *ops)
 {
@@ -16,24 +16,38 @@ void pool_set_ops(const struct pool_ops *ops)
 	(void)pool_all();
 }
 
+static struct list *initialized(struct list *list)
+{
+	if (!list->head.next)
+		list_init(list);
+	return list;
+}
+
 const struct list *pool_all(void)
 {
-	if (!pools.head.next)
-		list_init(&pools);
-	return &pools;
+	return initialized(&pools);
+}
+
+const struct list *pool_of_peers(void)
+{
+	return initialized(&peer_pools);
+}
+
+static struct list *list_of(const struct pool *pool)
+{
+	return initialized(pool->database->peer_id ? &peer_pools : &pools);
 }
 
 void pool_enlist(struct pool *pool)
 {
-	(void)pool_all();
-	list_push_last(&pools, &pool->node);
+	list_push_last(list_of(pool), &pool->node);
 	list_push_last(&pool->database->pools, &pool->of_database);
 	list_push_last(&pool->user->pools, &pool->of_user);
 }
 
 void pool_delist(struct pool *pool)
 {
-	list_remove(&pools, &pool->node);
+	list_remove(list_of(pool), &pool->node);
 	list_remove(&pool->database->pools, &pool->of_database);
 	list_remove(&pool->user->pools, &pool->of_user);
 }

@@ -7,7 +7,7 @@
 #include "core/memory.h"
 #include "pool/pool_empty.h"
 
-static struct map databases, users;
+static struct map databases, users, peers;
 static struct list
 	unproven; /* automatic databases that only strangers asked for, the oldest first */
 static struct database *console;
@@ -21,6 +21,11 @@ static struct database *database_of(struct map_node *node)
 static struct user *user_of(struct map_node *node)
 {
 	return container_of(node, struct user, node);
+}
+
+static struct peer *peer_of(struct map_node *node)
+{
+	return container_of(node, struct peer, node);
 }
 
 bool registry_is_console_name(const char *name)
@@ -40,6 +45,7 @@ void registry_open(void)
 	map_init(&databases);
 	map_init(&users);
 	list_init(&unproven);
+	map_init(&peers);
 	departed = (struct stats){0};
 	console = add_database("pgbouncer");
 	console->is_console = true;
@@ -73,8 +79,19 @@ static void remove_database(struct database *database)
 	database_free(&database);
 }
 
+/* CancelRequests for it reach nobody any more. */
+static void remove_peer(struct peer *peer)
+{
+	pool_kill(peer->pool, CLOSE_CANCEL_NO_PEER);
+	pool_free(&peer->pool);
+	map_remove(&peers, &peer->node);
+	peer_free(&peer);
+}
+
 void registry_close(void)
 {
+	map_foreach (node, &peers)
+		remove_peer(peer_of(node));
 	map_foreach (node, &databases) {
 		struct database *database = database_of(node);
 		remove_database(database);
@@ -195,6 +212,17 @@ struct pool *registry_pool(struct database *database, struct user *user)
 	return pool_new(database, user);
 }
 
+struct peer *registry_peer(int id)
+{
+	struct map_node *node = map_find(&peers, &id, sizeof id);
+	return node ? peer_of(node) : NULL;
+}
+
+const struct map *registry_peers(void)
+{
+	return &peers;
+}
+
 const struct map *registry_databases(void)
 {
 	return &databases;
@@ -311,11 +339,32 @@ static void apply_databases(const struct snapshot *snapshot)
 	}
 }
 
+static void apply_peers(const struct snapshot *snapshot)
+{
+	map_foreach (node, &peers)
+		if (!map_find(&snapshot->peers, &peer_of(node)->id, sizeof peer_of(node)->id))
+			remove_peer(peer_of(node));
+	map_foreach (node, &snapshot->peers) {
+		const struct section_peer *row = container_of(node, struct section_peer, node);
+		struct peer *peer = registry_peer(row->id);
+		if (!peer) {
+			peer = peer_new(row->id);
+			map_add(&peers, &peer->id, sizeof peer->id, &peer->node);
+		}
+		peer_configure(peer, row);
+		if (!peer->pool)
+			peer->pool = pool_new(peer->database, peer->user);
+		else
+			pool_configure(peer->pool);
+	}
+}
+
 void registry_apply(void)
 {
 	const struct snapshot *snapshot = snapshot_current();
 	apply_users(snapshot);
 	apply_databases(snapshot);
+	apply_peers(snapshot);
 	list_foreach_safe (node, pool_all())
 		pool_configure(container_of(node, struct pool, node));
 	/* Pools of forced users exist without clients, for min_pool_size. */

@@ -146,6 +146,19 @@ bool startup_put_negotiate(struct buffer **out, size_t cap, const struct startup
 	return field_end(&writer);
 }
 
+bool startup_parse_negotiate(const uint8_t *body, size_t size, uint16_t *minor, uint32_t *unknown)
+{
+	struct field_reader reader;
+	field_reader_init(&reader, body, size);
+	uint32_t version = field_get_int32(&reader);
+	*minor = (uint16_t)version;
+	*unknown = field_get_int32(&reader);
+	for (uint32_t i = 0; i < *unknown && !reader.bad; i++)
+		field_get_string(&reader);
+	/* The manual's words allow for the minor alone. */
+	return field_is_done(&reader) && (version >> 16 == 3 || version >> 16 == 0);
+}
+
 bool startup_put_message(struct buffer **out, size_t cap, uint32_t version,
 			 const char *const *names_values)
 {

@@ -2,6 +2,7 @@
 """Fixtures of the integration tests: a real PostgreSQL, pgweir processes before it, and raw protocol sockets.
 
 postgres   one throwaway PostgreSQL per pytest worker
+postgres18 likewise of version 18, whatever the machine has
 pgweir     factory: writes a configuration, starts the binary, answers a running Pgweir
 wire       factory: raw protocol connections, closed at the end of the test
 
@@ -23,6 +24,7 @@ import tempfile
 import time
 from signal import SIGINT
 
+import embedded
 import psycopg
 import psycopg.conninfo
 import psycopg.rows
@@ -132,8 +134,8 @@ class Postgres:
         "host replication all 127.0.0.1/32 trust",
     ]
 
-    def __init__(self, directory):
-        self.bin = postgres_bin()
+    def __init__(self, directory, binaries):
+        self.bin = binaries
         self.host = "127.0.0.1"
         self.port = free_port()
         self.socket_dir = directory
@@ -206,10 +208,11 @@ class Postgres:
             self.execute("SELECT pg_reload_conf()")
 
 
-@pytest.fixture(scope="session")
-def postgres_cluster():
+@contextlib.contextmanager
+def running_cluster(binaries):
+    """A Postgres that runs, with the test database and all ROLES."""
     with temporary_directory("pg") as directory:
-        cluster = Postgres(directory)
+        cluster = Postgres(directory, binaries)
         cluster.start()
         try:
             cluster.execute(f"CREATE DATABASE {DATABASE}", db="postgres")
@@ -225,12 +228,44 @@ def postgres_cluster():
                 cluster.stop()
 
 
+@pytest.fixture(scope="session")
+def postgres_cluster():
+    with running_cluster(postgres_bin()) as cluster:
+        yield cluster
+
+
 @pytest.fixture
 def postgres(postgres_cluster):
     """The worker's PostgreSQL; started again should the test before have left it stopped."""
     if not postgres_cluster.running():
         postgres_cluster.start()
     return postgres_cluster
+
+
+@pytest.fixture(scope="session")
+def postgres18_home():
+    """Directory with bin, lib and share of PostgreSQL 18, where the daemons can read it."""
+    home = embedded.postgres_home(18)
+    if not Unprivileged.popen:
+        yield home
+        return
+    with temporary_directory("pg18") as directory:
+        os.chmod(directory, 0o755)
+        yield pathlib.Path(shutil.copytree(home, directory / "home", symlinks=True))
+
+
+@pytest.fixture(scope="session")
+def postgres18_cluster(postgres18_home):
+    with running_cluster(postgres18_home / "bin") as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def postgres18(postgres18_cluster):
+    """The worker's PostgreSQL 18; started again should the test before have left it stopped."""
+    if not postgres18_cluster.running():
+        postgres18_cluster.start()
+    return postgres18_cluster
 
 
 # ---- pgweir ----

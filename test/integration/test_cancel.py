@@ -6,7 +6,7 @@ import time
 
 import psycopg
 import pytest
-from conftest import ProtocolClosed, wait_until
+from conftest import wait_until
 from helpers import Background, SYNC, backend, bind, error_in, execute, make_table, parse, pool, query, wait_idle, wait_waiting
 
 SLEEP = "SELECT pg_sleep(60)"
@@ -122,12 +122,128 @@ def test_a_cancel_of_a_client_that_waits_does_not_hit_who_has_the_server(pgweir,
     waiter.send_raw(query("SELECT 'waited'"))
     wait_waiting(pooler, 1, db="test_transaction")
     send_cancel(wire, pooler, waiter.key)
+    messages = waiter.read_until(b"Z")
+    assert waiter.kinds(messages) == b"EZ" and error_in(messages)["C"] == "57014"
     assert owner.rows(owner.read_until(b"Z")) == [[b"mine", b""]]
-    try:
+    assert waiter.rows(waiter.query("SELECT 'lives'")) == [[b"lives"]]
+
+
+@pytest.fixture
+def busy(pgweir, postgres, wire):
+    """A pooler whose only server sleeps for somebody else, and that somebody."""
+    pooler = pgweir({"default_pool_size": 1})
+    owner = wire(pooler)
+    owner.startup(database="test_transaction")
+    owner.send_raw(query(SLEEP))
+    sleeping(postgres)
+    return pooler, owner
+
+
+def lives(connection, pooler, owner, wire):
+    send_cancel(wire, pooler, owner.key)
+    assert connection.execute("SELECT 'lives', %s::int", (1,)).fetchone() == ("lives", 1)
+    assert connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+
+
+@pytest.mark.parametrize("arguments", [("SELECT 'never'",), ("SELECT %s::text", ("never",))], ids=["simple", "extended"])
+def test_a_driver_cancels_what_waits(busy, wire, arguments):
+    """Pressing Ctrl-C while all servers are taken."""
+    pooler, owner = busy
+    with pooler.connect("test_transaction") as connection:
+        for _ in range(3):
+            job = Background(canceled, connection.execute, *arguments)
+            wait_waiting(pooler, 1, db="test_transaction")
+            connection.cancel()
+            assert job.result(5)
+        assert pool(pooler, db="test_transaction")["cl_waiting"] == 0
+        lives(connection, pooler, owner, wire)
+    pooler.wait_for_log("closing because: cancel request for waiting client")
+
+
+def test_a_transaction_that_has_not_begun_is_cancelled(busy, wire):
+    pooler, owner = busy
+    with pooler.connect("test_transaction", autocommit=False) as connection:
+        job = Background(canceled, connection.execute, "SELECT 'never'")
+        wait_waiting(pooler, 1, db="test_transaction")
+        connection.cancel()
+        assert job.result(5)
+        connection.rollback()
+        lives_in_transaction = Background(lambda: connection.execute("SELECT 'lives'").fetchone())
+        send_cancel(wire, pooler, owner.key)
+        assert lives_in_transaction.result() == ("lives",)
+
+
+def test_a_pipeline_that_waits_is_aborted_up_to_its_sync(busy, wire):
+    pooler, owner = busy
+    with pooler.connect("test_transaction") as connection:
+        def run():
+            with connection.pipeline():
+                for number in range(5):
+                    connection.execute("SELECT %s::int", (number,))
+
+        job = Background(canceled, run)
+        wait_waiting(pooler, 1, db="test_transaction")
+        connection.cancel()
+        assert job.result(5)
+        lives(connection, pooler, owner, wire)
+
+
+def test_of_a_pipeline_that_waits_the_first_part_is_cancelled(busy, wire):
+    pooler, owner = busy
+    waiter = wire(pooler)
+    waiter.startup(database="test_transaction")
+    part = parse("SELECT 'part'") + bind() + execute() + SYNC
+    waiter.send_raw(part * 3)
+    wait_waiting(pooler, 1, db="test_transaction")
+    for _ in range(2):
+        send_cancel(wire, pooler, waiter.key)
         messages = waiter.read_until(b"Z")
-        assert waiter.rows(messages) == [[b"waited"]] or error_in(messages)["C"] == "57014"
-    except ProtocolClosed:
-        pytest.fail("the session of who waited was ended by its cancel")
+        assert waiter.kinds(messages) == b"EZ" and error_in(messages)["C"] == "57014"
+    send_cancel(wire, pooler, owner.key)
+    assert waiter.rows(waiter.read_until(b"Z")) == [[b"part"]]
+
+
+def test_a_query_that_waits_for_resume_is_cancelled(pgweir):
+    pooler = pgweir()
+    with pooler.connect() as connection:
+        pooler.console("PAUSE")
+        job = Background(canceled, connection.execute, "SELECT 1")
+        wait_waiting(pooler, 1)
+        connection.cancel()
+        assert job.result(5)
+        pooler.console("RESUME")
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_cancel_is_let_in_when_no_client_is(pgweir, postgres, wire):
+    pooler = pgweir({"max_client_conn": 1})
+    connection = wire(pooler)
+    connection.startup(database="test_transaction")
+    connection.send_raw(query(SLEEP))
+    sleeping(postgres)
+    with pytest.raises(psycopg.OperationalError, match="no more connections allowed"):
+        pooler.connect()
+    send_cancel(wire, pooler, connection.key)
+    assert error_in(connection.read_until(b"Z"))["C"] == "57014"
+
+
+def test_a_hundred_cancels_of_one_query_are_carried_two_at_a_time(pgweir, postgres, wire):
+    """PostgreSQL is never asked by more than that, and each of them ends."""
+    pooler = pgweir({"default_pool_size": 20})
+    connection = wire(pooler)
+    connection.startup(database="test_transaction")
+    for _ in range(3):
+        connection.send_raw(query(SLEEP))
+        sleeping(postgres)
+        askers = [wire(pooler) for _ in range(100)]
+        for asker in askers:
+            asker.send_raw(asker.cancel_packet(connection.key))
+        for asker in askers:
+            asker.expect_closed()
+        assert error_in(connection.read_until(b"Z"))["C"] == "57014"
+        assert connection.rows(connection.query("SELECT 'lives'")) == [[b"lives"]]
+        wait_for_cancels(pooler)
+    assert pool(pooler, db="test_transaction")["sv_idle"] == 1
 
 
 def test_a_wrong_key_cancels_nothing(pgweir, postgres, wire):

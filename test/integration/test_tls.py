@@ -10,7 +10,7 @@ import subprocess
 import psycopg
 import pytest
 from conftest import ADMIN, DATABASE, Unprivileged, covers, password_of, temporary_directory, wait_until
-from helpers import Background, server_row
+from helpers import Background, error_in, query, server_row
 
 SSL_REQUEST = struct.pack("!II", 8, 80877103)
 GSSENC_REQUEST = struct.pack("!II", 8, 80877104)
@@ -494,6 +494,41 @@ def test_a_cancel_request_travels_as_its_connection(pgweir, authority, tls_postg
         with pytest.raises(psycopg.errors.QueryCanceled):
             job.result()
     assert pooler.log().count("SSL established") >= 2
+
+
+@pytest.mark.parametrize("negotiation", ["postgres", "direct"])
+@pytest.mark.parametrize("minor", [0, 2])
+def test_a_cancel_request_travels_to_a_peer_encrypted(pgweir, authority, postgres, wire, negotiation, minor):
+    """The peer takes nothing else, and its certificate is verified. The request reached us encrypted, too."""
+    right = pgweir(client_side(authority, "require", peer_id=1, default_pool_size=1), start=False)
+    wrong = pgweir(client_side(authority, "require", peer_id=2, server_tls_sslmode="verify-full", server_tls_negotiation=negotiation,
+                               server_tls_ca_file=authority["ca.crt"]), start=False)
+    wrong.change_config("peers", **{"1": f"host=localhost port={right.port}"})
+    started(right)
+    started(wrong)
+    connection, asker = wire(right), wire(wrong)
+    assert connection.start_tls() == asker.start_tls() == b"S"
+    connection.startup(protocol=3 << 16 | minor)
+    connection.send_raw(query("SELECT pg_sleep(20)"))
+    wait_until(lambda: postgres.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"))
+    asker.send_raw(asker.cancel_packet(connection.key))
+    asker.expect_closed()
+    assert error_in(connection.read_until(b"Z"))["C"] == "57014"
+    wrong.wait_for_log(r"peer-1@\S+ SSL established: TLSv1.3")
+    assert f"peer-1@{right.host}:{right.port}" in wrong.log()
+
+
+def test_a_peer_whose_certificate_is_wrong_is_told_nothing(pgweir, authority, wire):
+    right = pgweir(client_side(authority, "require", "other", peer_id=1), start=False)
+    wrong = pgweir({"peer_id": 2, "server_tls_sslmode": "verify-full", "server_tls_ca_file": authority["ca.crt"]}, start=False)
+    wrong.change_config("peers", **{"1": f"host=localhost port={right.port}"})
+    started(right)
+    started(wrong)
+    asker = wire(wrong)
+    asker.send_raw(asker.cancel_packet((1 << 16, b"\0\0\0\3")))
+    asker.expect_closed()
+    wrong.wait_for_log(r"peer-1@\S+ cannot carry a CancelRequest: TLS handshake failed: ")
+    assert "bad cancel request" not in right.log()
 
 
 @covers("server_tls_negotiation", scope="database")

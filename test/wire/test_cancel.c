@@ -58,6 +58,19 @@ static struct wire_peer *carries(struct wire_peer *target)
 	return by;
 }
 
+/* ... to one of two servers. */
+static struct wire_peer *carries_either(struct wire_peer *a, struct wire_peer *b)
+{
+	uint8_t packet[16];
+	struct wire_peer *by = wire_accept();
+	ck_assert_msg(by != NULL, "no connection carries the request");
+	ck_assert_uint_eq(wire_read(by), 16);
+	put_cancel(packet, memcmp(by->in + 8, a->key, 8) ? b->key : a->key);
+	ck_assert_mem_eq(by->in, packet, sizeof packet);
+	by->length = 0;
+	return by;
+}
+
 /* The query ends as cancelled. */
 static void ends_cancelled(void)
 {
@@ -212,11 +225,8 @@ START_TEST(an_idle_client_has_nothing_to_cancel)
 	wire_expect_nothing(asker);
 	wire_expect_closed(asker);
 	ck_assert(wire_logged("cancel request for idle client"));
-	/* nor does one that waits in the queue */
-	wire_query(client, "never");
-	wire_expect_closed(cancels(client->key));
 	ck_assert_ptr_null(wire_accept());
-	wire_expect_pool("active 1, waiting 1 / active 1");
+	wire_expect_pool("active 2 / active 1");
 	wire_close();
 }
 END_TEST
@@ -344,6 +354,148 @@ START_TEST(a_cancel_waits_for_another_to_end)
 	wire_expect_closed(third);
 	ck_assert_ptr_null(wire_accept());
 	wire_expect_pool("active 1 / idle 1");
+	wire_close();
+}
+END_TEST
+
+START_TEST(a_server_has_two_requests_against_it_at_most)
+{
+	begin("default_pool_size = 5");
+	struct wire_peer *other = wire_client(), *askers[6], *carriers[2];
+	runs_a_query();
+	wire_query(other, "long");
+	struct wire_peer *server2 = wire_server();
+	wire_expect(server2, "Q");
+	for (int i = 0; i < 6; i++)
+		askers[i] = cancels(client->key);
+	carriers[0] = carries(server);
+	carriers[1] = carries(server);
+	ck_assert_ptr_null(wire_accept());
+	wire_expect_pool("active 2, cancel_active 2, cancel_waiting 4 / active 2, canceling 2");
+	/* who asks about another server need not wait for them */
+	struct wire_peer *late = cancels(other->key);
+	wire_hang_up(carries(server2));
+	wire_expect_closed(late);
+	/* the others follow one by one, in order */
+	for (int i = 2; i < 6; i++) {
+		wire_hang_up(carriers[i % 2]);
+		wire_expect_closed(askers[i - 2]);
+		wire_expect_open(askers[i]);
+		carriers[i % 2] = carries(server);
+		ck_assert_ptr_null(wire_accept());
+	}
+	wire_hang_up(carriers[0]);
+	wire_hang_up(carriers[1]);
+	wire_expect_closed(askers[4]);
+	wire_expect_closed(askers[5]);
+	wire_expect_pool("active 2 / active 2");
+	wire_close();
+}
+END_TEST
+
+START_TEST(a_storm_lets_others_through)
+{
+	/* many ask about one query that does not end, and somebody about another */
+	enum { STORM = 600 };
+	struct wire_peer *askers[STORM], *carriers[2];
+	begin("default_pool_size = 3\nmax_client_conn = 1000");
+	struct wire_peer *other = wire_client(), *server2;
+	runs_a_query();
+	wire_query(other, "long");
+	server2 = wire_server();
+	wire_expect(server2, "Q");
+	for (int i = 0; i < STORM; i++)
+		askers[i] = cancels(client->key);
+	carriers[0] = carries(server);
+	carriers[1] = carries(server);
+	struct wire_peer *second = cancels(other->key), *third = cancels(other->key);
+	struct wire_peer *carrier2 = carries(server2);
+	wire_expect_open(third); /* three at a time is all that the pool may have */
+	wire_expect_pool("active 2, cancel_active 3, cancel_waiting 599 / active 2, canceling 3");
+	wire_hang_up(carrier2);
+	wire_expect_closed(second);
+	/* so long as it takes to come upon it */
+	for (int i = 0; i < 3 && !strcmp(wire_state(third), "CANCEL_WAITING"); i++) {
+		wire_hang_up(carriers[i % 2]);
+		carriers[i % 2] = carries_either(server, server2);
+	}
+	ck_assert_str_eq(wire_state(third), "CANCEL_ACTIVE");
+	/* the query ends: so do all who asked about it */
+	wire_server_says(server, "CZ");
+	wire_expect(client, "CZ");
+	wire_hang_up(carriers[0]);
+	wire_hang_up(carriers[1]);
+	for (struct wire_peer *left; (left = wire_accept());)
+		wire_hang_up(left);
+	wire_expect_closed(third);
+	for (int i = 0; i < STORM; i++)
+		wire_expect_closed(askers[i]);
+	wire_expect_pool("active 2 / idle 1, active 1");
+	wire_close();
+}
+END_TEST
+
+START_TEST(a_request_that_waited_does_not_hit_what_began_meanwhile)
+{
+	begin(NULL);
+	runs_a_query();
+	asker = cancels(client->key);
+	carrier = carries(server);
+	struct wire_peer *second = cancels(client->key);
+	ck_assert_str_eq(wire_state(second), "CANCEL_WAITING");
+	wire_advance(1000);
+	wire_answer(server, "BEGIN", 'T'); /* the server is the client's own yet */
+	wire_expect(client, "CZ");
+	wire_query(client, "next");
+	wire_expect_message(server, 'Q', "next|");
+	wire_hang_up(carrier);
+	wire_expect_closed(asker);
+	wire_expect_closed(second);
+	ck_assert_ptr_null(wire_accept());
+	wire_expect_pool("active 1 / active 1");
+	wire_close();
+}
+END_TEST
+
+START_TEST(what_was_only_flushed_can_be_cancelled)
+{
+	begin(NULL);
+	wire_client_says(client, "PBEH");
+	wire_expect(server, "PBEH");
+	wire_server_says(server, "12");
+	wire_expect(client, "12");
+	asker = cancels(client->key);
+	wire_hang_up(carries(server));
+	wire_error(server, "ERROR", "57014", "canceling statement due to user request");
+	wire_expect(client, "E");
+	/* nothing runs until Sync */
+	wire_expect_closed(cancels(client->key));
+	ck_assert_ptr_null(wire_accept());
+	wire_client_says(client, "S");
+	wire_expect(server, "S");
+	wire_ready(server, 'I');
+	wire_expect(client, "Z");
+	wire_expect_pool("active 1 / idle 1");
+	wire_close();
+}
+END_TEST
+
+START_TEST(when_nothing_can_be_carried_all_who_wait_are_let_go)
+{
+	enum { ASKERS = 300 };
+	struct wire_peer *askers[ASKERS];
+	begin("max_client_conn = 1000");
+	runs_a_query();
+	asker = cancels(client->key);
+	carrier = carries(server);
+	for (int i = 0; i < ASKERS; i++)
+		askers[i] = cancels(client->key);
+	wire_server_down();
+	wire_hang_up(carrier);
+	for (int i = 0; i < ASKERS; i++)
+		wire_expect_closed(askers[i]);
+	ck_assert(wire_logged("cannot carry a CancelRequest: "));
+	wire_expect_pool("active 1 / active 1");
 	wire_close();
 }
 END_TEST
@@ -512,6 +664,7 @@ Suite *suite_cancels(void)
 {
 	Suite *suite = suite_create("wire/cancel");
 	TCase *tcase = tcase_create("cancel");
+	tcase_set_timeout(tcase, 30);
 	tcase_add_test(tcase, a_cancel_request_reaches_its_server);
 	tcase_add_test(tcase, of_several_queries_the_right_one_is_cancelled);
 	tcase_add_test(tcase, a_client_is_cancelled_at_the_server_that_serves_it_now);
@@ -526,6 +679,11 @@ Suite *suite_cancels(void)
 	tcase_add_test(tcase, a_session_ends_its_cancels_before_the_reset);
 	tcase_add_loop_test(tcase, a_query_that_ended_is_not_cancelled, 0, 2);
 	tcase_add_test(tcase, a_cancel_waits_for_another_to_end);
+	tcase_add_test(tcase, a_server_has_two_requests_against_it_at_most);
+	tcase_add_test(tcase, a_storm_lets_others_through);
+	tcase_add_test(tcase, a_request_that_waited_does_not_hit_what_began_meanwhile);
+	tcase_add_test(tcase, what_was_only_flushed_can_be_cancelled);
+	tcase_add_test(tcase, when_nothing_can_be_carried_all_who_wait_are_let_go);
 	tcase_add_test(tcase, all_who_wait_to_cancel_what_ended_are_let_go);
 	tcase_add_test(tcase, a_cancel_waits_until_cancel_wait_timeout);
 	tcase_add_test(tcase, a_carrier_that_is_not_closed_is_given_up);

@@ -134,6 +134,9 @@ START_TEST(a_host_that_hangs_up_during_the_login_is_followed_by_the_next)
 	begin("", "", "ab");
 	server = at(0);
 	wire_hang_up(server);
+	server = at(0); /* once more, with the older protocol */
+	ck_assert_ptr_nonnull(server);
+	wire_hang_up(server);
 	serve(1);
 	wire_expect(client, "RSSSSSSSKZ");
 	end();

@@ -24,6 +24,7 @@ struct asker {
 	char expected[EXPECTED][TEXT]; /* answers to come, oldest first */
 	unsigned owed;
 	bool greeted, in_transaction;
+	unsigned cancels; /* that somebody asked for, and that have hit nothing yet */
 	uint8_t key[8];
 };
 
@@ -40,7 +41,7 @@ struct answerer {
 
 static struct asker askers[CLIENTS];
 static struct answerer answerers[SERVERS];
-static unsigned next_id, answered, cancelled, rolled_back, victim;
+static unsigned next_id, answered, cancelled, rolled_back, dequeued, victim;
 static uint64_t seed;
 
 static unsigned roll(unsigned sides)
@@ -133,6 +134,13 @@ static void hear(struct asker *asker)
 		case 'E':
 			if (!strncmp(text, "SFATAL", 6))
 				break;
+			if (strstr(text, "C57014")) { /* it waited in the queue */
+				ck_assert_uint_gt(asker->owed, 0);
+				ck_assert_uint_gt(asker->cancels, 0);
+				asker->cancels--;
+				dequeued++;
+				break;
+			}
 			if (!asker->owed || !strstr(text, asker->expected[0]))
 				ck_abort_msg("client %u got \"%s\"", asker->id, text);
 			break;
@@ -166,6 +174,7 @@ static void ask_to_cancel(void)
 	wire_push(peer, packet, sizeof packet);
 	wire_hang_up(peer);
 	victim = asker->id;
+	asker->cancels++;
 }
 
 /* ---- servers ---- */
@@ -303,7 +312,7 @@ static void serve(struct answerer *by)
 	if (!by->welcomed) {
 		if (by->peer->length < 8 || by->peer->length < message_get32(by->peer->in))
 			return;
-		if (message_get32(by->peer->in + 4) != 196608) {
+		if (message_get32(by->peer->in + 4) != 196610) {
 			take_cancel(by);
 			drop(by);
 			return;
@@ -445,7 +454,7 @@ static void finish_all(void)
 static void play(uint64_t number, const char *settings, bool violent)
 {
 	seed = number * 0x9e3779b97f4a7c15 + 1;
-	next_id = answered = cancelled = rolled_back = victim = 0;
+	next_id = answered = cancelled = rolled_back = dequeued = victim = 0;
 	memset(askers, 0, sizeof askers);
 	memset(answerers, 0, sizeof answerers);
 	wire_open(settings, NULL);
@@ -453,6 +462,7 @@ static void play(uint64_t number, const char *settings, bool violent)
 		step(violent);
 	finish_all();
 	ck_assert_uint_gt(answered, 50);
+	ck_assert_uint_gt(dequeued, 0);
 	if (!violent)
 		ck_assert_uint_eq(next_id, CLIENTS);
 	for (int i = 0; i < CLIENTS; i++)

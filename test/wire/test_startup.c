@@ -199,17 +199,47 @@ START_TEST(protocol_2_is_refused)
 }
 END_TEST
 
-START_TEST(a_newer_minor_version_and_options_are_negotiated)
+#define NAMES "user\0u1\0database\0db"
+
+/* What PostgreSQL 18 answers, and how long a key it gives. */
+START_TEST(versions_and_options_are_negotiated_and_keys_as_long_as_agreed)
 {
-	uint8_t packet[128];
-	struct wire_peer *client =
-		says(packet, put_startup(packet, STARTUP_VERSION(3, 2),
-					 PAIRS("user\0u1\0database\0db\0_pq_.x\0y")));
-	wire_expect_message(client, 'v', "");
-	ck_assert_uint_eq(client->size, 15);
-	ck_assert_mem_eq(client->body, "\0\3\0\0\0\0\0\1_pq_.x", 15);
-	wire_expect(client, "RSSSSSSSKZ");
-	wire_client_says(client, "X");
+	static const struct {
+		uint16_t minor;
+		const char *pairs;
+		size_t size;
+		const char *negotiated; /* NULL: nothing to negotiate */
+		size_t negotiated_size, secret_size;
+	} rows[] = {
+		{0, PAIRS(NAMES), NULL, 0, 4},
+		{1, PAIRS(NAMES), NULL, 0, 4}, /* never was, but is no harm */
+		{2, PAIRS(NAMES), NULL, 0, 32},
+		{3, PAIRS(NAMES), "\0\3\0\2\0\0\0\0", 8, 32},
+		{9999, PAIRS(NAMES), "\0\3\0\2\0\0\0\0", 8, 32},
+		{65535, PAIRS(NAMES), "\0\3\0\2\0\0\0\0", 8, 32},
+		{0, PAIRS(NAMES "\0_pq_.x\0y"), "\0\3\0\0\0\0\0\1_pq_.x", 15, 4},
+		{1, PAIRS(NAMES "\0_pq_.x\0y"), "\0\3\0\1\0\0\0\1_pq_.x", 15, 4},
+		{2, PAIRS(NAMES "\0_pq_.x\0y"), "\0\3\0\2\0\0\0\1_pq_.x", 15, 32},
+		{9999, PAIRS(NAMES "\0_pq_.test_protocol_negotiation\0\0_pq_.b\0c"),
+		 "\0\3\0\2\0\0\0\2_pq_.test_protocol_negotiation\0_pq_.b", 46, 32},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		uint8_t packet[128];
+		struct wire_peer *client =
+			says(packet, put_startup(packet, STARTUP_VERSION(3, rows[i].minor),
+						 rows[i].pairs, rows[i].size));
+		if (rows[i].negotiated) {
+			wire_expect_message(client, 'v', "");
+			ck_assert_uint_eq(client->size, rows[i].negotiated_size);
+			ck_assert_mem_eq(client->body, rows[i].negotiated, client->size);
+		}
+		for (const char *type = "RSSSSSSSK"; *type; type++)
+			wire_expect_message(client, *type, "");
+		ck_assert_uint_eq(client->size, 4 + rows[i].secret_size);
+		wire_expect(client, "Z");
+		wire_client_says(client, "X");
+		wire_expect_closed(client);
+	}
 }
 END_TEST
 
@@ -693,7 +723,7 @@ Suite *suite_startup(void)
 	tcase_add_test(tcase, names_that_are_too_long_are_refused);
 	tcase_add_test(tcase, a_parameter_that_is_not_known_is_refused);
 	tcase_add_test(tcase, protocol_2_is_refused);
-	tcase_add_test(tcase, a_newer_minor_version_and_options_are_negotiated);
+	tcase_add_test(tcase, versions_and_options_are_negotiated_and_keys_as_long_as_agreed);
 	tcase_add_test(tcase, ssl_and_gss_are_answered_with_no_and_startup_follows);
 	tcase_add_test(tcase, bytes_behind_an_encryption_request_are_refused);
 	tcase_add_test(tcase, a_startup_packet_of_ten_thousand_bytes_passes_and_no_longer_one);

@@ -91,6 +91,17 @@ void wire_server_up(void)
 	listen_as_server();
 }
 
+/* @text with the directory's path for each "$dir". */
+static void put_directory(char *out, size_t room, const char *text)
+{
+	size_t n = 0;
+	for (const char *word; (word = strstr(text, "$dir")); text = word + 4)
+		n += (size_t)snprintf(out + n, room - n, "%.*s%s", (int)(word - text), text,
+				      directory);
+	n += (size_t)snprintf(out + n, room - n, "%s", text);
+	ck_assert_uint_lt(n, room);
+}
+
 /* No test waits for a thread: the keys of plain passwords are there from the start. */
 static void derive_known_keys(void)
 {
@@ -110,7 +121,7 @@ static void derive_known_keys(void)
 void wire_open(const char *settings, const char *row)
 {
 	struct error error;
-	char text[4096], path[128];
+	char text[4096], path[128], more[2048];
 	snprintf(directory, sizeof directory, "/tmp/pgweir-wire-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(directory));
 	log_hook(keep_log);
@@ -120,12 +131,13 @@ void wire_open(const char *settings, const char *row)
 	struct resolver_options resolver = {
 		.ttl_max = USEC_PER_SECOND, .nxdomain_ttl = USEC_PER_SECOND, .resolv_conf = ""};
 	ck_assert_msg(resolver_open(&resolver, &error), "%s", error.message);
+	put_directory(more, sizeof more, settings ? settings : "");
 	snprintf(text, sizeof text,
 		 "[databases]\ndb = host=%s port=5432 %s\n[users]\n[pgbouncer]\nauth_type = "
 		 "trust\nauth_file = %s/users\n"
 		 "unix_socket_dir = %s\npool_mode = transaction\ndefault_pool_size = 1\n"
 		 "query_wait_notify = 0\n%s\n",
-		 directory, row ? row : "", directory, directory, settings ? settings : "");
+		 directory, row ? row : "", directory, directory, more);
 	write_file("ini", text);
 	write_file("users", "\"u1\" \"secret\"\n\"u2\" \"secret\"\n");
 	snprintf(path, sizeof path, "%s/ini", directory);
@@ -196,7 +208,7 @@ void wire_advance(usec_t by)
 
 /* ---- peers ---- */
 
-static struct wire_peer *peer_new(int fd)
+static struct wire_peer *wire_peer_new(int fd)
 {
 	ck_assert_int_lt(peer_count, PEERS);
 	struct wire_peer *peer =
@@ -215,7 +227,7 @@ struct wire_peer *wire_connect(void)
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair),
 			 0);
 	gate_accept(pair[1], &remote, &local);
-	struct wire_peer *peer = peer_new(pair[0]);
+	struct wire_peer *peer = wire_peer_new(pair[0]);
 	peer->id = endpoint_next_id() - 1;
 	wire_settle();
 	return peer;
@@ -279,7 +291,7 @@ struct wire_peer *wire_accept_at(int listening_fd)
 	int fd = accept(listening_fd, NULL, NULL);
 	if (fd < 0)
 		return NULL;
-	struct wire_peer *peer = peer_new(fd);
+	struct wire_peer *peer = wire_peer_new(fd);
 	wire_settle();
 	return peer;
 }

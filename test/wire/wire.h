@@ -28,8 +28,9 @@ struct wire_peer {
 };
 
 /* Start the layers with "[pgbouncer]" lines @settings and keys @row added to the one database,
- * "db". Its users are "u1" and "u2", auth_type is trust, pool_mode transaction,
- * default_pool_size 1, query_wait_notify 0. */
+ * "db"; "$dir" in @settings is the directory of the servers' socket. Its users are "u1" and "u2",
+ * auth_type is trust, pool_mode transaction, default_pool_size 1,
+ * query_wait_notify 0. */
 void wire_open(const char *settings, const char *row);
 /* Stop; every connection, parameter set and buffer must be gone. */
 void wire_close(void);

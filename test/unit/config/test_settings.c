@@ -350,7 +350,8 @@ START_TEST(later_settings_are_marked)
 		"max_prepared_statements",
 	};
 	static const char *const alive[] = {"auth_type", "pool_mode",		"max_packet_size",
-					    "user",	 "cancel_wait_timeout", "tcp_user_timeout"};
+					    "user",	 "cancel_wait_timeout", "tcp_user_timeout",
+					    "peer_id"};
 	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
 		ck_assert_msg(setting_row(setting_find(later[i]))->later, "%s", later[i]);
 	for (size_t i = 0; i < sizeof(alive) / sizeof(alive[0]); i++)

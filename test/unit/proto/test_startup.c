@@ -238,8 +238,49 @@ START_TEST(newer_minors_and_protocol_options_are_negotiated)
 			  "v\0\0\0\x0c\0\3\0\0\0\0\0\0", 13);
 	assert_negotiates(STARTUP_VERSION(3, 9999), good, sizeof(good), 2,
 			  "v\0\0\0\x0c\0\3\0\2\0\0\0\0", 13);
+	/* 3.1 never was: a client that asks for it is taken at its word, as PostgreSQL 18 does */
+	assert_negotiates(STARTUP_VERSION(3, 1), good, sizeof(good), 2, NULL, 0);
+	assert_negotiates(STARTUP_VERSION(3, 3), good, sizeof(good), 2,
+			  "v\0\0\0\x0c\0\3\0\2\0\0\0\0", 13);
+	assert_negotiates(STARTUP_VERSION(3, 1), options, sizeof(options), 2,
+			  "v\0\0\0\x1e\0\3\0\1\0\0\0\2_pq_.one\0_pq_.two", 31);
 	assert_negotiates(STARTUP_VERSION(3, 0), options, sizeof(options), 2,
 			  "v\0\0\0\x1e\0\3\0\0\0\0\0\2_pq_.one\0_pq_.two", 31);
+}
+END_TEST
+
+START_TEST(a_negotiation_is_read_back)
+{
+	static const struct {
+		const char *body;
+		size_t size;
+		bool well;
+		uint16_t minor;
+		uint32_t unknown;
+	} rows[] = {
+		{"\0\3\0\0\0\0\0\0", 8, true, 0, 0},
+		{"\0\3\0\2\0\0\0\0", 8, true, 2, 0},
+		{"\0\0\0\0\0\0\0\0", 8, true, 0, 0}, /* the minor alone */
+		{"\0\0\0\2\0\0\0\0", 8, true, 2, 0},
+		{"\0\3\0\2\0\0\0\2_pq_.a\0_pq_.b\0", 22, true, 2, 2},
+		{"\0\3\0\2\0\0\0\2_pq_.a\0_pq_.b", 21, false, 0, 0},
+		{"\0\3\0\2\0\0\0\1_pq_.a\0_pq_.b\0", 22, false, 0, 0},
+		{"\0\3\0\2\377\377\377\377_pq_.a\0", 15, false, 0, 0},
+		{"\0\2\0\0\0\0\0\0", 8, false, 0, 0},
+		{"\0\4\0\0\0\0\0\0", 8, false, 0, 0},
+		{"\0\3\0\0\0\0\0", 7, false, 0, 0},
+		{"", 0, false, 0, 0},
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		uint16_t minor;
+		uint32_t unknown;
+		ck_assert(startup_parse_negotiate((const uint8_t *)rows[i].body, rows[i].size,
+						  &minor, &unknown) == rows[i].well);
+		if (rows[i].well) {
+			ck_assert_uint_eq(minor, rows[i].minor);
+			ck_assert_uint_eq(unknown, rows[i].unknown);
+		}
+	}
 }
 END_TEST
 
@@ -302,6 +343,7 @@ Suite *suite_startup(void)
 	tcase_add_test(tcase, other_versions_are_refused);
 	tcase_add_test(tcase, the_longest_packet_is_taken);
 	tcase_add_test(tcase, newer_minors_and_protocol_options_are_negotiated);
+	tcase_add_test(tcase, a_negotiation_is_read_back);
 	tcase_add_test(tcase, packets_to_servers_are_read_back);
 	tcase_add_test(tcase, mutations_are_survived);
 	suite_add_tcase(suite, tcase);
