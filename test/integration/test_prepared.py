@@ -220,7 +220,8 @@ def test_the_limit_can_change(one_server, client):
     pooler.reload()
     for n in range(5):
         assert one.run(f"s{n}") == [(str(n),)]
-    one.ask(parse("SELECT 'one more'", "more"))
+    for n in range(4):  # what is too much goes little by little
+        one.ask(parse(f"SELECT 'more', {n}", f"more{n}"))
     assert len(one.at_server()) <= 2
     pooler.change_config(max_prepared_statements=4)
     pooler.reload()
@@ -716,6 +717,22 @@ def test_a_table_that_changes_between_two_uses(one_server, client, postgres):
         assert error_in(answers)["C"] == "0A000"
         assert one.kinds(close("s"), parse("SELECT * FROM changing", "s")) == "31Z"
     assert one.run("s") == [("1", "2")]
+
+
+def test_outside_a_transaction_nobody_notices_that_a_table_changed(two_servers, client, postgres):
+    pooler = two_servers()
+    make_table(postgres, "changing", "a int")
+    postgres.execute("INSERT INTO changing VALUES (1)")
+    clients = [client(pooler) for _ in range(3)]
+    for one in clients:
+        one.ask(parse("SELECT * FROM changing", "s"))
+        for _ in range(2):
+            assert one.run("s") == [("1",)]
+    postgres.execute("ALTER TABLE changing ADD b int DEFAULT 2")
+    for _ in range(2):
+        for one in clients:
+            assert one.run("s") == [("1", "2")]
+            assert one.kinds(describe(b"S", "s"), bind(statement="s"), execute()) == "tT2DCZ"
 
 
 # ---- counters ----
