@@ -665,6 +665,57 @@ def test_a_large_unnamed_statement_is_never_another_s(two_servers, client):
     assert one.rows(parse("SELECT 'small'"), bind(), execute()) == [("small",)]
 
 
+def test_values_of_any_size_pass_in_little_memory(two_servers, client):
+    """A Bind is rewritten at its beginning only."""
+    pooler = two_servers()
+    one = client(pooler)
+    one.ask(parse("SELECT length($1::text), $2::text", "s"))
+    one.run("s", "x" * 1000000, "first")
+    before = pooler.memory_kb()
+    for number in range(4):
+        assert one.run("s", "x" * 40000000, str(number)) == [("40000000", str(number))]
+    assert grown_kb(pooler, before) < 16 * 1024
+
+
+def is_refused(one, *messages):
+    """Is this answered by a FATAL 54000 and the end? Else it is answered without an error."""
+    one.connection.send_raw(b"".join(messages) + SYNC)
+    answers = one.connection.read_until(b"Z", b"E")
+    if answers[-1][0] == b"Z":
+        return False
+    error = error_in(answers)
+    assert (error["S"], error["C"]) == ("FATAL", "54000"), error
+    return True
+
+
+@pytest.mark.parametrize("size", [900, 1023, 1100, 5000, 200000])
+def test_names_of_any_length(two_servers, client, size):
+    """As PostgreSQL does, which looks at 63 bytes of them, or refused if absurd; others notice nothing."""
+    pooler = two_servers()
+    one, other = client(pooler), client(pooler)
+    other.ask(parse("SELECT 'others'", "s"))
+    name = "n" * size
+    refused = is_refused(one, parse("SELECT 'long'", name))
+    assert not refused or size > 1000
+    for _ in range(2):
+        if not refused:
+            assert one.run(name) == [("long",)]
+        assert other.run("s") == [("others",)]
+
+
+def test_a_statement_of_twenty_megabytes(two_servers, client):
+    """Served or refused; without a name it need not be kept and is served."""
+    pooler = two_servers()
+    one, other = client(pooler), client(pooler)
+    other.ask(parse("SELECT 'others'", "s"))
+    if not is_refused(one, parse("SELECT length('" + "x" * 20000000 + "')", "huge")):
+        for _ in range(2):
+            assert one.run("huge") == [("20000000",)]
+    for _ in range(2):
+        assert other.rows(parse("SELECT length('" + "y" * 20000000 + "')"), bind(), execute()) == [("20000000",)]
+        assert other.run("s") == [("others",)]
+
+
 def test_memory_of_many_distinct_statements_is_bounded(one_server, client):
     """Twenty thousand texts of four kilobytes each, 80 MB, where 8 MB are allowed."""
     pooler = one_server(50, prepared_statement_memory="8MB", log_connections=0, log_disconnections=0)

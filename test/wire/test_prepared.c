@@ -740,6 +740,31 @@ START_TEST(the_unnamed_statement_is_put_back)
 }
 END_TEST
 
+START_TEST(an_unnamed_parse_of_ours_that_was_skipped_is_sent_again)
+{
+	begin("default_pool_size = 1");
+	exchange(a, "P:f=fail P:=mine S", one, "P=fail P=mine S", "1 1 Z");
+	exchange(b, "P:=yours S", one, "P=yours S", "1 Z");
+	ask(a, "B:f E B: E S");
+	serve_until_quiet(one);
+	gets(a, "2 E=22012 Z");
+	exchange(a, "B: E S", one, "P=mine B=mine E S", "2 D=mine C Z");
+	exchange(b, "B: E S", one, "P=yours B=yours E S", "2 D=yours C Z");
+	/* the client's own that was skipped is not there, the one before it is */
+	ask(a, "B:f E P:=newer S");
+	serve_until_quiet(one);
+	gets(a, "2 E=22012 Z");
+	exchange(a, "B: E S", one, "P=mine B=mine E S", "2 D=mine C Z");
+	/* one that failed leaves none */
+	exchange(a, "P:=bad S", one, "P=bad S", "E=42601 Z");
+	ask(a, "B: E S");
+	serve_until_quiet(one);
+	gets(a, "E=26000 Z");
+	exchange(b, "B: E S", one, "P=yours B=yours E S", "2 D=yours C Z");
+	wire_close();
+}
+END_TEST
+
 /* ---- all gone ---- */
 
 START_TEST(deallocate_all_is_of_this_client_and_this_server)
@@ -1206,6 +1231,7 @@ Suite *suite_prepared(void)
 	tcase_add_test(tcase, refusals_stand_in_their_place);
 	tcase_add_test(tcase, a_server_goes_to_nobody_while_it_skips_to_sync);
 	tcase_add_test(tcase, the_unnamed_statement_is_put_back);
+	tcase_add_test(tcase, an_unnamed_parse_of_ours_that_was_skipped_is_sent_again);
 	tcase_add_test(tcase, deallocate_all_is_of_this_client_and_this_server);
 	tcase_add_loop_test(tcase, bytes_may_come_in_pieces_of_any_size, 0, 10);
 	tcase_add_loop_test(tcase, the_scene_may_be_cut_anywhere, 0, 8);
