@@ -231,6 +231,26 @@ def test_the_limit_can_change(one_server, client):
     assert len(one.at_server()) == 4
 
 
+def test_a_limit_that_was_lowered_holds_up_no_pipeline(pgweir, client):
+    """The server has more than is allowed now, and lacks what a pipeline needs behind a Parse."""
+    pooler = pgweir({"pool_mode": "transaction", "default_pool_size": 2})
+    one, other = client(pooler), client(pooler)
+    for n in range(4):
+        other.ask(parse(f"SELECT 'other', {n}", f"s{n}"))
+    other.connection.send_raw(parse("SELECT 'keeps its server'", "k") + FLUSH)
+    other.connection.read_until(b"1")
+    pooler.console("SET max_prepared_statements = 1")
+    assert one.kinds(parse("SELECT $1::text", "mine")) == "1Z"  # on the second server
+    assert other.kinds() == "Z"
+    for _ in range(2):  # on the first, which was used last
+        assert one.kinds(parse("SELECT 1", "a"), bind("x", statement="mine"), execute(), parse("SELECT 2", "b"), bind(statement="a"), execute(),
+                         bind("y", statement="mine"), execute()) == "12DC12DC2DCZ"
+        assert one.kinds(close("a"), close("b")) == "33Z"
+    for n in range(4):
+        assert other.run(f"s{n}") == [("other", str(n))]
+    assert one.run("mine", "z") == [("z",)]
+
+
 def test_switched_off_and_on_again(one_server, client):
     pooler = one_server()
     one = client(pooler)
