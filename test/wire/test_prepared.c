@@ -898,6 +898,45 @@ START_TEST(a_client_vanishes_with_requests_under_way)
 }
 END_TEST
 
+START_TEST(a_client_vanishes_while_its_requests_wait_for_answers)
+{
+	begin("default_pool_size = 1\nmax_prepared_statements = 1");
+	exchange(a, "P:s=first S", one, "P=first S", "1 Z");
+	exchange(a, "P:t=second S", one, "C=first P=second S", "1 Z");
+	ask(a, "B:s E B:t E B:s E S B:t E S");
+	if (_i & 1) {
+		hear(one);
+		size_t half = one->out_size / 2;
+		wire_send(one->peer, one->out, half);
+		one->out_size -= half;
+		memmove(one->out, one->out + half, one->out_size);
+	}
+	if (_i & 2) {
+		wire_read(a);
+		a->length = 0;
+	}
+	wire_hang_up(a);
+	wire_advance(20 * USEC_PER_SECOND);
+	for (int i = 0; i < 10 && !wire_is_closed(one->peer); i++) {
+		hear(one);
+		if (one->out_size)
+			wire_try(one->peer, one->out, one->out_size);
+		one->out_size = 0;
+		wire_settle();
+	}
+	ck_assert_str_eq(wire_state(a), "gone");
+	ask(b, "P:x=first B:x E S");
+	hear(one);
+	if (wire_is_closed(one->peer)) {
+		one = answerer(wire_server());
+		hear(one);
+	}
+	serve_until_quiet(one);
+	gets(b, "1 2 D=first C Z");
+	wire_close();
+}
+END_TEST
+
 START_TEST(a_server_dies_with_requests_under_way)
 {
 	begin("default_pool_size = 1\nserver_login_retry = 0");
@@ -1236,6 +1275,7 @@ Suite *suite_prepared(void)
 	tcase_add_loop_test(tcase, bytes_may_come_in_pieces_of_any_size, 0, 10);
 	tcase_add_loop_test(tcase, the_scene_may_be_cut_anywhere, 0, 8);
 	tcase_add_test(tcase, a_client_vanishes_with_requests_under_way);
+	tcase_add_loop_test(tcase, a_client_vanishes_while_its_requests_wait_for_answers, 0, 4);
 	tcase_add_loop_test(tcase, a_server_dies_with_requests_under_way, 0, 4);
 	tcase_add_test(tcase, a_server_dies_that_nobody_uses);
 	tcase_add_loop_test(tcase, at_random_each_client_gets_its_own, 0, 8);
