@@ -545,36 +545,43 @@ static bool send_close(struct prepared_link *link, struct place *place, struct r
 	return true;
 }
 
-/* Close what has not been used for the longest time until there is room for one more.
- * RELAY_FORWARD: there is. */
-static enum relay_action make_room(struct prepared_link *link, struct relay_batch *batch)
+/* Is the server full of statements that are all on their way? Then it must be waited for them: ask
+ * before anything is sent for the message at hand. */
+static bool is_overfull(const struct prepared_link *link)
+{
+	const struct prepared_server *server = *link->server;
+	return server && server->by_use.length >= link->limit && !oldest(server);
+}
+
+/* Close what has not been used for the longest time until there is room for one more, as far as
+ * that goes. False: no memory. */
+static bool make_room(struct prepared_link *link, struct relay_batch *batch)
 {
 	struct prepared_server *server = server_of(link);
 	for (int most = CLOSES_AT_ONCE; most > 0 && server->by_use.length >= link->limit; most--) {
 		struct place *place = oldest(server);
 		if (!place)
-			return barrier(link);
+			break;
 		if (!send_close(link, place, batch))
-			return no_memory(link);
+			return false;
 	}
-	return RELAY_FORWARD;
+	return true;
 }
 
 /* A Parse of it goes in front of the client's message. */
-static enum relay_action inject(struct prepared_link *link, struct statement *statement,
-				struct relay_batch *batch)
+static bool inject(struct prepared_link *link, struct statement *statement,
+		   struct relay_batch *batch)
 {
-	enum relay_action action = make_room(link, batch);
-	if (action != RELAY_FORWARD)
-		return action;
+	if (!make_room(link, batch))
+		return false;
 	struct own_note *note = send_noted(link, MESSAGE_PARSE, PARSE_INJECTED);
 	if (!note)
-		return no_memory(link);
+		return false;
 	note->place = add_place(server_of(link), statement, *link->client);
 	put_parse(batch, statement->name, statement->name_size, statement->content,
 		  statement->size);
 	link->server_parses++;
-	return RELAY_FORWARD;
+	return true;
 }
 
 /* Is the client's unnamed statement at the server when what was sent is done? */
@@ -689,18 +696,17 @@ static enum relay_action use(struct prepared_link *link, uint8_t type, const uin
 	if (!statement || (!place && statement_is_forgotten(statement)))
 		return use_unknown(link, type, before, before_size, text, size, batch);
 	statement_touch(statement);
+	if ((!place || place->is_stale) && is_overfull(link))
+		return barrier(link);
 	if (place && place->is_stale && statement->content) {
 		if (!send_close(link, place, batch))
 			return no_memory(link);
 		place = NULL;
 	}
-	enum relay_action action = RELAY_FORWARD;
 	if (place)
 		touch_place(*link->server, place);
-	else
-		action = inject(link, statement, batch);
-	if (action != RELAY_FORWARD)
-		return action;
+	else if (!inject(link, statement, batch))
+		return no_memory(link);
 	if (!pipeline_sent_noted(link->pipeline, type, name))
 		return no_memory(link);
 	name->notes++;
@@ -724,9 +730,10 @@ static enum relay_action request_bind(struct prepared_link *link, const uint8_t 
 					: pass(link, MESSAGE_BIND);
 	if (name - body > PREPARED_NAME_MAX || rest - name > PREPARED_NAME_MAX)
 		return refuse(link, "name of portal or statement is too long");
-	link->binds++;
-	return use(link, MESSAGE_BIND, body, (size_t)(name - body), (const char *)name, size,
-		   batch);
+	enum relay_action action = use(link, MESSAGE_BIND, body, (size_t)(name - body),
+				       (const char *)name, size, batch);
+	link->binds += action != RELAY_STOP; /* else it comes back */
+	return action;
 }
 
 static enum relay_action request_describe(struct prepared_link *link, const uint8_t *body,
@@ -805,6 +812,8 @@ static enum relay_action parse_new(struct prepared_link *link, const char *text,
 	struct own_note *note;
 	if (place && (place->is_closing || place->is_pending))
 		return barrier(link);
+	if ((!place || place->is_stale) && is_overfull(link))
+		return barrier(link);
 	if (place && place->is_stale) {
 		if (!send_close(link, place, batch))
 			return no_memory(link);
@@ -816,9 +825,8 @@ static enum relay_action parse_new(struct prepared_link *link, const char *text,
 		server_of(link)->unnamed = 0;
 		note = send_noted(link, MESSAGE_PARSE, PARSE_PROBE);
 	} else {
-		enum relay_action action = make_room(link, batch);
-		if (action != RELAY_FORWARD)
-			return action;
+		if (!make_room(link, batch))
+			return no_memory(link);
 		note = send_noted(link, MESSAGE_PARSE, PARSE);
 	}
 	if (!note)
@@ -851,9 +859,10 @@ static enum relay_action parse_doubled(struct prepared_link *link, struct name *
 		remove_name(*link->client, name);
 		return RELAY_SHORT;
 	}
-	enum relay_action action = place ? RELAY_FORWARD : inject(link, old, batch);
-	if (action != RELAY_FORWARD)
-		return action;
+	if (!place && is_overfull(link))
+		return barrier(link);
+	if (!place && !inject(link, old, batch))
+		return no_memory(link);
 	struct own_note *note = send_noted(link, MESSAGE_PARSE, PARSE_DOUBLED);
 	if (!note)
 		return no_memory(link);
@@ -907,11 +916,12 @@ static enum relay_action request_parse(struct prepared_link *link, const uint8_t
 		return refuse(link, "prepared statement is too long");
 	if (is_whole && (!content || !content_is_good(content, end)))
 		return pass(link, MESSAGE_PARSE);
-	link->client_parses++;
-	if (is_unnamed)
-		return parse_unnamed(link, content, size - 1,
-				     is_whole && size <= PREPARED_UNNAMED_MAX);
-	return parse_named(link, (const char *)body, content, end, size, batch);
+	enum relay_action action =
+		is_unnamed ? parse_unnamed(link, content, size - 1,
+					   is_whole && size <= PREPARED_UNNAMED_MAX)
+			   : parse_named(link, (const char *)body, content, end, size, batch);
+	link->client_parses += action != RELAY_STOP; /* else it comes back */
+	return action;
 }
 
 /* Something under way may drop all statements. */
