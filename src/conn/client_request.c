@@ -282,6 +282,14 @@ void client_request_depart(struct client *client, enum close_reason reason)
 	client_arm(client);
 }
 
+/* disable_pqexec: a simple Query may consist of several statements. Replication has nothing else.
+ */
+static inline bool is_disallowed(const struct client *client, uint8_t type)
+{
+	return type == MESSAGE_QUERY && UNLIKELY(settings_current()->disable_pqexec) &&
+	       !client->endpoint.replication && !client->is_own;
+}
+
 static enum relay_action see(struct endpoint *from, uint8_t type, const uint8_t *body,
 			     uint32_t size, uint32_t available, struct relay_batch *batch)
 {
@@ -293,7 +301,7 @@ static enum relay_action see(struct endpoint *from, uint8_t type, const uint8_t 
 	(void)available;
 	(void)batch;
 	if (type == MESSAGE_TERMINATE || pipeline_is_full(pipeline) ||
-	    !pipeline_sent(pipeline, type))
+	    is_disallowed(client, type) || !pipeline_sent(pipeline, type))
 		return RELAY_STOP;
 	return RELAY_FORWARD;
 }
@@ -425,6 +433,8 @@ static void end_forward(struct client *client, struct server *server, enum relay
 			client_hold(client, batch->rest, batch->rest_size);
 		else if (__builtin_expect(pipeline_is_idle(&server->pipeline), 0))
 			settle_if_clean(client, server);
+	} else if (end == RELAY_STOPPED && is_disallowed(client, batch->rest[0])) {
+		client_fail(client, SQLSTATE_FEATURE_NOT_SUPPORTED, "PQexec disallowed");
 	} else if (end == RELAY_STOPPED && batch->rest[0] == MESSAGE_TERMINATE) {
 		client_request_depart(client, CLOSE_CLIENT_REQUEST);
 	} else if (end ==

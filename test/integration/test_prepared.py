@@ -9,7 +9,7 @@ import time
 
 import psycopg
 import pytest
-from conftest import DATABASE, Wire, wait_until
+from conftest import DATABASE, Wire, wait_until, covers
 from helpers import (FLUSH, SYNC, Background, bind, describe, error_in, execute, grown_kb, make_table, parse, pgbench_start,
                      pgbench_tables, pgbench_transactions, query, servers, wait_idle)
 
@@ -177,6 +177,7 @@ def test_portals_of_named_statements(one_server, client):
 # ---- the limit ----
 
 
+@covers("max_prepared_statements")
 def test_the_server_s_oldest_statement_is_closed_beyond_the_limit(one_server, client):
     pooler = one_server(3)
     one = client(pooler)
@@ -736,6 +737,7 @@ def test_a_statement_of_twenty_megabytes(two_servers, client):
         assert other.run("s") == [("others",)]
 
 
+@covers("prepared_statement_memory")
 def test_memory_of_many_distinct_statements_is_bounded(one_server, client):
     """Twenty thousand texts of four kilobytes each, 80 MB, where 8 MB are allowed."""
     pooler = one_server(50, prepared_statement_memory="8MB", log_connections=0, log_disconnections=0)
