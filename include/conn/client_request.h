@@ -36,6 +36,8 @@ void client_request_lost(struct client *client, enum close_reason reason, const 
 			 bool silently);
 void client_request_answer(struct client *client, const void *bytes, size_t size, bool now);
 void client_request_dropped(struct client *client);
+void client_request_replay_begins(struct client *client);
+void client_request_replay(struct client *client, struct buffer *taken);
 void client_request_parameter(struct client *client, const char *name, const char *value);
 
 #endif

@@ -62,8 +62,12 @@ struct server {
 	bool asks_old;	  /* it did not answer to the newest protocol: asked again with 3.0 */
 	struct pipeline pipeline;
 	struct prepared_server *prepared; /* statements it has; NULL: none of ours */
-	bool answer_waits;		  /* an answer of ours is queued for what comes next */
-	bool waits_at_barrier;		  /* its client does not go on before all is answered */
+	struct buffer *replay; /* the client's last request, while it may be said again */
+	uint32_t replay_owed;  /* answers that were owed to it then */
+	bool replays;	       /* its failing is kept from the client: it will be said again */
+	bool was_described;    /* its client has the ParameterDescription of what is said again */
+	bool answer_waits;     /* an answer of ours is queued for what comes next */
+	bool waits_at_barrier; /* its client does not go on before all is answered */
 	struct parameter_set *parameters; /* as the server reported them */
 	uint32_t process_id; /* with the key: of BackendKeyData; to a peer: of the request */
 	uint8_t *key;	     /* cancel key; owned */
@@ -166,6 +170,10 @@ struct server_partner_ops {
 	void (*served)(struct client *client, struct buffer **welcome);
 	/* Bytes of our own for the client; @now: or with what comes next. */
 	void (*answer)(struct client *client, const void *bytes, size_t size, bool now);
+	/* What the client asked last failed without effect and without its knowledge. Nothing more
+	 * goes to the server, then that request once more. */
+	void (*replay_begins)(struct client *client);
+	void (*replay)(struct client *client, struct buffer *taken);
 	/* All prepared statements were dropped by the client. */
 	void (*dropped)(struct client *client);
 	/* A reported parameter. */

@@ -232,6 +232,8 @@ void client_event_open(void)
 		.parameter = client_request_parameter,
 		.answer = client_request_answer,
 		.dropped = client_request_dropped,
+		.replay_begins = client_request_replay_begins,
+		.replay = client_request_replay,
 	};
 	server_event_open(&partner);
 	prepared_open();

@@ -317,6 +317,8 @@ static void settle_if_clean(struct client *client, const struct server *server)
 
 /* ---- with prepared statements of its own, in transaction and statement mode ---- */
 
+enum { REPLAY_MAX = 4096 };
+
 static struct prepared_link walk; /* of the walk that is going on */
 static bool wants_local_answers;  /* it asked for what is there, and some of that is ours */
 
@@ -446,6 +448,28 @@ static void end_forward(struct client *client, struct server *server, enum relay
 	}
 }
 
+/* One request of the extended protocol, alone and outside of a transaction, that begins with the
+ * Bind or Describe of a prepared statement and ends with Sync? PostgreSQL may find that what the
+ * statement refers to has changed since another client prepared it: then it is prepared anew, and
+ * the request said again. */
+static bool may_be_replayed(const struct client *client, const struct server *server,
+			    const uint8_t *bytes, size_t size)
+{
+	const uint8_t *end = bytes + size;
+	if (size > REPLAY_MAX || (*bytes != MESSAGE_BIND && *bytes != MESSAGE_DESCRIBE) ||
+	    server->status != 'I' || server->pipeline.length > 0 || server->pipeline.unsynced ||
+	    client->endpoint.body_left)
+		return false;
+	while (end - bytes > MESSAGE_HEADER) {
+		uint32_t length = message_length(bytes);
+		if (length >= (size_t)(end - bytes) || *bytes == MESSAGE_SYNC ||
+		    *bytes == MESSAGE_QUERY)
+			return false;
+		bytes += (size_t)length + 1;
+	}
+	return end - bytes == MESSAGE_HEADER && *bytes == MESSAGE_SYNC;
+}
+
 /* Requests that may have to be rewritten. */
 static void forward_prepared(struct client *client, struct server *server, const uint8_t *bytes,
 			     size_t size)
@@ -455,7 +479,10 @@ static void forward_prepared(struct client *client, struct server *server, const
 	uint32_t maximum = (uint32_t)settings_current()->max_packet_size;
 	struct relay_batch batch;
 	enum relay_end end;
+	bool keep = may_be_replayed(client, server, bytes, size) && !server->replays;
 	begin_walk(client, server);
+	buffer_free(&server->replay);
+	keep = keep && buffer_append(&server->replay, bytes, size, REPLAY_MAX);
 	for (;;) {
 		end = relay_walk(eyes, &client->endpoint, bytes, size, maximum, &batch);
 		if (walk.barrier)
@@ -475,6 +502,8 @@ static void forward_prepared(struct client *client, struct server *server, const
 		prepared_begin_batch();
 	}
 	end_walk(client);
+	if (keep)
+		server->replay_owed = server->pipeline.length;
 	if (walk.refusal) {
 		client_fail(client, SQLSTATE_PROGRAM_LIMIT_EXCEEDED, walk.refusal);
 		return;
@@ -696,6 +725,21 @@ void client_request_answer(struct client *client, const void *bytes, size_t size
 	if (!stream_queue(stream, bytes, size, ENDPOINT_QUEUE_MAX) ||
 	    (now && stream_flush(stream) == IO_ERROR))
 		client_close(client, CLOSE_CLIENT_EOF, NULL);
+}
+
+void client_request_replay_begins(struct client *client)
+{
+	client->stalled = true;
+}
+
+void client_request_replay(struct client *client, struct buffer *taken)
+{
+	struct server *server = client_server(client);
+	client->stalled = false;
+	forward(client, buffer_bytes(taken), buffer_length(taken), false);
+	buffer_free(&taken);
+	if (client_server(client) == server) /* once is enough */
+		buffer_free(&server->replay);
 }
 
 void client_request_dropped(struct client *client)

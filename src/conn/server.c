@@ -178,6 +178,7 @@ void server_close(struct server *server, enum close_reason reason, const struct 
 	buffer_free(&endpoint->held);
 	pipeline_fini(&server->pipeline);
 	prepared_server_free(&server->prepared);
+	buffer_free(&server->replay);
 	parameter_release(&server->parameters);
 	server_login_free(&server->login);
 	memory_free(&server->complaint);

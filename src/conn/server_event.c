@@ -238,8 +238,17 @@ static enum relay_action see_prepared_error(struct server *server, const void *n
 	char severity[16];
 	struct error error;
 	response_parse_error(body, available, severity, &error);
-	if (prepared_is_stale(note, error.sqlstate, error.message))
+	if (prepared_is_stale(note, error.sqlstate, error.message)) {
 		prepared_mark_stale(note, server->prepared);
+		/* Nothing of the request was done or answered, and nothing came behind it. */
+		if (server->replay && server->pipeline.length == server->replay_owed) {
+			server->replays = true;
+			server->was_described =
+				pipeline_front(&server->pipeline) == MESSAGE_DESCRIBE;
+			partner->replay_begins(server_client(server));
+			return RELAY_DROP;
+		}
+	}
 	bool renames = prepared_renames_error(note, error.message);
 	if (renames && available < size)
 		return size < MESSAGE_WHOLE_MAX ? RELAY_SHORT : RELAY_FORWARD;
@@ -276,6 +285,13 @@ see_prepared_with_care(struct endpoint *from, uint8_t type, const uint8_t *body,
 		action = see_prepared_error(server, note, body, size, available, batch);
 	if (action == RELAY_SHORT)
 		return action;
+	if (type == MESSAGE_PARAMETER_DESCRIPTION) {
+		action = server->was_described ? RELAY_DROP : RELAY_FORWARD;
+		server->was_described = false;
+		return action;
+	}
+	if (UNLIKELY(server->replays) && type == MESSAGE_READY_FOR_QUERY)
+		return see_ready(server, body, size) ? RELAY_DROP_PAUSE : RELAY_STOP;
 	if (type == MESSAGE_COMMAND_COMPLETE && prepared_tag_drops_all(body, available))
 		partner->dropped(server_client(server));
 	enum relay_action usual = see(from, type, body, size, available, batch);
@@ -355,6 +371,12 @@ static bool end_prepared(struct server *server)
 {
 	if (is_ours_next(server))
 		server_answer_locally(server);
+	if (UNLIKELY(server->replays) && server->endpoint.partner && server->pipeline.length == 0) {
+		struct buffer *taken = server->replay;
+		server->replay = NULL;
+		server->replays = false;
+		partner->replay(server_client(server), taken);
+	}
 	if (server->answer_waits && server->endpoint.partner)
 		partner->answer(server_client(server), NULL, 0, true);
 	server->answer_waits = false;
@@ -551,6 +573,7 @@ void server_event_open(const struct server_partner_ops *ops)
 		care_for_all[type] = care == MESSAGE_PASS ? MESSAGE_SEE_TYPE : care;
 		care_for_prepared[type] = care;
 	}
+	care_for_prepared[MESSAGE_PARAMETER_DESCRIPTION] = MESSAGE_SEE_TYPE;
 	care_for_all[MESSAGE_COMMAND_COMPLETE] = care_for_prepared[MESSAGE_COMMAND_COMPLETE] =
 		MESSAGE_SEE_HEAD;
 }

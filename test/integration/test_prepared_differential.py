@@ -7,9 +7,9 @@ Clients share servers, which change between transactions, and share the texts of
 from a seed and run one after the other for a bounded time. A program that finds a difference is cut down to the
 messages that matter before it is shown.
 
-PGWEIR_DIFFERENTIAL_SECONDS   how long each test goes on (5)
-PGWEIR_DIFFERENTIAL_SEED      the first seed (1)
-PGWEIR_DIFFERENTIAL_PROGRAMS  at most so many programs
+DIFFERENTIAL_SECONDS   how long each test goes on (5)
+DIFFERENTIAL_SEED      the first seed (1)
+DIFFERENTIAL_PROGRAMS  at most so many programs
 """
 import os
 import random
@@ -21,9 +21,9 @@ import pytest
 from conftest import Wire
 from helpers import server_row
 
-SECONDS = float(os.environ.get("PGWEIR_DIFFERENTIAL_SECONDS", "5"))
-FIRST_SEED = int(os.environ.get("PGWEIR_DIFFERENTIAL_SEED", "1"))
-PROGRAMS = int(os.environ.get("PGWEIR_DIFFERENTIAL_PROGRAMS", "1000000"))
+SECONDS = float(os.environ.get("DIFFERENTIAL_SECONDS", "5"))
+FIRST_SEED = int(os.environ.get("DIFFERENTIAL_SEED", "1"))
+PROGRAMS = int(os.environ.get("DIFFERENTIAL_PROGRAMS", "1000000"))
 CLIENTS, POOL = 5, 2
 DIFFERENTIAL = "differential"  # database and table
 SHRINK_SECONDS = 60

@@ -415,11 +415,11 @@ def test_login_notify_message_greets_each_client(pgweir, wire):
         messages = client.startup()
         notices = [client.fields(body) for kind, body in messages if kind == b"N"]
         assert [(n["S"], n["C"], n["M"]) for n in notices] == [("NOTICE", "00000", "be kind, it's old")]
-        assert client.kinds(messages).endswith("Z")
+        assert client.kinds(messages).endswith(b"Z")
     pooler.change_config(login_notify_message="")
     pooler.reload()
     client = wire(pooler)
-    assert "N" not in client.kinds(client.startup())
+    assert b"N" not in client.kinds(client.startup())
 
 
 @covers("disable_pqexec")
@@ -428,10 +428,10 @@ def test_disable_pqexec_refuses_the_simple_protocol(pgweir, wire, mode):
     pooler = pgweir({"disable_pqexec": 1, "pool_mode": mode})
     client = wire(pooler)
     client.startup()
-    for kind, body in (("P", b"\0SELECT 7\0\0\0"), ("B", b"\0\0" + bytes(6)), ("E", bytes(5)), ("S", b"")):
+    for kind, body in ((b"P", b"\0SELECT 7\0\0\0"), (b"B", b"\0\0" + bytes(6)), (b"E", bytes(5)), (b"S", b"")):
         client.send(kind, body)
     assert client.rows(client.read_until(b"Z")) == [[b"7"]]
-    client.send("Q", b"SELECT 1\0")
+    client.send(b"Q", b"SELECT 1\0")
     error = client.read_error()
     assert (error["S"], error["C"], error["M"]) == ("FATAL", "0A000", "PQexec disallowed")
     client.expect_closed()
