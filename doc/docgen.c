@@ -166,19 +166,10 @@ static bool says_more(const struct setting *row)
 	return *row->allowed && strcmp(row->type, row->allowed) != 0;
 }
 
-/* A key shares the fate of the setting that it overrides. */
-static bool is_later(const struct key *key)
-{
-	enum setting_index index = setting_find(key->name);
-	return index != SETTING_COUNT && setting_row(index)->later;
-}
-
 static void print_setting(const struct setting *row)
 {
 	printf("### %s\n\n", row->name);
 	markdown(row->doc);
-	if (row->later)
-		printf(" **Not implemented yet.**");
 	printf("\n\nType: %s; default: ", row->type);
 	if (*row->default_text)
 		code(row->default_text);
@@ -225,7 +216,7 @@ static void print_config(void)
 			print_range(key);
 			printf(" | ");
 			markdown(key->doc);
-			printf("%s |\n", is_later(key) ? " **Not implemented yet.**" : "");
+			printf(" |\n");
 		}
 		printf("%s", s + 1 < COUNT(key_sections) ? "\n" : "");
 	}
@@ -241,8 +232,7 @@ static void print_man_setting(const struct setting *row)
 		printf("; allowed: ");
 		man(row->allowed);
 	}
-	printf("; %s; %s.\n%s", scope_words(row), change_words(row),
-	       row->later ? ".br\nNot implemented yet.\n" : "");
+	printf("; %s; %s.\n", scope_words(row), change_words(row));
 }
 
 /* Without the marks of code. */
@@ -272,7 +262,7 @@ static void print_man(void)
 			printf("\n.br\nType: ");
 			man_type(key->type);
 			print_range(key);
-			printf(".\n%s", is_later(key) ? ".br\nNot implemented yet.\n" : "");
+			printf(".\n");
 		}
 	}
 	printf(".SH SEE ALSO\n.BR pgweir (1)\n");

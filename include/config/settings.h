@@ -69,7 +69,6 @@ struct setting {
 	const char *allowed; /* a sentence: "0 to 65535", "session, transaction or statement" ... */
 	unsigned scope;	     /* setting_scope bits */
 	enum setting_change change;
-	bool later; /* known, but brought to life by a later version: "not implemented yet" */
 };
 const struct setting *setting_row(enum setting_index index);
 /* By name (exact, or an alias); SETTING_COUNT: unknown. */

@@ -28,6 +28,7 @@ enum client_departure { DEPARTS_NOT, DEPARTS_WITH_GOODBYE, DEPARTS_SILENTLY };
 
 struct client_login;
 struct console;
+struct prepared_client;
 
 struct client {
 	struct endpoint endpoint; /* first */
@@ -47,6 +48,7 @@ struct client {
 	struct database *database; /* after login */
 	struct user *user;	   /* who it says to be, proven */
 	struct parameter_set *parameters;
+	struct prepared_client *prepared; /* its prepared statements; NULL: it never made one */
 	usec_t work_limit, idle_limit; /* the shortest of those that may end it while it is active;
 					  while it is idle; 0: none */
 	usec_t wait_limit;	       /* while it waits for a server */

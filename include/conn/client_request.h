@@ -7,6 +7,8 @@
 
 #include "conn/client.h"
 
+/* Before the first client. */
+void client_request_open(void);
 /* Bytes of an idle client: ask for a server when they deserve one, else keep them. */
 void client_request_begin(struct client *client, const uint8_t *bytes, size_t size);
 /* Bytes of a linked client, for its server. */
@@ -32,6 +34,10 @@ void client_request_free(struct client *client);
 void client_request_writable(struct client *client);
 void client_request_lost(struct client *client, enum close_reason reason, const struct error *error,
 			 bool silently);
+void client_request_answer(struct client *client, const void *bytes, size_t size, bool now);
+void client_request_dropped(struct client *client);
+void client_request_replay_begins(struct client *client);
+void client_request_replay(struct client *client, struct buffer *taken);
 void client_request_parameter(struct client *client, const char *name, const char *value);
 
 #endif

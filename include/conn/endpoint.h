@@ -34,6 +34,7 @@ struct endpoint {
 	uint32_t body_left;  /* bytes still to come of a message whose beginning was handed on */
 	bool body_dropped;   /* ... or was dropped: then drop the rest */
 	uint8_t replication; /* enum replication */
+	uint32_t awaited;    /* so many bytes are to be held before anything can be done; 0: any */
 	struct endpoint *partner;
 	struct buffer *held; /* received, not handed on */
 	struct loop_timer timer;
@@ -52,7 +53,8 @@ const char *endpoint_replication(const struct endpoint *endpoint);
 uint64_t endpoint_next_id(void);
 
 /* Read once; what was held before stands in front. IO_DONE: *@bytes, *@size, valid until the next
- * call; *@fresh of them are new. Nothing is held any more then. */
+ * call; *@fresh of them are new. Nothing is held any more then. IO_AGAIN: also while more bytes are
+ * awaited, as endpoint_await() said. */
 enum io endpoint_receive(struct endpoint *endpoint, uint8_t **bytes, size_t *size, size_t *fresh);
 /* Keep bytes for later, behind those kept already. False: more than ENDPOINT_HOLD_MAX (plus one
  * read), or no memory. */
@@ -60,6 +62,9 @@ bool endpoint_hold(struct endpoint *endpoint, const uint8_t *bytes, size_t size)
 
 /* Erase what the last events received, as far as @size bytes reach: there was a secret in it. */
 void endpoint_erase_received(size_t size);
+/* What is held, and cannot go on, must first be @size bytes. Such a message may be larger than what
+ * may be held otherwise. */
+void endpoint_await(struct endpoint *endpoint, uint32_t size);
 
 /* Make two endpoints partners, and part them. */
 void endpoint_link(struct endpoint *a, struct endpoint *b);

@@ -8,19 +8,27 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include "core/buffer.h"
+#include "core/error.h"
 
 struct parameter_set;
 
 enum {
-	PARAMETER_COUNT = 0
+	PARAMETER_COUNT = 0 /* that are always tracked */
 #define PARAMETER(name, doc) +1
 #include "conn/parameters.def"
+	,
+	PARAMETER_MAX = 32, /* with those that are named besides */
 };
+
+/* Track these, a comma list, besides those of the table. Names that PostgreSQL does not report have
+ * no effect. False: there are too many, or one is too long; nothing has changed. Before the first
+ * connection. */
+bool parameter_track(const char *list, struct error *error);
 
 /* Values gathered for a set, in the order of the table; NULL: none. Their bytes are the
  * caller's. */
 struct parameter_values {
-	const char *of[PARAMETER_COUNT];
+	const char *of[PARAMETER_MAX];
 };
 
 /* Is this a parameter that follows the client (any case)? Returns its canonical spelling, or NULL.

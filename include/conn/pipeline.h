@@ -7,16 +7,26 @@
 #define PGWEIR_CONN_PIPELINE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum {
 	PIPELINE_INLINE = 16,	/* entries without an allocation */
 	PIPELINE_MAX = 1 << 16, /* then the client is not read until the server has answered some */
-	PIPELINE_INTERNAL = '!' /* a Query of our own, whose answers the client does not see */
+	PIPELINE_INTERNAL = '!', /* a Query of our own, whose answers the client does not see */
+	PIPELINE_LOCAL = '.',	 /* was not sent: it is we who answer, when its turn has come */
+};
+
+/* What became of a request that had a note. */
+enum pipeline_end {
+	PIPELINE_ANSWERED,
+	PIPELINE_FAILED,  /* by the ErrorResponse that it got */
+	PIPELINE_SKIPPED, /* the server passed over it, or is gone */
 };
 
 struct pipeline {
 	uint8_t *entries; /* ring of message types; NULL: entries_inline */
+	void **notes;	  /* beside the entries, as many; NULL: none of them has one yet */
 	uint32_t size, first, length;
 	uint8_t entries_inline[PIPELINE_INLINE];
 	bool copy_in;	    /* the server reads CopyData until CopyDone or CopyFail */
@@ -35,6 +45,17 @@ void pipeline_fini(struct pipeline *pipeline);
 /* A message of this type goes to the server (frontend type, or PIPELINE_INTERNAL). False: no memory
  * to note it. */
 bool pipeline_sent(struct pipeline *pipeline, uint8_t type) __attribute__((warn_unused_result));
+/* The same for an extended request, or PIPELINE_LOCAL, whose end somebody wants to know: @note is
+ * handed to the function of pipeline_on_end() once. Not while pipeline_discards(). */
+bool pipeline_sent_noted(struct pipeline *pipeline, uint8_t type, void *note)
+	__attribute__((warn_unused_result));
+void pipeline_on_end(void (*ended)(void *note, enum pipeline_end how));
+/* Will the server not look at a request that is sent now? It skips to Sync, or takes it for the end
+ * of a COPY. */
+static inline bool pipeline_discards(const struct pipeline *pipeline)
+{
+	return pipeline->copy_in | pipeline->skips_to_sync;
+}
 /* No more requests now. */
 static inline bool pipeline_is_full(const struct pipeline *pipeline)
 {
@@ -44,6 +65,20 @@ static inline bool pipeline_is_full(const struct pipeline *pipeline)
 /* A message of this type came from the server; false: the server may not send that now. Types that
  * mean nothing here (rows, notices) need not be told. */
 bool pipeline_received(struct pipeline *pipeline, uint8_t type);
+/* The same, quick for the usual answer to a request that has no note. */
+extern const uint8_t pipeline_completes[128]; /* which request a type of answer completes */
+static inline bool pipeline_complete(struct pipeline *pipeline, uint8_t type)
+{
+	uint32_t first = pipeline->first;
+	if (pipeline->length == 0 || pipeline->sync_in_copy || type >= 128 ||
+	    (pipeline->notes && pipeline->notes[first]) ||
+	    (pipeline->entries ? pipeline->entries : pipeline->entries_inline)[first] !=
+		    pipeline_completes[type])
+		return pipeline_received(pipeline, type);
+	pipeline->first = (first + 1) & (pipeline->size - 1);
+	pipeline->length--;
+	return true;
+}
 /* ReadyForQuery came: the same, quick for the usual end of the usual request. */
 static inline bool pipeline_ready(struct pipeline *pipeline, uint8_t type)
 {
@@ -62,6 +97,20 @@ static inline uint8_t pipeline_front(const struct pipeline *pipeline)
 						     : pipeline->entries_inline)[pipeline->first]
 				: 0;
 }
+/* The note of the oldest entry; NULL: it has none. */
+static inline void *pipeline_front_note(const struct pipeline *pipeline)
+{
+	return pipeline->notes && pipeline->length ? pipeline->notes[pipeline->first] : NULL;
+}
+/* Is the one behind the oldest entry PIPELINE_LOCAL? */
+static inline bool pipeline_is_local_behind(const struct pipeline *pipeline)
+{
+	const uint8_t *all = pipeline->entries ? pipeline->entries : pipeline->entries_inline;
+	return pipeline->length > 1 &&
+	       all[(pipeline->first + 1) & (pipeline->size - 1)] == PIPELINE_LOCAL;
+}
+/* Take off the PIPELINE_LOCAL at the front. */
+void pipeline_answer_local(struct pipeline *pipeline);
 /* Nothing owed, nothing half-done. */
 static inline bool pipeline_is_idle(const struct pipeline *pipeline)
 {
@@ -79,7 +128,10 @@ static inline bool pipeline_is_spent(const struct pipeline *pipeline)
 bool pipeline_copies_both(const struct pipeline *pipeline);
 /* Just one ReadyForQuery is still to come, and nothing after it. */
 bool pipeline_owes_one_ready(const struct pipeline *pipeline);
-/* ReadyForQuery are still to come. */
+/* Answers are still to come, of whatever kind. */
+bool pipeline_owes_answer(const struct pipeline *pipeline);
+/* ReadyForQuery are still to come: what is sent now is answered whatever becomes of what was sent
+ * before. */
 bool pipeline_owes_ready(const struct pipeline *pipeline);
 
 #endif

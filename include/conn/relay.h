@@ -20,7 +20,9 @@ enum relay_action {
 	RELAY_FORWARD_PAUSE, /* forward it, then return, since what follows is to be seen with other
 				eyes */
 	RELAY_DROP_PAUSE,
-	RELAY_STOP, /* leave it and what follows where they are */
+	RELAY_STOP,    /* leave it and what follows where they are */
+	RELAY_SHORT,   /* more of it must be here before it can be seen */
+	RELAY_REPLACE, /* batch->replacement stands for its first batch->replaced bytes */
 };
 
 /* How a walk ended. */
@@ -33,21 +35,30 @@ enum relay_end {
 	RELAY_BAD_LENGTH, /* ... or has a length below 4, or beyond the maximum */
 };
 
+struct relay_batch;
 struct relay {
 	const uint8_t *care; /* enum message_care by type */
 	/* See a message: @body has @available of its @size bytes, as many as its care asks for. */
 	enum relay_action (*see)(struct endpoint *from, uint8_t type, const uint8_t *body,
-				 uint32_t size, uint32_t available);
+				 uint32_t size, uint32_t available, struct relay_batch *batch);
 };
 
-enum { RELAY_PIECES = 16 };
+enum {
+	RELAY_PIECES = 60,
+	RELAY_REPLACEMENT = 8, /* pieces that may stand for one message */
+};
 
 struct relay_batch {
-	struct iovec pieces[RELAY_PIECES]; /* for the partner */
-	int count;
-	size_t size; /* of all pieces */
 	const uint8_t *rest;
 	size_t rest_size;
+	size_t size; /* of all pieces */
+	int count;
+	/* RELAY_REPLACE: filled in by see(). The bytes must last until the batch is written. */
+	int replacements;
+	size_t replaced; /* bytes from the message's type on, at most what is there; all of it: the
+			    message is gone */
+	struct iovec replacement[RELAY_REPLACEMENT];
+	struct iovec pieces[RELAY_PIECES]; /* for the partner */
 };
 
 /* Walk @bytes that @from received. No message may be longer than @maximum (its length field).

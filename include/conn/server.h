@@ -37,6 +37,7 @@ enum server_tls_step { SERVER_TLS_NONE, SERVER_TLS_ASKED, SERVER_TLS_HANDSHAKE }
  * for what began meanwhile. */
 enum { SERVER_CANCELS_MAX = 2 };
 
+struct prepared_server;
 struct server_login;
 
 struct server {
@@ -60,6 +61,13 @@ struct server {
 	uint32_t drained; /* SERVER_DRAINING: bytes of answers that nobody wants */
 	bool asks_old;	  /* it did not answer to the newest protocol: asked again with 3.0 */
 	struct pipeline pipeline;
+	struct prepared_server *prepared; /* statements it has; NULL: none of ours */
+	struct buffer *replay; /* the client's last request, while it may be said again */
+	uint32_t replay_owed;  /* answers that were owed to it then */
+	bool replays;	       /* its failing is kept from the client: it will be said again */
+	bool was_described;    /* its client has the ParameterDescription of what is said again */
+	bool answer_waits;     /* an answer of ours is queued for what comes next */
+	bool waits_at_barrier; /* its client does not go on before all is answered */
 	struct parameter_set *parameters; /* as the server reported them */
 	uint32_t process_id; /* with the key: of BackendKeyData; to a peer: of the request */
 	uint8_t *key;	     /* cancel key; owned */
@@ -107,6 +115,8 @@ void server_release(struct server *server);
 /* The client of a server of its own leaves; @mid_message: in the middle of one. The server closes.
  */
 void server_dismiss(struct server *server, bool mid_message);
+/* Give its client the answers that are ours, as far as it is their turn. */
+void server_answer_locally(struct server *server);
 /* Prepare for a client's first request: true: ready, possibly with a SET in its out-queue; false:
  * its values must be set first, client_server_ready() follows. */
 bool server_prepare(struct server *server, struct parameter_set *wanted);
@@ -158,6 +168,14 @@ struct server_partner_ops {
 	/* The server that @client claimed is logged in; *@welcome, its ParameterStatus messages,
 	 * may be taken. */
 	void (*served)(struct client *client, struct buffer **welcome);
+	/* Bytes of our own for the client; @now: or with what comes next. */
+	void (*answer)(struct client *client, const void *bytes, size_t size, bool now);
+	/* What the client asked last failed without effect and without its knowledge. Nothing more
+	 * goes to the server, then that request once more. */
+	void (*replay_begins)(struct client *client);
+	void (*replay)(struct client *client, struct buffer *taken);
+	/* All prepared statements were dropped by the client. */
+	void (*dropped)(struct client *client);
 	/* A reported parameter. */
 	void (*parameter)(struct client *client, const char *name, const char *value);
 };

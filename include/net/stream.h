@@ -82,7 +82,17 @@ enum io stream_read(struct stream *stream, void *bytes, size_t size, size_t *got
  * (events->drained follows); the queue may then hold at most @cap bytes, or IO_ERROR. IO_DONE: all
  * is with the kernel. After IO_ERROR errno tells (ENOBUFS: the cap), the queue is dropped and
  * nothing more can be written; what was received can still be read. */
-enum io stream_write(struct stream *stream, const struct iovec *pieces, int count, size_t cap);
+enum io stream_write_pieces(struct stream *stream, const struct iovec *pieces, int count,
+			    size_t cap);
+enum io stream_write_one(struct stream *stream, const struct iovec *piece, size_t cap);
+static inline enum io stream_write(struct stream *stream, const struct iovec *pieces, int count,
+				   size_t cap)
+{
+	bool is_usual = count == 1 && !((uintptr_t)stream->out | (uintptr_t)stream->tls) &&
+			!stream->connecting;
+	return is_usual ? stream_write_one(stream, pieces, cap)
+			: stream_write_pieces(stream, pieces, count, cap);
+}
 static inline enum io stream_write_bytes(struct stream *stream, const void *bytes, size_t size,
 					 size_t cap)
 {

@@ -96,6 +96,7 @@ struct pool {
 	/* values in force, from pool_configure() */
 	enum pool_mode mode;
 	int size, min_size, reserve_size; /* size 0: unlimited */
+	uint32_t prepared_statements;	  /* that each server may keep; 0: they are left alone */
 	uint32_t full, most;   /* the size, and with the reserve; UINT32_MAX: unlimited */
 	uint32_t most_waiting; /* clients; UINT32_MAX: unlimited */
 	bool connect_failed, login_failed; /* the last attempt */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "conn/client.h"
+#include "conn/prepared.h"
 #include "net/socket.h"
 #include "net/tls_session.h"
 #include "pool/registry.h"
@@ -132,6 +133,7 @@ static bool client_row(struct client *client, void *context)
 	info.application_name =
 		client->parameters ? or_empty(parameter_get(client->parameters, "application_name"))
 				   : "";
+	info.prepared_statements = prepared_client_count(client->prepared);
 	if (address_is_unix(&client->endpoint.remote))
 		info.remote_pid = client->endpoint.remote.unix_peer.pid;
 	if (waits) {
@@ -155,6 +157,7 @@ static void server_row(const struct wanted *wanted, const struct server *server)
 	info.state = state_text(&info, wanted, "sv_",
 				wanted->prefixed && !strcmp(shown, "new") ? "login" : shown);
 	info.close_needed = server->member.close_needed;
+	info.prepared_statements = prepared_server_count(server->prepared);
 	info.remote_pid = server->process_id;
 	info.application_name =
 		server->parameters ? or_empty(parameter_get(server->parameters, "application_name"))

@@ -5,7 +5,7 @@ src_config_libconfig_a_SOURCES = \
 	include/config/ini.h src/config/ini.c \
 	include/config/settings.h src/config/settings.c src/config/settings_priv.h \
 	include/config/source.h src/config/source.c \
-	include/config/section.h src/config/section.c src/config/section_priv.h \
+	include/config/section.h src/config/section.c \
 	include/config/sample.h src/config/sample.c \
 	include/config/encryption.h src/config/encryption.c \
 	include/config/snapshot.h src/config/snapshot.c

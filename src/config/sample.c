@@ -73,7 +73,7 @@ static void print_setting(FILE *to, enum setting_index index)
 	comment(to, row->doc, 0);
 	bool is_long = strlen(row->default_text) > DEFAULT_SHOWN; /* it stands below anyway */
 	char *facts = memory_printf(
-		"%s%s%s%s%s%s; %s%s.", row->type, strcmp(row->type, row->allowed) ? ": " : "",
+		"%s%s%s%s%s%s; %s.", row->type, strcmp(row->type, row->allowed) ? ": " : "",
 		strcmp(row->type, row->allowed) ? row->allowed : "",
 		row->scope & SCOPE_DATABASE ? row->scope & SCOPE_USER
 						      ? "; also in rows of [databases] and [users]"
@@ -84,8 +84,7 @@ static void print_setting(FILE *to, enum setting_index index)
 		is_long		     ? ""
 		: *row->default_text ? row->default_text
 				     : "empty",
-		row->change == CHANGE_RESTART ? "needs a restart" : "changed by a reload",
-		row->later ? "; not implemented yet" : "");
+		row->change == CHANGE_RESTART ? "needs a restart" : "changed by a reload");
 	comment(to, facts, 0);
 	memory_free(&facts);
 	fprintf(to, ";%s =%s%s\n", row->name, *row->default_text ? " " : "", row->default_text);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "config.h"
 #include "config/section.h"
-#include "section_priv.h"
 #include "settings_priv.h"
 #include "auth/secret.h"
 #include "config/ini.h"
@@ -147,16 +146,6 @@ static void free_fields(const struct kind *kind, void *base)
 		value_fini(&kind->fields[i], base);
 }
 
-static void note_later(const struct kind *kind, const void *base, bool later[SETTING_COUNT])
-{
-	for (size_t i = 0; i < kind->count; i++) {
-		enum setting_index index = setting_find(kind->fields[i].name);
-		if (index != SETTING_COUNT && setting_row(index)->later &&
-		    value_is_set(&kind->fields[i], base))
-			later[index] = true;
-	}
-}
-
 /* ---- databases ---- */
 
 static bool check_hosts(const struct reading *reading, const char *hosts, struct error *error)
@@ -217,11 +206,6 @@ void section_free_database(struct section_database **row)
 	memory_free(row);
 }
 
-void section_note_later_database(const struct section_database *row, bool later[SETTING_COUNT])
-{
-	note_later(&database_kind, row, later);
-}
-
 /* ---- users ---- */
 
 struct section_user *section_parse_user(const char *name, const char *text, struct error *error)
@@ -241,11 +225,6 @@ void section_free_user(struct section_user **row)
 	free_fields(&user_kind, *row);
 	memory_free(&(*row)->name);
 	memory_free(row);
-}
-
-void section_note_later_user(const struct section_user *row, bool later[SETTING_COUNT])
-{
-	note_later(&user_kind, row, later);
 }
 
 /* ---- peers ---- */

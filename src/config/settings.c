@@ -413,7 +413,6 @@ static const struct value_field fields[SETTING_COUNT] = {
 #define USER SCOPE_USER
 #define RELOAD CHANGE_RELOAD
 #define RESTART CHANGE_RESTART
-#define LATER 2 /* a bit beside the change */
 
 static struct setting rows[SETTING_COUNT] = {
 #define SETTING(type, name_, default_, range, scope_, change_, doc_) \
@@ -421,8 +420,7 @@ static struct setting rows[SETTING_COUNT] = {
 	 .default_text = (default_),                                 \
 	 .doc = (doc_),                                              \
 	 .scope = (scope_),                                          \
-	 .change = (change_) & ~LATER,                               \
-	 .later = ((change_)&LATER) != 0},
+	 .change = (change_)},
 #include "config/settings.def"
 };
 

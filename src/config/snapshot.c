@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "config.h"
 #include "config/snapshot.h"
-#include "section_priv.h"
 #include "settings_priv.h"
 #include "config/ini.h"
 #include "auth/pam.h"
@@ -366,33 +365,6 @@ static bool load_encryption(const struct loading *loading, struct error *error)
 	return snapshot->encryption != NULL;
 }
 
-/* ---- what this version cannot do ---- */
-
-static void warn_later(enum setting_index index, const char *where)
-{
-	log_warning("", "setting \"%s\"%s is not implemented yet", setting_row(index)->name, where);
-}
-
-static void warn(const struct snapshot *snapshot)
-{
-	const struct settings *settings = &snapshot->settings;
-	bool in_databases[SETTING_COUNT] = {false}, in_users[SETTING_COUNT] = {false};
-	if (snapshot->automatic)
-		section_note_later_database(snapshot->automatic, in_databases);
-	map_foreach (node, &snapshot->databases)
-		section_note_later_database(database_of(node), in_databases);
-	map_foreach (node, &snapshot->users)
-		section_note_later_user(user_of(node), in_users);
-	for (enum setting_index i = 0; i < SETTING_COUNT; i++) {
-		if (setting_row(i)->later && !settings_is_default(settings, i))
-			warn_later(i, "");
-		if (in_databases[i])
-			warn_later(i, " in [databases]");
-		if (in_users[i])
-			warn_later(i, " in [users]");
-	}
-}
-
 /* ---- loading ---- */
 
 /* The pgweir that has no file. */
@@ -445,9 +417,7 @@ static bool load(struct loading *loading, const char *path, struct error *error)
 struct snapshot *snapshot_load(const char *path, struct error *error)
 {
 	struct loading loading = {.snapshot = memory_alloc(sizeof(struct snapshot))};
-	if (load(&loading, path, error))
-		warn(loading.snapshot);
-	else
+	if (!load(&loading, path, error))
 		snapshot_free(&loading.snapshot);
 	return loading.snapshot;
 }
@@ -590,8 +560,6 @@ bool snapshot_set(enum setting_index index, const char *text, struct error *erro
 	current->settings = changed;
 	source_fini(&current->sources[index]);
 	current->sources[index].kind = SOURCE_CONSOLE;
-	if (row->later && !settings_is_default(&changed, index))
-		warn_later(index, "");
 	return true;
 }
 

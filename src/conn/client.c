@@ -6,6 +6,7 @@
 #include "config/snapshot.h"
 #include "client_priv.h"
 #include "conn/client_login.h"
+#include "conn/prepared.h"
 #include "conn/relay.h"
 #include "conn/server_cancel.h"
 #include "core/log.h"
@@ -332,6 +333,7 @@ void client_close_saying(struct client *client, enum close_reason reason, const 
 	part(client, reason);
 	client_login_free(&client->login);
 	parameter_release(&client->parameters);
+	prepared_client_free(&client->prepared);
 	buffer_erase(&endpoint->held); /* there may be a password in it */
 	client->database = NULL;
 	client->user = NULL;

@@ -89,6 +89,29 @@ static bool put_parameters(const struct client *client, struct buffer **out)
 	return well;
 }
 
+static bool put_login_notice(struct buffer **out)
+{
+	const char *text = settings_current()->login_notify_message;
+	struct error notice;
+	if (!*text)
+		return true;
+	error_set(&notice, SQLSTATE_SUCCESSFUL_COMPLETION, "%s", text);
+	return response_put_notice(out, ENDPOINT_QUEUE_MAX, "NOTICE", &notice);
+}
+
+/* application_name_add_host: the name that servers see says where the client is. */
+static void add_host_to_name(struct client *client)
+{
+	char address[ADDRESS_TEXT];
+	const char *name = parameter_get(client->parameters, "application_name");
+	if (!name)
+		name = client->database->application_name;
+	char *more = memory_printf("%s - %s", name && *name ? name : "app",
+				   address_print(&client->endpoint.remote, address));
+	parameter_put(&client->parameters, "application_name", more);
+	memory_free(&more);
+}
+
 /* The greeting for what the client asked for, which its parameters become. NULL: no memory. */
 static const struct greeting *find_greeting(struct client *client)
 {
@@ -109,6 +132,7 @@ static const struct greeting *find_greeting(struct client *client)
 	parameter_put_over(&client->parameters, pool->welcome_parameters);
 	greeting->result = parameter_share(client->parameters);
 	bool well = put_parameters(client, &greeting->bytes);
+	well &= put_login_notice(&greeting->bytes);
 	greeting->key = buffer_length(greeting->bytes) + MESSAGE_HEADER;
 	well &= response_put_backend_key_data(&greeting->bytes, ENDPOINT_QUEUE_MAX, 0, no_key,
 					      sizeof no_key);
@@ -143,6 +167,8 @@ static void greet(struct client *client, struct buffer **out)
 	client->parameters = client->login->parameters;
 	client->login->parameters = NULL;
 	client_login_free(&client->login);
+	if (settings_current()->application_name_add_host && !client->is_own)
+		add_host_to_name(client);
 	const struct greeting *greeting = find_greeting(client);
 	if (!greeting || !put_greeting(greeting, &client->key, out)) {
 		client_close(client, CLOSE_OUT_OF_MEMORY, NULL);

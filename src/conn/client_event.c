@@ -8,6 +8,7 @@
 #include "conn/client_replication.h"
 #include "conn/client_limit.h"
 #include "conn/client_request.h"
+#include "conn/prepared.h"
 #include "conn/server_event.h"
 
 /* ---- the console's clients ---- */
@@ -229,8 +230,14 @@ void client_event_open(void)
 		.served = client_replication_served,
 		.cancel_ended = client_cancel_ended,
 		.parameter = client_request_parameter,
+		.answer = client_request_answer,
+		.dropped = client_request_dropped,
+		.replay_begins = client_request_replay_begins,
+		.replay = client_request_replay,
 	};
 	server_event_open(&partner);
+	prepared_open();
+	client_request_open();
 	client_open();
 	client_entry_open();
 }

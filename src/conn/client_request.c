@@ -3,6 +3,8 @@
 #include "conn/client_request.h"
 #include "client_priv.h"
 #include "config/snapshot.h"
+#include "conn/prepared.h"
+#include "conn/statement.h"
 #include "proto/response.h"
 
 /* Go on with what was held. */
@@ -21,6 +23,8 @@ void client_request_go_on(struct client *client)
 static void link_to(struct client *client, struct server *server)
 {
 	endpoint_link(&client->endpoint, &server->endpoint);
+	if (UNLIKELY(server->prepared))
+		prepared_server_linked(server->prepared, client->prepared);
 	client_counters(client)->server_assignment_count++;
 	bool is_active =
 		server->state == SERVER_ACTIVE && server->member.place == SERVER_PLACE_ACTIVE;
@@ -230,8 +234,8 @@ void client_request_begin(struct client *client, const uint8_t *bytes, size_t si
 		begin_skipping(client, bytes, size);
 		return;
 	}
-	enum request request = is_single_query(client, bytes, size) ? REQUEST_WANTS_SERVER
-								    : scan(client, &bytes, &size);
+	bool is_single = is_single_query(client, bytes, size);
+	enum request request = is_single ? REQUEST_WANTS_SERVER : scan(client, &bytes, &size);
 	switch (request) {
 	case REQUEST_WANTS_SERVER:
 		break;
@@ -278,8 +282,16 @@ void client_request_depart(struct client *client, enum close_reason reason)
 	client_arm(client);
 }
 
+/* disable_pqexec: a simple Query may consist of several statements. Replication has nothing else.
+ */
+static inline bool is_disallowed(const struct client *client, uint8_t type)
+{
+	return type == MESSAGE_QUERY && UNLIKELY(settings_current()->disable_pqexec) &&
+	       !client->endpoint.replication && !client->is_own;
+}
+
 static enum relay_action see(struct endpoint *from, uint8_t type, const uint8_t *body,
-			     uint32_t size, uint32_t available)
+			     uint32_t size, uint32_t available, struct relay_batch *batch)
 {
 	/* relay_walk() hands back what it was given: the magic was checked then */
 	struct client *client = container_of(from, struct client, endpoint);
@@ -287,8 +299,9 @@ static enum relay_action see(struct endpoint *from, uint8_t type, const uint8_t 
 	(void)body;
 	(void)size;
 	(void)available;
+	(void)batch;
 	if (type == MESSAGE_TERMINATE || pipeline_is_full(pipeline) ||
-	    !pipeline_sent(pipeline, type))
+	    is_disallowed(client, type) || !pipeline_sent(pipeline, type))
 		return RELAY_STOP;
 	return RELAY_FORWARD;
 }
@@ -302,10 +315,214 @@ static void settle_if_clean(struct client *client, const struct server *server)
 		client_request_settle(client);
 }
 
-static const struct relay requests = {.care = message_frontend_care, .see = see};
+/* ---- with prepared statements of its own, in transaction and statement mode ---- */
 
-/* From a linked client to its server. */
-void client_request_forward(struct client *client, const uint8_t *bytes, size_t size)
+enum { REPLAY_MAX = 4096 };
+
+static struct prepared_link walk; /* of the walk that is going on */
+static bool wants_local_answers;  /* it asked for what is there, and some of that is ours */
+
+static void begin_walk(struct client *client, struct server *server)
+{
+	walk = (struct prepared_link){
+		.client = &client->prepared,
+		.server = &server->prepared,
+		.pipeline = &server->pipeline,
+		.limit = client->member.pool->prepared_statements,
+		.status = server->status,
+	};
+	wants_local_answers = false;
+	server->waits_at_barrier = false;
+	prepared_begin_batch();
+}
+
+static void end_walk(struct client *client)
+{
+	struct stats_counters *c = client_counters(client);
+	c->client_parse_count += walk.client_parses;
+	c->server_parse_count += walk.server_parses;
+	c->bind_count += walk.binds;
+	if (walk.client_parses)
+		statement_make_room();
+}
+
+static enum relay_action see_prepared(struct endpoint *from, uint8_t type, const uint8_t *body,
+				      uint32_t size, uint32_t available, struct relay_batch *batch)
+{
+	struct client *client = container_of(from, struct client, endpoint);
+	switch (type) {
+	case MESSAGE_PARSE:
+	case MESSAGE_BIND:
+	case MESSAGE_DESCRIBE:
+	case MESSAGE_CLOSE:
+		if (pipeline_is_full(walk.pipeline))
+			return RELAY_STOP;
+		return prepared_request(&walk, type, body, size, available, batch);
+	case MESSAGE_QUERY:
+		if ((client->prepared || *walk.server) &&
+		    prepared_query(&walk, body, available) == RELAY_STOP)
+			return RELAY_STOP;
+		break;
+	case MESSAGE_SYNC:
+		if (client->prepared)
+			prepared_sync(client->prepared);
+		break;
+	case MESSAGE_EXECUTE:
+		if (*walk.server)
+			prepared_execute(*walk.server);
+		break;
+	case MESSAGE_FLUSH:
+		wants_local_answers = true;
+		break;
+	default:
+		break;
+	}
+	return see(from, type, body, size, available, batch);
+}
+
+/* How requests are looked at: nothing is prepared; they are rewritten, but none was yet; some are.
+ */
+static uint8_t care_for_first[256], care_for_prepared[256];
+static const struct relay requests = {.care = message_frontend_care, .see = see};
+static const struct relay first_requests = {.care = care_for_first, .see = see_prepared};
+static const struct relay prepared_requests = {.care = care_for_prepared, .see = see_prepared};
+
+static void open_care(void)
+{
+	static const uint8_t rewritten[] = {MESSAGE_PARSE, MESSAGE_BIND, MESSAGE_DESCRIBE,
+					    MESSAGE_CLOSE};
+	memcpy(care_for_first, message_frontend_care, sizeof care_for_first);
+	for (size_t i = 0; i < sizeof rewritten; i++)
+		care_for_first[rewritten[i]] = MESSAGE_SEE_HEAD;
+	memcpy(care_for_prepared, care_for_first, sizeof care_for_prepared);
+	care_for_prepared[MESSAGE_QUERY] = MESSAGE_SEE_HEAD;
+}
+
+/* It stopped before a request that can be decided only when what was sent is answered. */
+static void wait_at_barrier(struct server *server, struct relay_batch *batch)
+{
+	static const uint8_t flush[] = {MESSAGE_FLUSH, 0, 0, 0, MESSAGE_LENGTH_MIN};
+	server->waits_at_barrier = true;
+	wants_local_answers = true;
+	if (!server->pipeline.unsynced)
+		return;
+	batch->pieces[batch->count++] =
+		(struct iovec){.iov_base = (void *)(uintptr_t)flush, .iov_len = sizeof flush};
+	batch->size += sizeof flush;
+}
+
+/* One system call without a vector costs less than a copy of little. */
+static void join_pieces(struct relay_batch *batch)
+{
+	static uint8_t joined[8192];
+	size_t size = 0;
+	if (batch->count < 2 || batch->size > sizeof joined)
+		return;
+	for (int i = 0; i < batch->count; i++) {
+		memcpy(joined + size, batch->pieces[i].iov_base, batch->pieces[i].iov_len);
+		size += batch->pieces[i].iov_len;
+	}
+	batch->pieces[0] = (struct iovec){.iov_base = joined, .iov_len = size};
+	batch->count = 1;
+}
+
+/* Where the walk through its requests stopped. */
+static void end_forward(struct client *client, struct server *server, enum relay_end end,
+			const struct relay_batch *batch)
+{
+	if (LIKELY(end == RELAY_DONE)) {
+		if (batch->rest_size)
+			client_hold(client, batch->rest, batch->rest_size);
+		else if (__builtin_expect(pipeline_is_idle(&server->pipeline), 0))
+			settle_if_clean(client, server);
+	} else if (end == RELAY_STOPPED && is_disallowed(client, batch->rest[0])) {
+		client_fail(client, SQLSTATE_FEATURE_NOT_SUPPORTED, "PQexec disallowed");
+	} else if (end == RELAY_STOPPED && batch->rest[0] == MESSAGE_TERMINATE) {
+		client_request_depart(client, CLOSE_CLIENT_REQUEST);
+	} else if (end ==
+		   RELAY_STOPPED) { /* the server owes very many answers, or must be waited for */
+		client_hold(client, batch->rest, batch->rest_size);
+		stream_pause(&client->endpoint.stream);
+	} else {
+		client_fail_header(client, end, batch->rest, batch->rest_size);
+	}
+}
+
+/* One request of the extended protocol, alone and outside of a transaction, that begins with the
+ * Bind or Describe of a prepared statement and ends with Sync? PostgreSQL may find that what the
+ * statement refers to has changed since another client prepared it: then it is prepared anew, and
+ * the request said again. */
+static bool may_be_replayed(const struct client *client, const struct server *server,
+			    const uint8_t *bytes, size_t size)
+{
+	const uint8_t *end = bytes + size;
+	if (size > REPLAY_MAX || (*bytes != MESSAGE_BIND && *bytes != MESSAGE_DESCRIBE) ||
+	    server->status != 'I' || server->pipeline.length > 0 || server->pipeline.unsynced ||
+	    client->endpoint.body_left)
+		return false;
+	while (end - bytes > MESSAGE_HEADER) {
+		uint32_t length = message_length(bytes);
+		if (length >= (size_t)(end - bytes) || *bytes == MESSAGE_SYNC ||
+		    *bytes == MESSAGE_QUERY)
+			return false;
+		bytes += (size_t)length + 1;
+	}
+	return end - bytes == MESSAGE_HEADER && *bytes == MESSAGE_SYNC;
+}
+
+/* Requests that may have to be rewritten. */
+static void forward_prepared(struct client *client, struct server *server, const uint8_t *bytes,
+			     size_t size)
+{
+	const struct relay *eyes =
+		client->prepared || server->prepared ? &prepared_requests : &first_requests;
+	uint32_t maximum = (uint32_t)settings_current()->max_packet_size;
+	struct relay_batch batch;
+	enum relay_end end;
+	bool keep = may_be_replayed(client, server, bytes, size) && !server->replays;
+	begin_walk(client, server);
+	buffer_free(&server->replay);
+	keep = keep && buffer_append(&server->replay, bytes, size, REPLAY_MAX);
+	for (;;) {
+		end = relay_walk(eyes, &client->endpoint, bytes, size, maximum, &batch);
+		if (walk.barrier)
+			wait_at_barrier(server, &batch);
+		join_pieces(&batch);
+		/* Statements may be longer than what waits otherwise. */
+		if (batch.size && stream_write(&server->endpoint.stream, batch.pieces, batch.count,
+					       ENDPOINT_QUEUE_MAX + batch.size) == IO_AGAIN)
+			stream_pause(&client->endpoint.stream);
+		if (end != RELAY_PAUSED) {
+			if (walk.barrier) /* what is to be waited for must have left */
+				stream_flush(&server->endpoint.stream);
+			break;
+		}
+		bytes = batch.rest;
+		size = batch.rest_size;
+		prepared_begin_batch();
+	}
+	end_walk(client);
+	if (keep)
+		server->replay_owed = server->pipeline.length;
+	if (walk.refusal) {
+		client_fail(client, SQLSTATE_PROGRAM_LIMIT_EXCEEDED, walk.refusal);
+		return;
+	}
+	if (wants_local_answers)
+		server_answer_locally(server);
+	if (client->state != CLIENT_ACTIVE || client_server(client) != server)
+		return;
+	/* Nothing is under way any more that would end the wait. */
+	bool waits_in_vain = server->waits_at_barrier && !pipeline_owes_answer(&server->pipeline);
+	end_forward(client, server, end, &batch);
+	if (walk.awaited && client->state == CLIENT_ACTIVE)
+		endpoint_await(&client->endpoint, walk.awaited);
+	if (waits_in_vain && client->state == CLIENT_ACTIVE)
+		client_request_go_on(client);
+}
+
+/* From a linked client to its server. @is_single: is_single_query(). */
+static inline void forward(struct client *client, const uint8_t *bytes, size_t size, bool is_single)
 {
 	struct server *server = client_server(client);
 	struct relay_batch batch;
@@ -322,6 +539,11 @@ void client_request_forward(struct client *client, const uint8_t *bytes, size_t 
 		if (__builtin_expect(client->is_limited, 0))
 			client_hasten(client);
 	}
+	bool rewrites = client->member.pool->prepared_statements && !client->endpoint.replication;
+	if (rewrites && (!is_single || client->prepared || server->prepared)) {
+		forward_prepared(client, server, bytes, size);
+		return;
+	}
 	enum relay_end end = relay_walk(&requests, &client->endpoint, bytes, size,
 					(uint32_t)settings_current()->max_packet_size, &batch);
 	/* If the write fails the server is gone; what it said last comes by its own readable event.
@@ -329,19 +551,12 @@ void client_request_forward(struct client *client, const uint8_t *bytes, size_t 
 	if (batch.size && stream_write(&server->endpoint.stream, batch.pieces, batch.count,
 				       ENDPOINT_QUEUE_MAX) == IO_AGAIN)
 		stream_pause(&client->endpoint.stream);
-	if (LIKELY(end == RELAY_DONE)) {
-		if (batch.rest_size)
-			client_hold(client, batch.rest, batch.rest_size);
-		if (__builtin_expect(pipeline_is_idle(&server->pipeline), 0))
-			settle_if_clean(client, server);
-	} else if (end == RELAY_STOPPED && batch.rest[0] == MESSAGE_TERMINATE) {
-		client_request_depart(client, CLOSE_CLIENT_REQUEST);
-	} else if (end == RELAY_STOPPED) { /* the server owes very many answers */
-		client_hold(client, batch.rest, batch.rest_size);
-		stream_pause(&client->endpoint.stream);
-	} else {
-		client_fail_header(client, end, batch.rest, batch.rest_size);
-	}
+	end_forward(client, server, end, &batch);
+}
+
+void client_request_forward(struct client *client, const uint8_t *bytes, size_t size)
+{
+	forward(client, bytes, size, is_single_query(client, bytes, size));
 }
 
 /* ---- what servers have for it: server_partner_ops ---- */
@@ -405,9 +620,9 @@ void client_request_settle(struct client *client)
 	    !(spent = server->status == 'I' && !server->unfit &&
 		      pipeline_is_spent(&server->pipeline))) {
 		/* Requests that found the pipeline full may go on when half of it is through. */
+		uint32_t few = server->waits_at_barrier ? 1 : PIPELINE_MAX / 2;
 		if (client->endpoint.held && !client->departing && !client->stalled &&
-		    server->pipeline.length < PIPELINE_MAX / 2 &&
-		    !stream_is_blocked(&server->endpoint.stream))
+		    server->pipeline.length < few && !stream_is_blocked(&server->endpoint.stream))
 			client_request_go_on(client);
 		return;
 	}
@@ -501,4 +716,38 @@ void client_request_parameter(struct client *client, const char *name, const cha
 {
 	if (client->parameters)
 		parameter_put(&client->parameters, name, value);
+}
+
+void client_request_answer(struct client *client, const void *bytes, size_t size, bool now)
+{
+	struct stream *stream = &client->endpoint.stream;
+	client_counters(client)->sent += size;
+	if (!stream_queue(stream, bytes, size, ENDPOINT_QUEUE_MAX) ||
+	    (now && stream_flush(stream) == IO_ERROR))
+		client_close(client, CLOSE_CLIENT_EOF, NULL);
+}
+
+void client_request_replay_begins(struct client *client)
+{
+	client->stalled = true;
+}
+
+void client_request_replay(struct client *client, struct buffer *taken)
+{
+	struct server *server = client_server(client);
+	client->stalled = false;
+	forward(client, buffer_bytes(taken), buffer_length(taken), false);
+	buffer_free(&taken);
+	if (client_server(client) == server) /* once is enough */
+		buffer_free(&server->replay);
+}
+
+void client_request_dropped(struct client *client)
+{
+	prepared_drop_all(client->prepared, client_server(client)->prepared);
+}
+
+void client_request_open(void)
+{
+	open_care();
 }

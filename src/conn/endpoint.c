@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "config.h"
 #include "conn/endpoint.h"
+#include <errno.h>
 #include <string.h>
 #include "core/memory.h"
 
@@ -24,9 +25,40 @@ uint64_t endpoint_next_id(void)
 	return ++last;
 }
 
+/* Bytes of a message that is larger than what fits in front of the receive buffer are gathered
+ * where they are held. */
+static enum io receive_large(struct endpoint *endpoint, uint8_t **bytes, size_t *size,
+			     size_t *fresh)
+{
+	static struct buffer *whole; /* handed out last */
+	size_t missing = endpoint->awaited - buffer_length(endpoint->held);
+	size_t most = missing < ENDPOINT_RECEIVE ? missing : ENDPOINT_RECEIVE;
+	uint8_t *room = buffer_reserve(&endpoint->held, most, endpoint->awaited);
+	if (!room) {
+		errno = ENOMEM;
+		return IO_ERROR;
+	}
+	enum io io = stream_read(&endpoint->stream, room, most, fresh);
+	if (io != IO_DONE)
+		return io;
+	buffer_commit(endpoint->held, *fresh);
+	if (*fresh < missing)
+		return IO_AGAIN;
+	buffer_free(&whole);
+	whole = endpoint->held;
+	endpoint->held = NULL;
+	endpoint->awaited = 0;
+	*bytes = whole->data + whole->start;
+	*size = buffer_length(whole);
+	return IO_DONE;
+}
+
 enum io endpoint_receive(struct endpoint *endpoint, uint8_t **bytes, size_t *size, size_t *fresh)
 {
 	uint8_t *begin = receive_buffer + HEADROOM;
+	if (__builtin_expect(endpoint->awaited > HEADROOM, 0))
+		return receive_large(endpoint, bytes, size, fresh);
+	endpoint->awaited = 0;
 	enum io io = stream_read(&endpoint->stream, begin, ENDPOINT_RECEIVE, fresh);
 	if (io != IO_DONE)
 		return io;
@@ -53,6 +85,11 @@ void endpoint_erase_received(size_t size)
 	size_t before = size < HEADROOM ? size : HEADROOM;
 	size_t behind = size < ENDPOINT_RECEIVE ? size : ENDPOINT_RECEIVE;
 	memory_erase(begin - before, before + behind);
+}
+
+void endpoint_await(struct endpoint *endpoint, uint32_t size)
+{
+	endpoint->awaited = size > buffer_length(endpoint->held) ? size : 0;
 }
 
 void endpoint_link(struct endpoint *a, struct endpoint *b)

@@ -10,6 +10,8 @@
 #include "conn/client_limit.h"
 #include "conn/client_request.h"
 #include "conn/server_connect.h"
+#include "config/snapshot.h"
+#include "conn/parameter.h"
 #include "conn/derive.h"
 #include "core/log.h"
 #include "core/loop.h"
@@ -83,6 +85,9 @@ void gate_open(void)
 
 void gate_reconfigured(void)
 {
+	struct error error;
+	if (!parameter_track(settings_current()->track_extra_parameters, &error))
+		log_error("", "%s", error.message);
 	auth_query_forget();
 	derive_known();
 	client_limit_renew();

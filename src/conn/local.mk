@@ -7,6 +7,8 @@ src_conn_libconn_a_SOURCES = \
 	include/conn/parameter.h src/conn/parameter.c \
 	include/conn/pipeline.h src/conn/pipeline.c \
 	include/conn/relay.h src/conn/relay.c \
+	include/conn/statement.h src/conn/statement.c \
+	include/conn/prepared.h src/conn/prepared.c \
 	include/conn/derive.h src/conn/derive.c \
 	include/conn/server_login.h src/conn/server_login.c \
 	include/conn/server.h src/conn/server.c src/conn/server_priv.h \

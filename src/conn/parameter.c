@@ -8,15 +8,18 @@
 #include "core/text.h"
 #include "proto/field.h"
 
+enum { NAME_MAX = 64 }; /* with its NUL */
+
 /* Parameters that follow the client, in the order in which a set keeps them. */
-static const char *const tracked[] = {
-#define PARAMETER(name, doc) name,
+static struct {
+	const char *name;
+	size_t size; /* with its NUL */
+} tracked[PARAMETER_MAX] = {
+#define PARAMETER(name, doc) {name, sizeof name},
 #include "conn/parameters.def"
+	{"IntervalStyle", sizeof "IntervalStyle"}, /* as track_extra_parameters has it by default */
 };
-static const uint8_t name_sizes[] = {
-#define PARAMETER(name, doc) sizeof name,
-#include "conn/parameters.def"
-};
+static int tracked_count = PARAMETER_COUNT + 1;
 
 struct parameter_set {
 	struct map_node node; /* by bytes */
@@ -28,25 +31,46 @@ struct parameter_set {
 
 static struct map sets;
 
-/* Its place in tracked[]; PARAMETER_COUNT: none. */
+/* Its place in tracked[]; tracked_count: none. */
 static int find(const char *name)
 {
 	int i = 0;
-	while (i < PARAMETER_COUNT && !text_equals_nocase(tracked[i], name))
+	while (i < tracked_count && !text_equals_nocase(tracked[i].name, name))
 		i++;
 	return i;
+}
+
+bool parameter_track(const char *list, struct error *error)
+{
+	static char names[PARAMETER_MAX - PARAMETER_COUNT][NAME_MAX];
+	char name[NAME_MAX];
+	tracked_count = PARAMETER_COUNT;
+	while (text_next_item(&list, name, sizeof name)) {
+		int extra = tracked_count - PARAMETER_COUNT;
+		if (!*name || find(name) < tracked_count)
+			continue;
+		if (tracked_count == PARAMETER_MAX)
+			return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
+					 "track_extra_parameters names more than %d parameters",
+					 PARAMETER_MAX - PARAMETER_COUNT);
+		memcpy(names[extra], name, sizeof name);
+		tracked[tracked_count].name = names[extra];
+		tracked[tracked_count].size = strlen(name) + 1;
+		tracked_count++;
+	}
+	return true;
 }
 
 const char *parameter_tracked(const char *name)
 {
 	int i = find(name);
-	return i < PARAMETER_COUNT ? tracked[i] : NULL;
+	return i < tracked_count ? tracked[i].name : NULL;
 }
 
 bool parameter_note(struct parameter_values *values, const char *name, const char *value)
 {
 	int i = find(name);
-	if (i == PARAMETER_COUNT)
+	if (i == tracked_count)
 		return false;
 	values->of[i] = value;
 	return true;
@@ -119,18 +143,18 @@ const char *parameter_get(const struct parameter_set *set, const char *name)
 static struct parameter_set *from_values(const struct parameter_values *values)
 {
 	char small[256];
-	size_t size = 0, sizes[PARAMETER_COUNT];
-	for (int i = 0; i < PARAMETER_COUNT; i++)
+	size_t size = 0, sizes[PARAMETER_MAX];
+	for (int i = 0; i < tracked_count; i++)
 		if (values->of[i]) {
 			sizes[i] = strlen(values->of[i]) + 1;
-			size += name_sizes[i] + sizes[i];
+			size += tracked[i].size + sizes[i];
 		}
 	char *large = size > sizeof small ? memory_alloc(size) : NULL;
 	char *bytes = large ? large : small, *at = bytes;
-	for (int i = 0; i < PARAMETER_COUNT; i++)
+	for (int i = 0; i < tracked_count; i++)
 		if (values->of[i]) {
-			memcpy(at, tracked[i], name_sizes[i]);
-			at += name_sizes[i];
+			memcpy(at, tracked[i].name, tracked[i].size);
+			at += tracked[i].size;
 			memcpy(at, values->of[i], sizes[i]);
 			at += sizes[i];
 		}
@@ -144,7 +168,7 @@ static void fill_up(struct parameter_values *values, const struct parameter_set 
 {
 	const char *cursor = NULL, *name, *value;
 	for (int i = 0; parameter_next(set, &cursor, &name, &value); i++) {
-		while (strcmp(tracked[i], name) != 0)
+		while (strcmp(tracked[i].name, name) != 0)
 			i++;
 		if (!values->of[i])
 			values->of[i] = value;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "config.h"
 #include "conn/pipeline.h"
+#include <assert.h>
 #include <string.h>
 #include "core/memory.h"
 #include "proto/message.h"
@@ -14,14 +15,32 @@ enum { COPY_END = MESSAGE_COPY_DONE };
  * Query's own. */
 enum { COPY_BOTH = MESSAGE_COPY_BOTH_RESPONSE };
 
+static void (*on_end)(void *note, enum pipeline_end how);
+
+void pipeline_on_end(void (*ended)(void *note, enum pipeline_end how))
+{
+	on_end = ended;
+}
+
 void pipeline_init(struct pipeline *pipeline)
 {
 	memset(pipeline, 0, sizeof *pipeline);
 	pipeline->size = PIPELINE_INLINE;
 }
 
+static void tell(struct pipeline *pipeline, uint32_t index, enum pipeline_end how)
+{
+	void *note = pipeline->notes[index];
+	pipeline->notes[index] = NULL;
+	if (note)
+		on_end(note, how);
+}
+
 void pipeline_fini(struct pipeline *pipeline)
 {
+	for (uint32_t i = 0; pipeline->notes && i < pipeline->size; i++)
+		tell(pipeline, i, PIPELINE_SKIPPED);
+	memory_free(&pipeline->notes);
 	memory_free(&pipeline->entries);
 	pipeline_init(pipeline);
 }
@@ -36,34 +55,88 @@ static uint8_t *entry(struct pipeline *pipeline, uint32_t i)
 	return &entries(pipeline)[(pipeline->first + i) & (pipeline->size - 1)];
 }
 
+static uint32_t place(const struct pipeline *pipeline, uint32_t i)
+{
+	return (pipeline->first + i) & (pipeline->size - 1);
+}
+
+static void pop_as(struct pipeline *pipeline, enum pipeline_end how)
+{
+	uint32_t index = pipeline->first;
+	pipeline->first = place(pipeline, 1);
+	pipeline->length--;
+	if (pipeline->notes)
+		tell(pipeline, index, how);
+}
+
 static void pop(struct pipeline *pipeline)
 {
-	pipeline->first = (pipeline->first + 1) & (pipeline->size - 1);
-	pipeline->length--;
+	pop_as(pipeline, PIPELINE_ANSWERED);
+}
+
+/* Twice the room. */
+static bool grow(struct pipeline *pipeline)
+{
+	uint32_t size = pipeline->size * 2;
+	uint8_t *larger = memory_try_alloc(size);
+	void **notes = pipeline->notes ? memory_try_alloc(size * sizeof *notes) : NULL;
+	if (!larger || (pipeline->notes && !notes)) {
+		memory_free(&larger);
+		memory_free(&notes);
+		return false;
+	}
+	if (notes)
+		memset(notes, 0, size * sizeof *notes);
+	for (uint32_t i = 0; i < pipeline->length; i++) {
+		larger[i] = *entry(pipeline, i);
+		if (notes)
+			notes[i] = pipeline->notes[place(pipeline, i)];
+	}
+	memory_free(&pipeline->entries);
+	memory_free(&pipeline->notes);
+	pipeline->entries = larger;
+	pipeline->notes = notes;
+	pipeline->size = size;
+	pipeline->first = 0;
+	return true;
 }
 
 static bool push(struct pipeline *pipeline, uint8_t type)
 {
-	if (pipeline->length == pipeline->size) {
-		uint8_t *larger = memory_try_alloc((size_t)pipeline->size * 2);
-		if (!larger)
-			return false;
-		for (uint32_t i = 0; i < pipeline->length; i++)
-			larger[i] = *entry(pipeline, i);
-		memory_free(&pipeline->entries);
-		pipeline->entries = larger;
-		pipeline->size *= 2;
-		pipeline->first = 0;
-	}
+	if (pipeline->length == pipeline->size && !grow(pipeline))
+		return false;
 	*entry(pipeline, pipeline->length++) = type;
 	return true;
+}
+
+bool pipeline_sent_noted(struct pipeline *pipeline, uint8_t type, void *note)
+{
+	assert(!pipeline_discards(pipeline));
+	if (!pipeline->notes) {
+		size_t size = pipeline->size * sizeof *pipeline->notes;
+		pipeline->notes = memory_try_alloc(size);
+		if (!pipeline->notes)
+			return false;
+		memset(pipeline->notes, 0, size);
+	}
+	if (!push(pipeline, type))
+		return false;
+	pipeline->unsynced = true;
+	pipeline->notes[place(pipeline, pipeline->length - 1)] = note;
+	return true;
+}
+
+void pipeline_answer_local(struct pipeline *pipeline)
+{
+	assert(pipeline_front(pipeline) == PIPELINE_LOCAL);
+	pop(pipeline);
 }
 
 /* Is a request that is sent now never answered? While it copies in, a server takes it for a
  * mistake, which fails the COPY; while it skips to Sync it does not look at it. */
 static bool is_discarded(struct pipeline *pipeline)
 {
-	bool discarded = pipeline->copy_in || pipeline->skips_to_sync;
+	bool discarded = pipeline_discards(pipeline);
 	pipeline->copy_in = false;
 	return discarded;
 }
@@ -110,13 +183,22 @@ bool pipeline_sent(struct pipeline *pipeline, uint8_t type)
 static bool is_extended(uint8_t type)
 {
 	return type == MESSAGE_PARSE || type == MESSAGE_BIND || type == MESSAGE_DESCRIBE ||
-	       type == MESSAGE_EXECUTE || type == MESSAGE_CLOSE;
+	       type == MESSAGE_EXECUTE || type == MESSAGE_CLOSE || type == PIPELINE_LOCAL;
 }
 
 static void drop_stray_copy_ends(struct pipeline *pipeline)
 {
 	while (pipeline_front(pipeline) == COPY_END)
 		pop(pipeline);
+}
+
+static void move(struct pipeline *pipeline, uint32_t from, uint32_t to)
+{
+	*entry(pipeline, to) = *entry(pipeline, from);
+	if (pipeline->notes && from != to) {
+		pipeline->notes[place(pipeline, to)] = pipeline->notes[place(pipeline, from)];
+		pipeline->notes[place(pipeline, from)] = NULL;
+	}
 }
 
 /* The request at the front made the server copy in. What was sent behind it already is read as part
@@ -134,10 +216,12 @@ static void enter_copy_in(struct pipeline *pipeline)
 			continue;
 		}
 		if (pipeline->copy_in) {
-			pipeline->copy_in = false;
+			pipeline->copy_in = type == PIPELINE_LOCAL; /* the server never saw it */
+			if (pipeline->notes)
+				tell(pipeline, place(pipeline, i), PIPELINE_SKIPPED);
 			continue;
 		}
-		*entry(pipeline, kept++) = type;
+		move(pipeline, i, kept++);
 	}
 	pipeline->length = kept;
 }
@@ -145,10 +229,22 @@ static void enter_copy_in(struct pipeline *pipeline)
 /* An extended request failed: the server discards everything up to the next Sync. */
 static void skip_to_sync(struct pipeline *pipeline)
 {
+	pop_as(pipeline, PIPELINE_FAILED);
 	while (pipeline->length && pipeline_front(pipeline) != MESSAGE_SYNC)
-		pop(pipeline);
+		pop_as(pipeline, PIPELINE_SKIPPED);
 	pipeline->skips_to_sync = pipeline->length == 0;
 }
+
+const uint8_t pipeline_completes[128] = {
+	[MESSAGE_PARSE_COMPLETE] = MESSAGE_PARSE,
+	[MESSAGE_BIND_COMPLETE] = MESSAGE_BIND,
+	[MESSAGE_CLOSE_COMPLETE] = MESSAGE_CLOSE,
+	[MESSAGE_NO_DATA] = MESSAGE_DESCRIBE,
+	[MESSAGE_ROW_DESCRIPTION] = MESSAGE_DESCRIBE,
+	[MESSAGE_COMMAND_COMPLETE] = MESSAGE_EXECUTE,
+	[MESSAGE_EMPTY_QUERY_RESPONSE] = MESSAGE_EXECUTE,
+	[MESSAGE_PORTAL_SUSPENDED] = MESSAGE_EXECUTE,
+};
 
 static bool completes(struct pipeline *pipeline, uint8_t type)
 {
@@ -221,11 +317,24 @@ bool pipeline_copies_both(const struct pipeline *pipeline)
 	return pipeline_front(pipeline) == COPY_BOTH;
 }
 
-bool pipeline_owes_ready(const struct pipeline *pipeline)
+static uint8_t type_at(const struct pipeline *pipeline, uint32_t i)
 {
 	const uint8_t *all = pipeline->entries ? pipeline->entries : pipeline->entries_inline;
+	return all[place(pipeline, i)];
+}
+
+bool pipeline_owes_answer(const struct pipeline *pipeline)
+{
+	for (uint32_t i = 0; i < pipeline->length; i++)
+		if (type_at(pipeline, i) != COPY_END)
+			return true;
+	return false;
+}
+
+bool pipeline_owes_ready(const struct pipeline *pipeline)
+{
 	for (uint32_t i = 0; i < pipeline->length; i++) {
-		uint8_t type = all[(pipeline->first + i) & (pipeline->size - 1)];
+		uint8_t type = type_at(pipeline, i);
 		if (!is_extended(type) && type != COPY_END)
 			return true;
 	}

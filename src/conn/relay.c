@@ -27,6 +27,15 @@ static size_t needed(enum message_care care, uint32_t length)
 	}
 }
 
+/* What stands for the beginning of a message. */
+static void put_replacement(struct relay_batch *batch)
+{
+	for (int i = 0; i < batch->replacements; i++) {
+		batch->pieces[batch->count++] = batch->replacement[i];
+		batch->size += batch->replacement[i].iov_len;
+	}
+}
+
 static enum relay_end walk(const struct relay *relay, struct endpoint *from, const uint8_t *bytes,
 			   size_t size, uint32_t maximum, struct relay_batch *batch)
 {
@@ -67,27 +76,43 @@ static enum relay_end walk(const struct relay *relay, struct endpoint *from, con
 		uint32_t length = message_length(at);
 		enum message_care care = care_of[*at];
 		size_t whole = (size_t)length + 1, here = (size_t)(end - at);
-		size_t need = needed(care, length);
-		if (care == MESSAGE_INVALID) {
-			result = RELAY_BAD_TYPE;
+		if (length - MESSAGE_LENGTH_MIN > maximum - MESSAGE_LENGTH_MIN) {
+			result = care == MESSAGE_INVALID ? RELAY_BAD_TYPE : RELAY_BAD_LENGTH;
 			break;
 		}
-		if (length - MESSAGE_LENGTH_MIN > maximum - MESSAGE_LENGTH_MIN || need == 0) {
-			result = RELAY_BAD_LENGTH;
-			break;
+		/* The header is there; some want more. */
+		if (care != MESSAGE_SEE_TYPE && (here < whole || care != MESSAGE_SEE_HEAD)) {
+			size_t need = needed(care, length);
+			if (care == MESSAGE_INVALID || need == 0) {
+				result = need == 0 ? RELAY_BAD_LENGTH : RELAY_BAD_TYPE;
+				break;
+			}
+			if (here < need)
+				break;
 		}
-		if (here < need)
-			break;
-		enum relay_action action =
-			relay->see(from, *at, at + MESSAGE_HEADER, length - MESSAGE_LENGTH_MIN,
-				   (uint32_t)((here < whole ? here : whole) - MESSAGE_HEADER));
+		enum relay_action action = relay->see(
+			from, *at, at + MESSAGE_HEADER, length - MESSAGE_LENGTH_MIN,
+			(uint32_t)((here < whole ? here : whole) - MESSAGE_HEADER), batch);
+		if (LIKELY(action == RELAY_FORWARD && here >= whole)) {
+			at += whole;
+			if (at > last)
+				break;
+			continue;
+		}
 		if (action == RELAY_STOP) {
 			result = RELAY_STOPPED;
 			break;
 		}
+		if (action == RELAY_SHORT)
+			break;
 		bool drop = action == RELAY_DROP || action == RELAY_DROP_PAUSE;
 		if (drop)
 			gather(batch, begin, at);
+		if (action == RELAY_REPLACE) {
+			gather(batch, begin, at);
+			put_replacement(batch);
+			begin = at + batch->replaced;
+		}
 		if (LIKELY(here >= whole)) {
 			at += whole;
 		} else {
@@ -97,7 +122,8 @@ static enum relay_end walk(const struct relay *relay, struct endpoint *from, con
 		}
 		if (drop)
 			begin = at;
-		if (action >= RELAY_FORWARD_PAUSE || (drop && batch->count == RELAY_PIECES - 1)) {
+		if (action == RELAY_FORWARD_PAUSE || action == RELAY_DROP_PAUSE ||
+		    batch->count >= RELAY_PIECES - RELAY_REPLACEMENT - 2) {
 			result = RELAY_PAUSED;
 			break;
 		}
@@ -125,14 +151,15 @@ enum relay_end relay_walk(const struct relay *relay, struct endpoint *from, cons
 	if (!is_single(relay, from, bytes, size, maximum))
 		return walk(relay, from, bytes, size, maximum, batch);
 	uint32_t body = (uint32_t)size - MESSAGE_HEADER;
-	enum relay_action action = relay->see(from, *bytes, bytes + MESSAGE_HEADER, body, body);
+	enum relay_action action =
+		relay->see(from, *bytes, bytes + MESSAGE_HEADER, body, body, batch);
 	bool forwards = action == RELAY_FORWARD || action == RELAY_FORWARD_PAUSE;
 	batch->pieces[0] = (struct iovec){.iov_base = (void *)(uintptr_t)bytes, .iov_len = size};
 	batch->count = forwards;
 	batch->size = forwards ? size : 0;
 	batch->rest = action == RELAY_STOP ? bytes : bytes + size;
 	batch->rest_size = action == RELAY_STOP ? size : 0;
-	return action == RELAY_STOP	       ? RELAY_STOPPED
-	       : action >= RELAY_FORWARD_PAUSE ? RELAY_PAUSED
-					       : RELAY_DONE;
+	return action == RELAY_STOP					     ? RELAY_STOPPED
+	       : action == RELAY_FORWARD_PAUSE || action == RELAY_DROP_PAUSE ? RELAY_PAUSED
+									     : RELAY_DONE;
 }

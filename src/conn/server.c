@@ -5,6 +5,7 @@
 #include <string.h>
 #include "server_priv.h"
 #include "config/snapshot.h"
+#include "conn/prepared.h"
 #include "conn/server_login.h"
 #include "core/log.h"
 #include "core/memory.h"
@@ -176,6 +177,8 @@ void server_close(struct server *server, enum close_reason reason, const struct 
 	resolver_unwatch(&server->watch);
 	buffer_free(&endpoint->held);
 	pipeline_fini(&server->pipeline);
+	prepared_server_free(&server->prepared);
+	buffer_free(&server->replay);
 	parameter_release(&server->parameters);
 	server_login_free(&server->login);
 	memory_free(&server->complaint);

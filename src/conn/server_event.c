@@ -3,11 +3,14 @@
 #include "conn/server_event.h"
 #include "server_priv.h"
 #include "config/snapshot.h"
+#include "conn/prepared.h"
 #include "conn/relay.h"
 #include "conn/server_connect.h"
+#include "conn/statement.h"
 #include "core/log.h"
 #include "core/memory.h"
 #include "proto/response.h"
+#include <string.h>
 
 enum { READS_PER_EVENT = 8 };
 
@@ -24,6 +27,18 @@ static bool broken(struct server *server, const char *what)
 	server->is_broken = true;
 	log_warning(server_subject(server), "server broke the protocol: %s", what);
 	return false;
+}
+
+static enum relay_action see_unexpected(struct server *server)
+{
+	broken(server, "unexpected message");
+	return RELAY_STOP;
+}
+
+/* Is it our turn to answer after this message? */
+static bool is_ours_next(const struct server *server)
+{
+	return pipeline_front(&server->pipeline) == PIPELINE_LOCAL;
 }
 
 static void see_parameter(struct server *server, const uint8_t *body, uint32_t size)
@@ -70,6 +85,8 @@ static void see_in_welcome(struct server *server, const uint8_t *body, uint32_t 
 static enum relay_action see_errand(struct endpoint *from, struct server *server, uint8_t type,
 				    const uint8_t *body, uint32_t size, uint32_t available)
 {
+	if (type == MESSAGE_COMMAND_COMPLETE && prepared_tag_drops_all(body, available))
+		prepared_drop_all(NULL, server->prepared);
 	if (type == MESSAGE_PARAMETER_STATUS) {
 		see_parameter(server, body, size);
 		if (server->welcome) /* its client gets the last word on each */
@@ -108,9 +125,10 @@ static bool is_asynchronous(uint8_t type)
 }
 
 static enum relay_action see(struct endpoint *from, uint8_t type, const uint8_t *body,
-			     uint32_t size, uint32_t available)
+			     uint32_t size, uint32_t available, struct relay_batch *batch)
 {
 	struct server *server = seen(from);
+	(void)batch;
 	if (server->errand)
 		return see_errand(from, server, type, body, size, available);
 	switch (type) {
@@ -127,16 +145,17 @@ static enum relay_action see(struct endpoint *from, uint8_t type, const uint8_t 
 		pipeline_received(&server->pipeline, type);
 		break;
 	default:
-		if (!pipeline_received(&server->pipeline, type))
+		if (!pipeline_complete(&server->pipeline, type))
 			broken(server, "unexpected message");
 	}
 	return server->is_broken ? RELAY_STOP : RELAY_FORWARD;
 }
 
 static enum relay_action see_unasked(struct endpoint *from, uint8_t type, const uint8_t *body,
-				     uint32_t size, uint32_t available)
+				     uint32_t size, uint32_t available, struct relay_batch *batch)
 {
 	struct server *server = seen(from);
+	(void)batch;
 	if (server->errand)
 		return see_errand(from, server, type, body, size, available);
 	if (!is_asynchronous(type)) {
@@ -161,9 +180,14 @@ static enum relay_action see_unasked(struct endpoint *from, uint8_t type, const 
 
 /* The answer to a query whose client has vanished. */
 static enum relay_action see_abandoned(struct endpoint *from, uint8_t type, const uint8_t *body,
-				       uint32_t size, uint32_t available)
+				       uint32_t size, uint32_t available, struct relay_batch *batch)
 {
 	struct server *server = seen(from);
+	(void)batch;
+	while (is_ours_next(server)) /* nobody wants it */
+		pipeline_answer_local(&server->pipeline);
+	if (type == MESSAGE_COMMAND_COMPLETE && prepared_tag_drops_all(body, available))
+		prepared_drop_all(NULL, server->prepared);
 	if (type == MESSAGE_READY_FOR_QUERY) {
 		if (!see_ready(server, body, size))
 			return RELAY_STOP;
@@ -180,7 +204,7 @@ static enum relay_action see_abandoned(struct endpoint *from, uint8_t type, cons
 
 /* In the answer to a simple Query what it consists of does not matter, only its end. */
 static enum relay_action see_simple(struct endpoint *from, uint8_t type, const uint8_t *body,
-				    uint32_t size, uint32_t available)
+				    uint32_t size, uint32_t available, struct relay_batch *batch)
 {
 	struct server *server = seen(from);
 	if (LIKELY(type == MESSAGE_READY_FOR_QUERY)) {
@@ -190,14 +214,133 @@ static enum relay_action see_simple(struct endpoint *from, uint8_t type, const u
 		return pipeline_front(&server->pipeline) == MESSAGE_QUERY ? RELAY_FORWARD
 									  : RELAY_FORWARD_PAUSE;
 	}
-	return see(from, type, body, size, available);
+	return see(from, type, body, size, available, batch);
+}
+
+/* ---- where statements were prepared ---- */
+
+/* An error about a prepared statement. In ours it has the server's name, where the client's
+ * belongs; and what we did not expect shows that the server has other statements than we thought.
+ */
+static struct buffer *errors_anew[RELAY_PIECES]; /* of one batch */
+static int errors_made;
+
+static void begin_batch(void)
+{
+	while (errors_made > 0)
+		buffer_free(&errors_anew[--errors_made]);
+}
+
+static enum relay_action see_prepared_error(struct server *server, const void *note,
+					    const uint8_t *body, uint32_t size, uint32_t available,
+					    struct relay_batch *batch)
+{
+	char severity[16];
+	struct error error;
+	response_parse_error(body, available, severity, &error);
+	if (prepared_is_stale(note, error.sqlstate, error.message)) {
+		prepared_mark_stale(note, server->prepared);
+		/* Nothing of the request was done or answered, and nothing came behind it. */
+		if (server->replay && server->pipeline.length == server->replay_owed) {
+			server->replays = true;
+			server->was_described =
+				pipeline_front(&server->pipeline) == MESSAGE_DESCRIBE;
+			partner->replay_begins(server_client(server));
+			return RELAY_DROP;
+		}
+	}
+	bool renames = prepared_renames_error(note, error.message);
+	if (renames && available < size)
+		return size < MESSAGE_WHOLE_MAX ? RELAY_SHORT : RELAY_FORWARD;
+	if (!renames && strstr(error.message, "\"" STATEMENT_PREFIX)) {
+		server->member.close_needed = true;
+		server->member.close_reason = CLOSE_IDLE_DIRTY;
+	}
+	struct buffer *anew = NULL;
+	if (!renames || !prepared_put_error(note, body, size, &anew))
+		return RELAY_FORWARD;
+	batch->replacement[0] = (struct iovec){.iov_base = (void *)(uintptr_t)buffer_bytes(anew),
+					       .iov_len = buffer_length(anew)};
+	batch->replacements = 1;
+	errors_anew[errors_made++] = anew;
+	batch->replaced = MESSAGE_HEADER + size;
+	return RELAY_REPLACE;
+}
+
+/* Whatever is not quite usual. */
+static __attribute__((noinline)) enum relay_action
+see_prepared_with_care(struct endpoint *from, uint8_t type, const uint8_t *body, uint32_t size,
+		       uint32_t available, struct relay_batch *batch)
+{
+	struct server *server = seen(from);
+	struct pipeline *pipeline = &server->pipeline;
+	const void *note = pipeline_front_note(pipeline);
+	enum relay_action action = RELAY_FORWARD;
+	bool hidden = note && prepared_is_hidden(note) &&
+		      (type == MESSAGE_PARSE_COMPLETE || type == MESSAGE_CLOSE_COMPLETE);
+	/* Our answer goes behind the whole of it. */
+	if (available < size && pipeline_is_local_behind(pipeline))
+		return RELAY_SHORT;
+	if (type == MESSAGE_ERROR_RESPONSE)
+		action = see_prepared_error(server, note, body, size, available, batch);
+	if (action == RELAY_SHORT)
+		return action;
+	if (type == MESSAGE_PARAMETER_DESCRIPTION) {
+		action = server->was_described ? RELAY_DROP : RELAY_FORWARD;
+		server->was_described = false;
+		return action;
+	}
+	if (UNLIKELY(server->replays) && type == MESSAGE_READY_FOR_QUERY)
+		return see_ready(server, body, size) ? RELAY_DROP_PAUSE : RELAY_STOP;
+	if (type == MESSAGE_COMMAND_COMPLETE && prepared_tag_drops_all(body, available))
+		partner->dropped(server_client(server));
+	enum relay_action usual = see(from, type, body, size, available, batch);
+	if (usual != RELAY_FORWARD)
+		return usual;
+	if (hidden)
+		return is_ours_next(server) ? RELAY_DROP_PAUSE : RELAY_DROP;
+	return action == RELAY_FORWARD && is_ours_next(server) ? RELAY_FORWARD_PAUSE : action;
+}
+
+static enum relay_action see_prepared(struct endpoint *from, uint8_t type, const uint8_t *body,
+				      uint32_t size, uint32_t available, struct relay_batch *batch)
+{
+	struct server *server = seen(from);
+	struct pipeline *pipeline = &server->pipeline;
+	/* The usual answer to a Bind, Describe or Execute, and nothing of ours near. */
+	const void *note = pipeline_front_note(pipeline);
+	bool is_usual = type == MESSAGE_BIND_COMPLETE || type == MESSAGE_ROW_DESCRIPTION ||
+			(type == MESSAGE_COMMAND_COMPLETE && *body != 'D');
+	if (LIKELY(is_usual && !server->errand && !pipeline_is_local_behind(pipeline) &&
+		   (!note || !prepared_is_hidden(note))))
+		return pipeline_complete(pipeline, type) ? RELAY_FORWARD : see_unexpected(server);
+	return see_prepared_with_care(from, type, body, size, available, batch);
+}
+
+void server_answer_locally(struct server *server)
+{
+	struct endpoint *endpoint = &server->endpoint;
+	uint8_t bytes[64 * MESSAGE_HEADER];
+	size_t size = 0;
+	while (endpoint->partner && endpoint->body_left == 0 && is_ours_next(server)) {
+		bytes[size] = prepared_answer(pipeline_front_note(&server->pipeline));
+		message_put32(bytes + size + 1, MESSAGE_LENGTH_MIN);
+		pipeline_answer_local(&server->pipeline);
+		size += MESSAGE_HEADER;
+		if (size == sizeof bytes || !is_ours_next(server)) {
+			partner->answer(server_client(server), bytes, size, !server->is_reading);
+			server->answer_waits = server->is_reading;
+			size = 0;
+		}
+	}
 }
 
 /* How what comes next is to be looked at. */
-static uint8_t care_for_simple[256], care_for_all[256];
+static uint8_t care_for_simple[256], care_for_all[256], care_for_prepared[256];
 static const struct relay serving = {.care = message_backend_care, .see = see};
 static const struct relay serving_simple = {.care = care_for_simple, .see = see_simple};
 static const struct relay abandoned = {.care = care_for_all, .see = see_abandoned};
+static const struct relay serving_prepared = {.care = care_for_prepared, .see = see_prepared};
 static const struct relay unasked = {.care = care_for_all, .see = see_unasked};
 
 static const struct relay *eyes(const struct server *server)
@@ -205,11 +348,39 @@ static const struct relay *eyes(const struct server *server)
 	uint8_t front = pipeline_front(&server->pipeline);
 	if (server->errand || !server->endpoint.partner)
 		return server->state == SERVER_DRAINING && !server->errand ? &abandoned : &unasked;
-	if (LIKELY(front == MESSAGE_QUERY))
+	if (LIKELY(front == MESSAGE_QUERY && !server->prepared))
 		return &serving_simple;
+	if (server->prepared && front)
+		return &serving_prepared;
 	return front == 0 && server->status == 'I' && pipeline_is_idle(&server->pipeline)
 		       ? &unasked
 		       : &serving;
+}
+
+/* Before messages of a server with prepared statements are walked. False: it was closed. */
+static bool begin_prepared(struct server *server)
+{
+	begin_batch();
+	if (is_ours_next(server))
+		server_answer_locally(server);
+	return server->state != SERVER_CLOSING;
+}
+
+/* ... and when all were handed on. */
+static bool end_prepared(struct server *server)
+{
+	if (is_ours_next(server))
+		server_answer_locally(server);
+	if (UNLIKELY(server->replays) && server->endpoint.partner && server->pipeline.length == 0) {
+		struct buffer *taken = server->replay;
+		server->replay = NULL;
+		server->replays = false;
+		partner->replay(server_client(server), taken);
+	}
+	if (server->answer_waits && server->endpoint.partner)
+		partner->answer(server_client(server), NULL, 0, true);
+	server->answer_waits = false;
+	return server->state != SERVER_CLOSING;
 }
 
 static void lost(struct server *server);
@@ -225,6 +396,8 @@ static void input(struct server *server, const uint8_t *bytes, size_t size)
 	server->is_reading = true;
 	server->let_go = false;
 	do {
+		if (UNLIKELY(server->prepared) && !begin_prepared(server))
+			return;
 		end = relay_walk(eyes(server), endpoint, bytes, size, maximum, &batch);
 		bytes = batch.rest;
 		size = batch.rest_size;
@@ -255,6 +428,8 @@ static void input(struct server *server, const uint8_t *bytes, size_t size)
 		}
 	} while (end == RELAY_PAUSED && size > 0);
 	server->is_reading = false;
+	if (UNLIKELY(server->prepared) && !end_prepared(server))
+		return;
 	if (server->refuses_block) {
 		server_close(server, CLOSE_TRANSACTION_BLOCK, NULL);
 		return;
@@ -396,5 +571,9 @@ void server_event_open(const struct server_partner_ops *ops)
 			       type != MESSAGE_EMPTY_QUERY_RESPONSE;
 		care_for_simple[type] = matters ? care : MESSAGE_PASS;
 		care_for_all[type] = care == MESSAGE_PASS ? MESSAGE_SEE_TYPE : care;
+		care_for_prepared[type] = care;
 	}
+	care_for_prepared[MESSAGE_PARAMETER_DESCRIPTION] = MESSAGE_SEE_TYPE;
+	care_for_all[MESSAGE_COMMAND_COMPLETE] = care_for_prepared[MESSAGE_COMMAND_COMPLETE] =
+		MESSAGE_SEE_HEAD;
 }

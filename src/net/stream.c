@@ -142,7 +142,7 @@ static enum io write_plain(struct stream *stream, const struct iovec *pieces, in
 }
 
 /* The usual write: nothing waits, and there is one piece. */
-static inline enum io write_one(struct stream *stream, const struct iovec *piece, size_t cap)
+enum io stream_write_one(struct stream *stream, const struct iovec *piece, size_t cap)
 {
 	ssize_t sent = send_bytes(stream->fd, piece->iov_base, piece->iov_len);
 	if (sent == (ssize_t)piece->iov_len)
@@ -167,7 +167,7 @@ static enum io send_output(struct stream *stream, size_t cap)
 	const uint8_t *bytes = tls_output(&size);
 	struct iovec piece = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = size};
 	enum io io = size == 0 || stream->out ? write_plain(stream, &piece, 1, cap)
-					      : write_one(stream, &piece, cap);
+					      : stream_write_one(stream, &piece, cap);
 	tls_output_clear();
 	return io;
 }
@@ -247,20 +247,11 @@ static bool queue_tls(struct stream *stream, const void *bytes, size_t size, siz
 	return well;
 }
 
-OFF_THE_HOT_PATH static enum io write_pieces(struct stream *stream, const struct iovec *pieces,
+OFF_THE_HOT_PATH enum io stream_write_pieces(struct stream *stream, const struct iovec *pieces,
 					     int count, size_t cap)
 {
 	return stream->tls ? write_tls(stream, pieces, count, cap)
 			   : write_plain(stream, pieces, count, cap);
-}
-
-enum io stream_write(struct stream *stream, const struct iovec *pieces, int count, size_t cap)
-{
-	bool is_usual = count == 1 && !((uintptr_t)stream->out | (uintptr_t)stream->tls) &&
-			!stream->connecting;
-	if (!is_usual)
-		return write_pieces(stream, pieces, count, cap);
-	return write_one(stream, pieces, cap);
 }
 
 bool stream_queue(struct stream *stream, const void *bytes, size_t size, size_t cap)

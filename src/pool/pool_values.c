@@ -63,6 +63,8 @@ void pool_take_values(struct pool *pool)
 	else
 		pool->mode = database->pool_mode != POOL_MODE_UNSET ? database->pool_mode
 								    : settings->pool_mode;
+	bool rewrites = pool->mode != POOL_MODE_SESSION && !database->is_console;
+	pool->prepared_statements = rewrites ? (uint32_t)settings->max_prepared_statements : 0;
 	pool->is_forced = database->user && !strcmp(database->user, user->name);
 	configure_sizes(pool, settings);
 	configure_rest(pool, settings);

@@ -14,18 +14,16 @@ ROW_NAMES = {"default_pool_size": "pool_size"}  # what a setting is called in ro
 
 # Accepted for the sake of old files: there is nothing that they could change.
 WITHOUT_EFFECT = {"pkt_buf", "sbuf_loopcnt", "suspend_timeout", "job_name"}
-# Their tests come with the scripted name server.
-COMING = {"dns_max_ttl", "dns_nxdomain_ttl", "resolv_conf"}
 
 
 def settings():
-    """{name: (scopes, is later)} of settings.def."""
+    """{name: scopes} of settings.def."""
     text = (TABLES / "settings.def").read_text()
     rows = {}
     for row in re.split(r"\nSETTING\(", text)[1:]:
         name = re.match(r"\w+, (\w+),", row)[1]
-        scope, change = re.search(r"(GLOBAL[A-Z| ]*), (RELOAD|RESTART)", row), re.search(r"\| LATER,", row)
-        rows[name] = ([word.strip().lower() for word in scope[1].split("|")], bool(change))
+        scope = re.search(r"(GLOBAL[A-Z| ]*), (RELOAD|RESTART)", row)
+        rows[name] = [word.strip().lower() for word in scope[1].split("|")]
     return rows
 
 
@@ -35,14 +33,10 @@ def keys(scope):
 
 def wanted():
     """All (name, scope) that need a test."""
-    table = settings()
-    later = {name for name, (_, is_later) in table.items() if is_later}
     pairs = {(ROW_NAMES.get(name, name) if scope != "global" else name, scope)
-             for name, (scopes, is_later) in table.items() if not is_later for scope in scopes}
+             for name, scopes in settings().items() for scope in scopes}
     pairs |= {(key, scope) for scope in ROW_TABLES for key in keys(scope)}
-    if "peer_id" in later:
-        pairs = {pair for pair in pairs if pair[1] != "peer"}
-    return {(name, scope) for name, scope in pairs if name not in later | WITHOUT_EFFECT | COMING}
+    return {(name, scope) for name, scope in pairs if name not in WITHOUT_EFFECT}
 
 
 def declared_in_python(path):
@@ -70,10 +64,10 @@ def declared():
 def test_the_tables_are_understood():
     rows = settings()
     assert len(rows) == (TABLES / "settings.def").read_text().count("\nSETTING(") > 100
-    assert rows["query_wait_timeout"][0] == ["global", "database", "user"] and not rows["query_wait_timeout"][1]
-    assert all(set(scopes) <= set(SCOPES) and "global" in scopes for scopes, _ in rows.values())
+    assert rows["query_wait_timeout"] == ["global", "database", "user"]
+    assert all(set(scopes) <= set(SCOPES) and "global" in scopes for scopes in rows.values())
     # A setting that rows may have is a key of these rows.
-    for name, (scopes, _) in rows.items():
+    for name, scopes in rows.items():
         for scope in set(scopes) - {"global"}:
             assert ROW_NAMES.get(name, name) in keys(scope), (name, scope)
 

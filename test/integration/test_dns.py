@@ -7,7 +7,7 @@ import time
 from collections import Counter
 
 import pytest
-from conftest import DATABASE, Unprivileged, free_port, wait_until
+from conftest import DATABASE, Unprivileged, covers, free_port, wait_until
 from helpers import Background, query, servers, wait_waiting
 from nameserver import NameServer, Relay
 
@@ -116,6 +116,7 @@ def test_lookups_under_way_are_counted(pooler, dns, wire):
         "dns_names": 1, "dns_zones": 1, "dns_queries": 1, "dns_pending": 1}
 
 
+@covers("dns_max_ttl")
 @pytest.mark.parametrize("ttl, longest", [(2, 600), (3600, 2)], ids=["of the record", "dns_max_ttl"])
 def test_a_name_is_asked_for_again_after(pooler, dns, ttl, longest):
     dns.records["db.my.test"], dns.ttl = [ONE], ttl
@@ -139,6 +140,7 @@ def test_a_long_answer_is_not_asked_for_again(pooler, dns):
     assert dns.count("db.my.test") == 1
 
 
+@covers("dns_nxdomain_ttl")
 def test_that_a_name_does_not_exist_is_kept_for_dns_nxdomain_ttl(pooler, dns, wire):
     p = pooler({"dns_nxdomain_ttl": 600, "server_login_retry": 1})
     client = wire(p)
@@ -274,6 +276,7 @@ def test_addresses_that_change_under_load_fail_nobody(pooler, dns):
 # ---- zones ----
 
 
+@covers("dns_zone_check_period")
 def test_a_changed_serial_makes_names_asked_for(pooler, dns):
     dns.records["db.my.test"], dns.serials["my.test"] = [ONE], 41
     p = pooler({"dns_max_ttl": 3600, "dns_zone_check_period": "200ms"})
@@ -307,6 +310,7 @@ def test_zones_are_checked_from_the_reload_that_says_so(pooler, dns):
 # ---- where names come from ----
 
 
+@covers("resolv_conf")
 def test_the_search_list_of_resolv_conf_is_obeyed(pooler, dns):
     dns.records["db.my.test"] = [ONE]
     p = pooler(host="db", resolv_conf="search my.test\n")

@@ -51,7 +51,7 @@ def certificate():
 @pytest.fixture(scope="module")
 def primary_cluster(certificate):
     with temporary_directory("primary") as directory:
-        cluster = Primary(directory)
+        cluster = Primary(directory, postgres_bin())
         for name in ("server.key", "server.crt"):
             shutil.copy(certificate / name, cluster.data)
             os.chmod(cluster.data / name, 0o600)

@@ -390,3 +390,69 @@ def test_scram_iterations_are_told_to_clients(pgweir, wire):
     pooler.console("SET scram_iterations = 4100")
     assert iterations() == 4100
     assert pooler.query("SELECT 1") == [(1,)] and setting(pooler, "scram_iterations") == "4100"
+
+
+# ---- what clients see of themselves ----
+
+
+@covers("application_name_add_host")
+@pytest.mark.parametrize("given,shown", [("tool", "tool"), ("", "app")])
+def test_application_name_add_host_tells_servers_where_a_client_is(pgweir, given, shown):
+    pooler = pgweir({"application_name_add_host": 1, "pool_mode": "transaction"})
+    with pooler.connect(application_name=given) as connection:
+        name = connection.execute("SELECT current_setting('application_name')").fetchone()[0]
+        row = next(r for r in pooler.console("SHOW CLIENTS") if r["database"] == DATABASE)
+        assert name == f"{shown} - 127.0.0.1:{row['port']}" == row["application_name"]
+        connection.execute("SET application_name = 'its own'")
+        assert connection.execute("SELECT current_setting('application_name')").fetchone() == ("its own",)
+
+
+@covers("login_notify_message")
+def test_login_notify_message_greets_each_client(pgweir, wire):
+    pooler = pgweir({"login_notify_message": "be kind, it's old"})
+    for _ in range(2):  # the first one waits for the pool's server
+        client = wire(pooler)
+        messages = client.startup()
+        notices = [client.fields(body) for kind, body in messages if kind == b"N"]
+        assert [(n["S"], n["C"], n["M"]) for n in notices] == [("NOTICE", "00000", "be kind, it's old")]
+        assert client.kinds(messages).endswith(b"Z")
+    pooler.change_config(login_notify_message="")
+    pooler.reload()
+    client = wire(pooler)
+    assert b"N" not in client.kinds(client.startup())
+
+
+@covers("disable_pqexec")
+@pytest.mark.parametrize("mode", ["session", "transaction"])
+def test_disable_pqexec_refuses_the_simple_protocol(pgweir, wire, mode):
+    pooler = pgweir({"disable_pqexec": 1, "pool_mode": mode})
+    client = wire(pooler)
+    client.startup()
+    for kind, body in ((b"P", b"\0SELECT 7\0\0\0"), (b"B", b"\0\0" + bytes(6)), (b"E", bytes(5)), (b"S", b"")):
+        client.send(kind, body)
+    assert client.rows(client.read_until(b"Z")) == [[b"7"]]
+    client.send(b"Q", b"SELECT 1\0")
+    error = client.read_error()
+    assert (error["S"], error["C"], error["M"]) == ("FATAL", "0A000", "PQexec disallowed")
+    client.expect_closed()
+    assert pooler.console("SHOW VERSION")  # the console is asked as ever
+
+
+@covers("track_extra_parameters")
+def test_track_extra_parameters_follow_their_client(pgweir):
+    names = "default_transaction_read_only, IntervalStyle"
+    pooler = pgweir({"track_extra_parameters": names, "pool_mode": "transaction", "default_pool_size": 1})
+    show = "SELECT current_setting('default_transaction_read_only'), current_setting('IntervalStyle')"
+    with pooler.connect() as a, pooler.connect() as b:
+        a.execute("SET default_transaction_read_only = on")
+        b.execute("SET IntervalStyle = iso_8601")
+        for _ in range(3):
+            assert a.execute(show).fetchone() == ("on", "postgres")
+            assert b.execute(show).fetchone() == ("off", "iso_8601")
+
+
+def test_without_track_extra_parameters_the_rest_is_shared(pgweir):
+    pooler = pgweir({"track_extra_parameters": "", "pool_mode": "transaction", "default_pool_size": 1})
+    with pooler.connect() as a, pooler.connect() as b:
+        a.execute("SET IntervalStyle = iso_8601")
+        assert b.execute("SELECT current_setting('IntervalStyle')").fetchone() == ("iso_8601",)

@@ -15,7 +15,7 @@ import time
 
 import psycopg
 import pytest
-from conftest import DATABASE, Unprivileged, Wire, free_port, wait_until
+from conftest import DATABASE, Unprivileged, Wire, covers, free_port, wait_until
 from helpers import (SYNC, Background, backend, bind, execute, make_table, parse, pool, query, server_row,
                      servers, wait_waiting)
 
@@ -63,6 +63,7 @@ def cancels(pooler, db=DATABASE):
 # ---- each limit, in each scope ----
 
 
+@covers("query_timeout", scope=("global", "database", "user"))
 @pytest.mark.parametrize("scope", SCOPES)
 def test_query_timeout_closes_the_client_and_ends_the_query(pgweir, postgres, wire, scope):
     pooler = limited(pgweir, postgres, scope, "query_timeout", 1)
@@ -86,6 +87,7 @@ def test_query_timeout_holds_while_waiting(pgweir, postgres, wire, scope):
         assert holder.execute("SELECT 1").fetchone() == (1,)
 
 
+@covers("idle_transaction_timeout", scope=("global", "database", "user"))
 @pytest.mark.parametrize("scope", SCOPES)
 def test_idle_transaction_timeout(pgweir, postgres, wire, scope):
     pooler = limited(pgweir, postgres, scope, "idle_transaction_timeout", 1)
@@ -99,6 +101,7 @@ def test_idle_transaction_timeout(pgweir, postgres, wire, scope):
     assert pooler.query("SELECT 1") == [(1,)]
 
 
+@covers("transaction_timeout", scope=("global", "database", "user"))
 @pytest.mark.parametrize("scope", SCOPES)
 def test_transaction_timeout(pgweir, postgres, wire, scope):
     pooler = limited(pgweir, postgres, scope, "transaction_timeout", 1)
@@ -110,6 +113,7 @@ def test_transaction_timeout(pgweir, postgres, wire, scope):
     wait_running(postgres, "''transaction_timeout''", 0)
 
 
+@covers("client_idle_timeout", scope=("global", "database", "user"))
 @pytest.mark.parametrize("mode", ["session", "transaction"])
 @pytest.mark.parametrize("scope", SCOPES)
 def test_client_idle_timeout(pgweir, postgres, wire, scope, mode):
@@ -147,6 +151,7 @@ def test_zero_in_a_row_takes_a_limit_off(pgweir, postgres):
         pooler.query("SELECT pg_sleep(40)", user="bob")
 
 
+@covers("query_timeout_action", scope=("global", "database", "user"))
 @pytest.mark.parametrize("scope", SCOPES)
 def test_query_timeout_action_cancel_ends_the_query_and_the_session_lives(pgweir, postgres, scope):
     pooler = limited(pgweir, postgres, scope, "query_timeout_action", "cancel", other="close", query_timeout=1)
@@ -182,6 +187,7 @@ def test_query_timeout_action_cancel_refuses_a_query_that_waits(pgweir, wire):
 # ---- waiting ----
 
 
+@covers("query_wait_notify")
 def test_query_wait_notify_tells_who_is_queued(pgweir):
     pooler = pgweir({**ONE_SERVER, "query_wait_notify": 1})
     notices = []
@@ -211,6 +217,7 @@ def test_query_wait_notify_may_be_off(pgweir):
     assert notices == []
 
 
+@covers("max_waiting_clients", scope=("global", "database", "user"))
 @pytest.mark.parametrize("scope", SCOPES)
 def test_max_waiting_clients_refuses_the_next_one_at_once(pgweir, postgres, wire, scope):
     pooler = limited(pgweir, postgres, scope, "max_waiting_clients", 2)
@@ -230,6 +237,7 @@ def test_max_waiting_clients_refuses_the_next_one_at_once(pgweir, postgres, wire
         assert client.rows(client.read_until(b"Z")) == [[b"served"]]
 
 
+@covers("server_unreachable_timeout")
 def test_server_unreachable_timeout_tells_who_waits_why(pgweir, wire):
     pooler = pgweir({"server_unreachable_timeout": 2, "server_login_retry": 1},
                     databases={"down": f"host=127.0.0.1 port={free_port()}"})
@@ -374,6 +382,7 @@ def test_nothing_half_sent_is_committed(pgweir, postgres, wire, vanish):
     assert postgres.execute("SELECT * FROM halves") == []
 
 
+@covers("cancel_on_disconnect")
 def test_cancel_on_disconnect_may_be_off(pgweir, postgres, wire):
     pooler = pgweir({**ONE_SERVER, "cancel_on_disconnect": 0})
     client = wire(pooler)
@@ -436,6 +445,7 @@ def test_a_server_process_that_is_stopped_costs_its_client_only(pgweir, postgres
 # ---- pools and databases that nobody uses ----
 
 
+@covers("pool_idle_timeout")
 def test_pool_idle_timeout_forgets_an_empty_pool(pgweir):
     pooler = pgweir({**ONE_SERVER, "pool_idle_timeout": 1, "server_idle_timeout": 1})
     assert pooler.query("SELECT 1") == [(1,)]
@@ -445,6 +455,7 @@ def test_pool_idle_timeout_forgets_an_empty_pool(pgweir):
     assert pooler.query("SELECT 1") == [(1,)]
 
 
+@covers("autodb_idle_timeout")
 def test_autodb_idle_timeout_forgets_a_database_made_by_the_star(pgweir, postgres):
     pooler = pgweir({**ONE_SERVER, "autodb_idle_timeout": 1, "server_idle_timeout": 1},
                     databases={"*": server_row(postgres)})

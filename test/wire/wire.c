@@ -136,7 +136,7 @@ void wire_open(const char *settings, const char *row)
 		 "[databases]\ndb = host=%s port=5432 %s\n[users]\n[pgbouncer]\nauth_type = "
 		 "trust\nauth_file = %s/users\n"
 		 "unix_socket_dir = %s\npool_mode = transaction\ndefault_pool_size = 1\n"
-		 "query_wait_notify = 0\n%s\n",
+		 "query_wait_notify = 0\nmax_prepared_statements = 0\n%s\n",
 		 directory, row ? row : "", directory, directory, more);
 	write_file("ini", text);
 	write_file("users", "\"u1\" \"secret\"\n\"u2\" \"secret\"\n");

@@ -30,7 +30,7 @@ struct wire_peer {
 /* Start the layers with "[pgbouncer]" lines @settings and keys @row added to the one database,
  * "db"; "$dir" in @settings is the directory of the servers' socket. Its users are "u1" and "u2",
  * auth_type is trust, pool_mode transaction, default_pool_size 1,
- * query_wait_notify 0. */
+ * query_wait_notify 0, max_prepared_statements 0. */
 void wire_open(const char *settings, const char *row);
 /* Stop; every connection, parameter set and buffer must be gone. */
 void wire_close(void);

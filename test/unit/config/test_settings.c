@@ -49,7 +49,7 @@ static void assert_refused(enum setting_index index, const char *text)
 
 START_TEST(every_row_is_complete_and_its_default_is_allowed)
 {
-	ck_assert_int_eq(SETTING_COUNT, 116);
+	ck_assert_int_eq(SETTING_COUNT, 117);
 	for (enum setting_index i = 0; i < SETTING_COUNT; i++) {
 		const struct setting *row = setting_row(i);
 		ck_assert_msg(set(i, row->default_text), "%s", error.message);
@@ -344,23 +344,6 @@ START_TEST(pool_modes_have_names)
 }
 END_TEST
 
-START_TEST(later_settings_are_marked)
-{
-	static const char *const later[] = {
-		"max_prepared_statements",
-	};
-	static const char *const alive[] = {"auth_type", "pool_mode",		"max_packet_size",
-					    "user",	 "cancel_wait_timeout", "tcp_user_timeout",
-					    "peer_id"};
-	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
-		ck_assert_msg(setting_row(setting_find(later[i]))->later, "%s", later[i]);
-	for (size_t i = 0; i < sizeof(alive) / sizeof(alive[0]); i++)
-		ck_assert_msg(!setting_row(setting_find(alive[i]))->later, "%s", alive[i]);
-	ck_assert_int_eq(setting_row(SETTING_disable_pqexec)->change, CHANGE_RESTART);
-	ck_assert_int_eq(setting_row(SETTING_auth_query)->change, CHANGE_RELOAD);
-}
-END_TEST
-
 Suite *suite_settings(void)
 {
 	Suite *suite = suite_create("settings");
@@ -385,7 +368,6 @@ Suite *suite_settings(void)
 	tcase_add_test(tests, an_error_says_what_is_allowed_and_shows_no_control_characters);
 	tcase_add_test(tests, copies_are_equal_and_independent);
 	tcase_add_test(tests, pool_modes_have_names);
-	tcase_add_test(tests, later_settings_are_marked);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

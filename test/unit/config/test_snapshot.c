@@ -181,20 +181,6 @@ START_TEST(a_missing_file_is_an_error)
 }
 END_TEST
 
-START_TEST(what_is_not_implemented_yet_is_said_once_a_setting)
-{
-	assert_loads(
-		"[databases]\na = auth_query=x\n[peers]\n1 = host=a\n"
-		"[pgbouncer]\nmax_prepared_statements = 5\nmax_prepared_statements = 6\n");
-	const char *logged = files_logged();
-	files_assert_has(logged, "WARNING setting \"max_prepared_statements\" is not implemented yet\n");
-	int lines = 0;
-	for (; *logged; logged++)
-		lines += *logged == '\n';
-	ck_assert_int_eq(lines, 1);
-}
-END_TEST
-
 START_TEST(rules_and_maps_are_loaded_with_the_rest_or_nothing_is)
 {
 	files_write("hba", "local all all trust\n");
@@ -312,8 +298,6 @@ START_TEST(the_console_sets_reloadable_settings)
 	ck_assert(!snapshot_set(SETTING_syslog_facility, "foo", &error));
 	ck_assert_str_eq(settings_current()->syslog_facility, "daemon");
 	ck_assert_str_eq(files_logged(), "");
-	ck_assert(snapshot_set(SETTING_max_prepared_statements, "5", &error));
-	files_assert_has(files_logged(), "setting \"max_prepared_statements\" is not implemented yet");
 	ck_assert(!snapshot_set(SETTING_auth_type, "hba", &error));
 	files_assert_has(error.message, "needs auth_hba_file");
 	ck_assert_int_eq(settings_current()->auth_type, AUTH_MD5);
@@ -432,7 +416,6 @@ Suite *suite_snapshot(void)
 	tcase_add_test(tests, settings_are_held_against_each_other);
 	tcase_add_test(tests, an_auth_file_that_is_missing_or_wrong_fails_the_load);
 	tcase_add_test(tests, a_missing_file_is_an_error);
-	tcase_add_test(tests, what_is_not_implemented_yet_is_said_once_a_setting);
 	tcase_add_test(tests, rules_and_maps_are_loaded_with_the_rest_or_nothing_is);
 	tcase_add_test(tests, the_method_is_of_the_user_or_the_database_or_the_setting);
 	tcase_add_test(tests, tls_needs_its_files);

@@ -23,8 +23,9 @@ static size_t seen_length;
 static struct endpoint endpoint;
 
 static enum relay_action see(struct endpoint *from, uint8_t type, const uint8_t *body,
-			     uint32_t size, uint32_t available)
+			     uint32_t size, uint32_t available, struct relay_batch *batch)
 {
+	(void)batch;
 	uint32_t least = care[type] == MESSAGE_SEE_WHOLE ? size : 0;
 	if (care[type] == MESSAGE_SEE_HEAD)
 		least = size < MESSAGE_HEAD ? size : MESSAGE_HEAD;
