@@ -52,6 +52,7 @@ struct client {
 	usec_t work_limit, idle_limit; /* the shortest of those that may end it while it is active;
 					  while it is idle; 0: none */
 	usec_t wait_limit;	       /* while it waits for a server */
+	usec_t wait_step;	       /* ... or until it is told that it does; 0: neither */
 	usec_t transaction_at;
 	usec_t query_at;	    /* the query under way began, or the last one ended */
 	struct console *console;    /* of a console client */

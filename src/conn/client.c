@@ -93,6 +93,7 @@ void client_take_limits(struct client *client)
 	if (client->database)
 		limits = time_limits_of(client->database, client->user);
 	client->wait_limit = earlier(limits.query_wait_timeout, limits.query_timeout);
+	client->wait_step = earlier(client->wait_limit, settings_current()->query_wait_notify);
 	if (client->is_own) /* only its wait: its user waits for the login that it serves */
 		return;
 	client->idle_limit = limits.client_idle_timeout;
@@ -127,8 +128,7 @@ void client_arm(struct client *client)
 				      notice_due(client)));
 		break;
 	case DEADLINE_QUERY_WAIT:
-		due = earlier(after(client->member.wait_since, client->wait_limit),
-			      notice_due(client));
+		due = client_wait_due(client);
 		break;
 	case DEADLINE_ACTIVE: /* what is really over, client_limit_check() finds out then */
 		if (client->departing)

@@ -75,6 +75,13 @@ void client_take_limits(struct client *client);
 /* A move that its row does not allow: a bug, which closes it. Returns false. */
 bool client_refuse_state(struct client *client, enum client_state state);
 
+/* When a client that waits for a server is due for something, 0: never. */
+static inline usec_t client_wait_due(const struct client *client)
+{
+	usec_t limit = client->was_notified ? client->wait_limit : client->wait_step;
+	return limit ? client->member.wait_since + limit : 0;
+}
+
 /* client_set_state(), where it is called for each request: with a constant state most of it is
  * decided by the compiler. */
 static inline bool client_go(struct client *client, enum client_state state)
@@ -86,6 +93,8 @@ static inline bool client_go(struct client *client, enum client_state state)
 		pool_client_move(client->member.pool, &client->member, client_places[state]);
 	if (client_deadlines[state] <= DEADLINE_ACTIVE && !client->is_limited)
 		loop_timer_clear(&client->endpoint.timer);
+	else if (state == CLIENT_WAITING)
+		loop_timer_set(&client->endpoint.timer, client_wait_due(client));
 	else
 		client_arm(client);
 	return true;

@@ -126,6 +126,7 @@ static inline bool is_single_query(const struct client *client, const uint8_t *b
 {
 	return size >= MESSAGE_HEADER && bytes[0] == MESSAGE_QUERY &&
 	       size == (size_t)message_length(bytes) + 1 && size <= CLIENT_REQUEST_MAX &&
+	       size <= (size_t)settings_current()->max_packet_size &&
 	       client->endpoint.body_left == 0;
 }
 
@@ -542,6 +543,14 @@ static inline void forward(struct client *client, const uint8_t *bytes, size_t s
 	bool rewrites = client->member.pool->prepared_statements && !client->endpoint.replication;
 	if (rewrites && (!is_single || client->prepared || server->prepared)) {
 		forward_prepared(client, server, bytes, size);
+		return;
+	}
+	/* The usual request needs no walk. */
+	if (LIKELY(is_single && !client->endpoint.body_left &&
+		   see(&client->endpoint, MESSAGE_QUERY, NULL, 0, 0, NULL) == RELAY_FORWARD)) {
+		if (stream_write_bytes(&server->endpoint.stream, bytes, size, ENDPOINT_QUEUE_MAX) ==
+		    IO_AGAIN)
+			stream_pause(&client->endpoint.stream);
 		return;
 	}
 	enum relay_end end = relay_walk(&requests, &client->endpoint, bytes, size,

@@ -80,8 +80,12 @@ static enum relay_end walk(const struct relay *relay, struct endpoint *from, con
 			result = care == MESSAGE_INVALID ? RELAY_BAD_TYPE : RELAY_BAD_LENGTH;
 			break;
 		}
-		/* The header is there; some want more. */
-		if (care != MESSAGE_SEE_TYPE && (here < whole || care != MESSAGE_SEE_HEAD)) {
+		/* The header is there; some want more, but no more than all of what may be long. */
+		bool is_enough = care == MESSAGE_SEE_TYPE ||
+				 (here >= whole &&
+				  (care == MESSAGE_SEE_HEAD ||
+				   (care == MESSAGE_SEE_WHOLE && whole <= MESSAGE_WHOLE_MAX)));
+		if (!is_enough) {
 			size_t need = needed(care, length);
 			if (care == MESSAGE_INVALID || need == 0) {
 				result = need == 0 ? RELAY_BAD_LENGTH : RELAY_BAD_TYPE;
