@@ -15,7 +15,7 @@ import time
 
 import psycopg
 import pytest
-from conftest import DATABASE, Unprivileged, Wire, covers, free_port, wait_until
+from conftest import DATABASE, Unprivileged, Wire, covers, free_port, temporary_directory, wait_until
 from helpers import (SYNC, Background, backend, bind, execute, make_table, parse, pool, query, server_row,
                      servers, wait_waiting)
 
@@ -539,6 +539,76 @@ def test_running_out_of_descriptors_disturbs_nobody_who_is_there(pgweir, wire):
         set_limit(pooler, "nofile", 1000)
         waits.read_until(b"Z")
         assert "accepting connections again" in pooler.log()
+
+
+JUMPING_CLOCK = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/time.h>
+#include <time.h>
+static long jump(void)
+{
+	long seconds = 0;
+	FILE *file = fopen(getenv("JUMP_FILE"), "r");
+	if (file && fscanf(file, "%ld", &seconds) != 1)
+		seconds = 0;
+	if (file)
+		fclose(file);
+	return seconds;
+}
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+	static int (*real)(clockid_t, struct timespec *);
+	if (!real)
+		real = dlsym(RTLD_NEXT, "clock_gettime");
+	int result = real(clock, now);
+	if (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)
+		now->tv_sec += jump();
+	return result;
+}
+int gettimeofday(struct timeval *restrict now, void *restrict zone)
+{
+	struct timespec t;
+	(void)zone;
+	clock_gettime(CLOCK_REALTIME, &t);
+	*now = (struct timeval){t.tv_sec, t.tv_nsec / 1000};
+	return 0;
+}
+time_t time(time_t *now)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_REALTIME, &t);
+	if (now)
+		*now = t.tv_sec;
+	return t.tv_sec;
+}
+"""
+
+
+def test_a_wall_clock_that_jumps_ends_nothing(pgweir):
+    with temporary_directory("clock") as directory:
+        (directory / "clock.c").write_text(JUMPING_CLOCK)
+        jump = directory / "jump"
+        jump.write_text("0")
+        library = directory / "clock.so"
+        subprocess.run(["gcc", "-shared", "-fPIC", "-w", "-o", library, directory / "clock.c", "-ldl"], check=True)
+        directory.chmod(0o755)
+        pooler = pgweir({"client_idle_timeout": 600, "idle_transaction_timeout": 600, "server_lifetime": 3600,
+                         "server_idle_timeout": 600, "client_login_timeout": 60},
+                        environment={"LD_PRELOAD": str(library), "JUMP_FILE": str(jump),
+                                     "ASAN_OPTIONS": "verify_asan_link_order=0:detect_leaks=0"})
+        year = 365 * 86400
+        with pooler.connect() as idle, pooler.connect(autocommit=False) as working:
+            first, second = backend(idle), backend(working)
+            for seconds, shown in ((year, time.gmtime(time.time() + year).tm_year),
+                                   (-year, time.gmtime(time.time() - year).tm_year)):
+                jump.write_text(str(seconds))
+                with pooler.connect() as new:
+                    assert backend(new) not in (first, second)
+                assert (backend(idle), backend(working)) == (first, second)
+                pooler.wait_for_log(rf"(?m)^{shown}-.* closing because: client close request")
 
 
 def test_a_full_log_disk_disturbs_nobody(pgweir):
