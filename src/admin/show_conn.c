@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "conn/client.h"
-#include "conn/prepared.h"
+#include "conn/prepared_book.h"
 #include "net/socket.h"
 #include "net/tls_session.h"
 #include "pool/registry.h"

@@ -6,7 +6,7 @@
 #include "config/snapshot.h"
 #include "client_priv.h"
 #include "conn/client_login.h"
-#include "conn/prepared.h"
+#include "conn/prepared_book.h"
 #include "conn/relay.h"
 #include "conn/server_cancel.h"
 #include "core/log.h"

@@ -8,7 +8,7 @@
 #include "conn/client_replication.h"
 #include "conn/client_limit.h"
 #include "conn/client_request.h"
-#include "conn/prepared.h"
+#include "conn/prepared_book.h"
 #include "conn/server_event.h"
 
 /* ---- the console's clients ---- */

@@ -5,7 +5,7 @@
 #include <string.h>
 #include "server_priv.h"
 #include "config/snapshot.h"
-#include "conn/prepared.h"
+#include "conn/prepared_book.h"
 #include "conn/server_login.h"
 #include "core/log.h"
 #include "core/memory.h"

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: ISC */
+#include "config.h"
+#include "conn/prepared_book.h"
+#include "prepared_book_priv.h"
+#include <string.h>
+#include "core/memory.h"
+
+static struct memory_cache name_cache = MEMORY_CACHE("prepared_name_cache", struct name);
+static struct memory_cache place_cache =
+	MEMORY_CACHE("server_prepared_statement_cache", struct place);
+static struct memory_cache note_cache = MEMORY_CACHE("outstanding_request_cache", struct own_note);
+
+/* ---- names of a client ---- */
+
+static void let_go_of_name(struct name *name)
+{
+	if (name->notes == 0 && name->is_gone) {
+		statement_release(&name->statement);
+		memory_cache_free(&name_cache, name);
+	}
+}
+
+void prepared_remove_name(struct prepared_client *client, struct name *name)
+{
+	if (name->is_gone)
+		return;
+	map_remove(&client->names, &name->node);
+	name->is_gone = true;
+	let_go_of_name(name);
+}
+
+static size_t kept_length(const char *text)
+{
+	return strnlen(text, KEPT_NAME - 1);
+}
+
+struct name *prepared_find_name(const struct prepared_client *client, const char *text)
+{
+	struct map_node *node = client ? map_find(&client->names, text, kept_length(text)) : NULL;
+	return node ? container_of(node, struct name, node) : NULL;
+}
+
+struct name *prepared_add_name(struct prepared_client *client, const char *text,
+			       struct statement *taken)
+{
+	struct name *name = memory_cache_alloc(&name_cache);
+	size_t length = kept_length(text);
+	name->use.kind = USE;
+	name->made_in = client->group;
+	memcpy(name->text, text, length);
+	name->statement = taken;
+	map_add(&client->names, name->text, length, &name->node);
+	return name;
+}
+
+/* Whether the client has this name shows only when earlier requests are answered: it is being
+ * closed, or its Parse stands before a Sync, and what comes behind that does not share its fate. */
+bool prepared_name_is_doubtful(const struct name *name, const struct prepared_client *client)
+{
+	return name->is_closing || (!name->is_made && name->made_in != client->group);
+}
+
+struct prepared_client *prepared_client_of(struct prepared_link *link)
+{
+	if (!*link->client) {
+		*link->client = memory_alloc(sizeof **link->client);
+		(*link->client)->references = 1;
+	}
+	return *link->client;
+}
+
+static void release_client(struct prepared_client **client)
+{
+	struct prepared_client *c = *client;
+	*client = NULL;
+	if (c && --c->references == 0)
+		memory_free(&c);
+}
+
+void prepared_forget_unnamed(struct prepared_client *client)
+{
+	buffer_free(&client->unnamed);
+	client->version = 0;
+}
+
+void prepared_client_free(struct prepared_client **client)
+{
+	if (!*client)
+		return;
+	map_foreach (node, &(*client)->names)
+		prepared_remove_name(*client, container_of(node, struct name, node));
+	prepared_forget_unnamed(*client);
+	(*client)->is_gone = true;
+	release_client(client);
+}
+
+uint32_t prepared_client_count(const struct prepared_client *client)
+{
+	return client ? map_length(&client->names) : 0;
+}
+
+/* ---- statements at a server ---- */
+
+struct prepared_server *prepared_server_of(struct prepared_link *link)
+{
+	if (!*link->server) {
+		*link->server = memory_alloc(sizeof **link->server);
+		list_init(&(*link->server)->by_use);
+	}
+	return *link->server;
+}
+
+static struct place **bucket_of(const struct prepared_server *server,
+				const struct statement *statement)
+{
+	return &server->buckets[statement->id & (server->bucket_count - 1)];
+}
+
+struct place *prepared_find_place(const struct prepared_server *server,
+				  const struct statement *statement)
+{
+	if (!server || !server->count)
+		return NULL;
+	struct place *place = *bucket_of(server, statement);
+	while (place && place->statement != statement)
+		place = place->next;
+	return place;
+}
+
+static void put_into_bucket(struct prepared_server *server, struct place *place)
+{
+	struct place **bucket = bucket_of(server, place->statement);
+	place->next = *bucket;
+	*bucket = place;
+}
+
+static void grow_buckets(struct prepared_server *server)
+{
+	struct place **old = server->buckets;
+	uint32_t count = server->bucket_count;
+	server->bucket_count = count ? count * 2 : 16;
+	server->buckets = memory_alloc(server->bucket_count * sizeof *server->buckets);
+	for (uint32_t i = 0; i < count; i++)
+		for (struct place *place = old[i], *next; place; place = next) {
+			next = place->next;
+			put_into_bucket(server, place);
+		}
+	memory_free(&old);
+}
+
+struct place *prepared_add_place(struct prepared_server *server, struct statement *statement,
+				 const struct prepared_client *client)
+{
+	struct place *place = memory_cache_alloc(&place_cache);
+	if (server->count == server->bucket_count)
+		grow_buckets(server);
+	server->count++;
+	place->statement = statement_share(statement);
+	place->is_pending = true;
+	place->sent_in = client->group;
+	put_into_bucket(server, place);
+	list_push_last(&server->by_use, &place->of_use);
+	return place;
+}
+
+static void remove_place(struct prepared_server *server, struct place *place)
+{
+	struct place **at = bucket_of(server, place->statement);
+	while (*at != place)
+		at = &(*at)->next;
+	*at = place->next;
+	server->count--;
+	if (!place->is_closing)
+		list_remove(&server->by_use, &place->of_use);
+	statement_release(&place->statement);
+	memory_cache_free(&place_cache, place);
+}
+
+/* Remove all, or those about which nothing is under way. */
+static void remove_places(struct prepared_server *server, bool all)
+{
+	for (uint32_t i = 0; i < server->bucket_count; i++)
+		for (struct place *place = server->buckets[i], *next; place; place = next) {
+			next = place->next;
+			if (all || (!place->is_pending && !place->is_closing))
+				remove_place(server, place);
+		}
+}
+
+void prepared_touch_place(struct prepared_server *server, struct place *place)
+{
+	if (place->of_use.next == &server->by_use.head)
+		return;
+	list_remove(&server->by_use, &place->of_use);
+	list_push_last(&server->by_use, &place->of_use);
+}
+
+/* The same of a statement at a server. */
+bool prepared_place_is_doubtful(const struct place *place, const struct prepared_client *client)
+{
+	return place->is_closing || (place->is_pending && place->sent_in != client->group);
+}
+
+/* Which statement is to make room for another one; NULL: all are on their way. */
+struct place *prepared_oldest(const struct prepared_server *server)
+{
+	list_foreach (node, &server->by_use) {
+		struct place *place = container_of(node, struct place, of_use);
+		if (!place->is_pending)
+			return place;
+	}
+	return NULL;
+}
+
+void prepared_server_linked(struct prepared_server *server, const struct prepared_client *client)
+{
+	server->barrier_next = server->has_dropper = false;
+	/* Whoever it was before may have used the unnamed statement in ways that nobody saw. */
+	if (!client || server->last_client != client)
+		server->unnamed = 0;
+	server->last_client = client;
+}
+
+void prepared_server_free(struct prepared_server **server)
+{
+	if (!*server)
+		return;
+	remove_places(*server, true);
+	memory_free(&(*server)->buckets);
+	memory_free(server);
+}
+
+uint32_t prepared_server_count(const struct prepared_server *server)
+{
+	return server ? server->by_use.length : 0;
+}
+
+/* ---- notes ---- */
+
+/* NULL: there is no memory to note it. */
+struct own_note *prepared_send_noted(struct prepared_link *link, uint8_t type, enum note_kind kind)
+{
+	struct own_note *note = memory_cache_alloc(&note_cache);
+	if (!pipeline_sent_noted(link->pipeline, type, note)) {
+		memory_cache_free(&note_cache, note);
+		return NULL;
+	}
+	note->note.kind = (uint8_t)kind;
+	note->server = prepared_server_of(link);
+	if (*link->client) {
+		note->client = *link->client;
+		note->client->references++;
+	}
+	return note;
+}
+
+void prepared_note_name(struct own_note *note, struct name *name)
+{
+	note->name = name;
+	name->notes++;
+}
+
+/* The client's own Parse '' is done, or not. */
+static void end_unnamed(struct own_note *note, enum pipeline_end how)
+{
+	struct prepared_client *client = note->client;
+	client->parses--;
+	if (how == PIPELINE_SKIPPED || client->is_gone)
+		return;
+	prepared_forget_unnamed(client);
+	if (how == PIPELINE_ANSWERED) {
+		client->unnamed = note->content;
+		client->version = note->version;
+		note->content = NULL;
+	}
+}
+
+static void end_own(struct own_note *note, enum pipeline_end how)
+{
+	bool done = how == PIPELINE_ANSWERED;
+	struct place *place = note->place;
+	switch ((enum note_kind)note->note.kind) {
+	case PARSE:
+	case PARSE_INJECTED:
+		place->is_pending = false;
+		if (!done)
+			remove_place(note->server, place);
+		break;
+	case PARSE_UNNAMED:
+		end_unnamed(note, how);
+		/* fall through */
+	case UNNAMED_INJECTED:
+		note->server->unnamed_parses -= note->note.kind == UNNAMED_INJECTED;
+		if (!done)
+			note->server->unnamed = 0;
+		break;
+	case CLOSE_LOCAL:
+		if (note->name)
+			note->name->is_closing = false;
+		if (note->name && done)
+			prepared_remove_name(note->client, note->name);
+		break;
+	case CLOSE_UNNAMED:
+		note->client->closes--;
+		if (done)
+			prepared_forget_unnamed(note->client);
+		break;
+	case CLOSE_INJECTED:
+		if (done) {
+			remove_place(note->server, place);
+		} else {
+			place->is_closing = false;
+			list_push_first(&note->server->by_use, &place->of_use);
+		}
+		break;
+	case PARSE_LOCAL:
+	case PARSE_PROBE:
+	case PARSE_DOUBLED:
+	case USE:
+	case UNKNOWN:
+		break;
+	}
+	bool made = note->note.kind <= PARSE_PROBE;
+	if (made && note->name)
+		note->name->is_made = true;
+	if (made && !done && note->client)
+		prepared_remove_name(note->client, note->name);
+	if (note->name) {
+		note->name->notes--;
+		let_go_of_name(note->name);
+	}
+	buffer_free(&note->content);
+	memory_free(&note->text);
+	release_client(&note->client);
+	memory_cache_free(&note_cache, note);
+}
+
+static void ended(void *context, enum pipeline_end how)
+{
+	struct note *note = context;
+	if (note->kind != USE) {
+		end_own((struct own_note *)context, how);
+		return;
+	}
+	struct name *name = (struct name *)context;
+	name->notes--;
+	let_go_of_name(name);
+}
+
+void prepared_open(void)
+{
+	pipeline_on_end(ended);
+}
+
+void prepared_execute(struct prepared_server *server)
+{
+	server->barrier_next |= server->has_dropper;
+}
+
+void prepared_sync(struct prepared_client *client)
+{
+	client->group++;
+}
+
+void prepared_drop_all(struct prepared_client *client, struct prepared_server *server)
+{
+	if (server)
+		remove_places(server, false);
+	if (!client)
+		return;
+	map_foreach (node, &client->names) {
+		struct name *name = container_of(node, struct name, node);
+		if (name->is_made)
+			prepared_remove_name(client, name);
+	}
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: ISC */
+/* prepared_book_priv: the books of prepared statements, which prepared_book keeps and prepared
+ * looks into. */
+#ifndef PGWEIR_SRC_CONN_PREPARED_BOOK_PRIV_H
+#define PGWEIR_SRC_CONN_PREPARED_BOOK_PRIV_H
+
+#include "conn/prepared_book.h"
+#include "conn/statement.h"
+#include "core/buffer.h"
+#include "core/list.h"
+#include "core/map.h"
+
+enum { KEPT_NAME = 64 }; /* PostgreSQL tells names apart by their first 63 bytes */
+
+enum note_kind {
+	PARSE,		/* of a name, sent */
+	PARSE_LOCAL,	/* ... the server has it */
+	PARSE_PROBE,	/* ... it has, but would it take the Parse? Sent without a name to see */
+	PARSE_DOUBLED,	/* of a name that there is: sent to be refused */
+	PARSE_INJECTED, /* before a Bind or Describe */
+	PARSE_UNNAMED,	/* the client's */
+	UNNAMED_INJECTED,
+	CLOSE_LOCAL,
+	CLOSE_UNNAMED, /* local, too */
+	CLOSE_INJECTED,
+	USE,	 /* Bind or Describe of a name */
+	UNKNOWN, /* ... of what there is not: sent to be refused */
+};
+
+/* Every note begins with this. */
+struct note {
+	uint8_t kind;
+};
+
+/* A client's name. */
+struct name {
+	struct note use; /* of all its USEs: they have nothing to tell apart */
+	bool is_made;	 /* the Parse is done, and is not taken back any more */
+	bool is_closing, is_gone;
+	uint32_t notes;	  /* under way about it */
+	uint32_t made_in; /* the client's group of requests, up to a Sync */
+	struct map_node node;
+	struct statement *statement;
+	char text[KEPT_NAME];
+};
+
+struct prepared_client {
+	uint32_t references; /* the client's own, and notes' */
+	bool is_gone;
+	struct map names;
+	struct buffer *unnamed;	 /* content of the unnamed statement; NULL: not kept */
+	uint64_t version;	 /* of it, unique among all clients'; 0: there is none */
+	uint64_t version_sent;	 /* of the Parse that is under way */
+	uint32_t parses, closes; /* of it under way */
+	uint32_t group;		 /* of requests, up to a Sync */
+	uint32_t parsed_in;	 /* the group of the last of these parses */
+};
+
+/* A statement at a server. */
+struct place {
+	struct place *next;	 /* in its bucket */
+	struct list_node of_use; /* unless closing */
+	struct statement *statement;
+	bool is_stale;	  /* what it refers to has changed: it must be prepared anew */
+	bool is_pending;  /* its Parse is under way */
+	bool is_closing;  /* its Close is */
+	uint32_t sent_in; /* the client's group of requests with that Parse */
+};
+
+struct prepared_server {
+	/* Places by statement: ids are given one after the other, so they spread by themselves. */
+	struct place **buckets;
+	uint32_t bucket_count, count; /* the former a power of two */
+	struct list by_use;
+	uint32_t unnamed_parses, unnamed_in; /* Parses of it that we injected; their group */
+	uint64_t unnamed; /* whose unnamed statement it has: its version; 0: nobody's, or not known
+			   */
+	const struct prepared_client *last_client; /* only to be compared */
+	bool has_dropper;  /* something bound here may drop statements when it is executed */
+	bool barrier_next; /* a request under way may drop them */
+};
+
+/* All but USE. */
+struct own_note {
+	struct note note;
+	struct name *name;
+	struct place *place;
+	struct prepared_client *client;
+	struct prepared_server *server;
+	struct buffer *content; /* PARSE_UNNAMED */
+	uint64_t version;
+	char *text; /* PARSE_DOUBLED, UNKNOWN: the client's name */
+};
+
+/* The struct behind the link's pointer, made if need be. */
+struct prepared_client *prepared_client_of(struct prepared_link *link);
+struct prepared_server *prepared_server_of(struct prepared_link *link);
+
+/* Names of a client. One that is removed lives until no note is about it any more. */
+void prepared_remove_name(struct prepared_client *client, struct name *name);
+struct name *prepared_find_name(const struct prepared_client *client, const char *text);
+struct name *prepared_add_name(struct prepared_client *client, const char *text,
+			       struct statement *taken);
+/* Whether the client has this name shows only when earlier requests are answered: it is being
+ * closed, or its Parse stands before a Sync, and what comes behind that does not share its fate. */
+bool prepared_name_is_doubtful(const struct name *name, const struct prepared_client *client);
+/* It has no unnamed statement any more. */
+void prepared_forget_unnamed(struct prepared_client *client);
+
+/* Statements at a server. The Parse of one that is added is under way, in @client's group of
+ * requests. */
+struct place *prepared_find_place(const struct prepared_server *server,
+				  const struct statement *statement);
+struct place *prepared_add_place(struct prepared_server *server, struct statement *statement,
+				 const struct prepared_client *client);
+/* It is used now. */
+void prepared_touch_place(struct prepared_server *server, struct place *place);
+/* The same of a statement at a server. */
+bool prepared_place_is_doubtful(const struct place *place, const struct prepared_client *client);
+/* Which statement is to make room for another one; NULL: all are on their way. */
+struct place *prepared_oldest(const struct prepared_server *server);
+
+/* Enter a request of this type into the link's pipeline with a note, which the pipeline's end of it
+ * frees. NULL: there is no memory to note it. */
+struct own_note *prepared_send_noted(struct prepared_link *link, uint8_t type, enum note_kind kind);
+/* The note is about this name. */
+void prepared_note_name(struct own_note *note, struct name *name);
+
+#endif
