@@ -309,7 +309,8 @@ static enum relay_action see_prepared(struct endpoint *from, uint8_t type, const
 	struct pipeline *pipeline = &server->pipeline;
 	/* The usual answer to a Bind, Describe or Execute, and nothing of ours near. */
 	const void *note = pipeline_front_note(pipeline);
-	bool is_usual = type == MESSAGE_BIND_COMPLETE || type == MESSAGE_ROW_DESCRIPTION ||
+	bool is_usual = type == MESSAGE_PARSE_COMPLETE || type == MESSAGE_BIND_COMPLETE ||
+			type == MESSAGE_ROW_DESCRIPTION ||
 			(type == MESSAGE_COMMAND_COMPLETE && *body != 'D');
 	if (LIKELY(is_usual && !server->errand && !pipeline_is_local_behind(pipeline) &&
 		   (!note || !prepared_is_hidden(note))))

@@ -100,17 +100,22 @@ void statement_touch(struct statement *statement)
 	list_push_last(&room.by_use, &statement->of_use);
 }
 
+/* Does one of the words begin here? */
+static __attribute__((noinline)) bool is_dropping_word(const uint8_t *text, size_t size)
+{
+	static const char deallocate[] = "deallocate", discard[] = "discard";
+	return (size >= sizeof deallocate - 1 &&
+		!strncasecmp((const char *)text, deallocate, sizeof deallocate - 1)) ||
+	       (size >= sizeof discard - 1 &&
+		!strncasecmp((const char *)text, discard, sizeof discard - 1));
+}
+
 bool statement_text_may_drop(const uint8_t *text, size_t size)
 {
 	/* Anywhere: behind a comment, or behind another statement. */
-	static const char *const words[] = {"deallocate", "discard"};
-	for (size_t i = 0; i < size; i++)
-		for (size_t w = 0; (text[i] | 0x20) == 'd' && w < 2; w++) {
-			size_t length = strlen(words[w]);
-			if (size - i >= length &&
-			    !strncasecmp((const char *)text + i, words[w], length))
-				return true;
-		}
+	for (const uint8_t *end = text + size; text < end; text++)
+		if ((*text | 0x20) == 'd' && is_dropping_word(text, (size_t)(end - text)))
+			return true;
 	return false;
 }
 
