@@ -200,8 +200,7 @@ static void print_config(void)
 	       "A file is taken as a whole or not at all: a mistake is reported with file and "
 	       "line, "
 	       "and the configuration in force stays. A setting that needs a restart and was "
-	       "changed is named in a WARNING at reload. Setting one that is marked **not "
-	       "implemented yet** logs a WARNING; it has no effect.\n\n");
+	       "changed is named in a WARNING at reload.\n\n");
 	printf("## [pgweir]\n\n");
 	for (int i = 0; i < SETTING_COUNT; i++)
 		print_setting(setting_row(i));

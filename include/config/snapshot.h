@@ -38,8 +38,7 @@ struct snapshot {
  * @path NULL: the defaults of a pgweir without a configuration file (listen on 127.0.0.1 and the
  * Unix socket, port 6432, every database name goes to localhost:5432, session mode, auth_type
  * scram-sha-256: nobody gets in unless an auth_file lists them). Environment and command line win
- * over both, see source. Logs one WARNING for each setting of a later version that is not at its
- * default ("not implemented yet"). While errors are collected (error_collect()) it goes on behind
+ * over both, see source. While errors are collected (error_collect()) it goes on behind
  * each, and what it returns is to be freed at once. */
 struct snapshot *snapshot_load(const char *path, struct error *error);
 void snapshot_free(struct snapshot **snapshot);

@@ -40,6 +40,12 @@ void prepared_mark_stale(const void *note, struct prepared_server *server);
 
 /* The type of our answer for the PIPELINE_LOCAL with this note. */
 uint8_t prepared_answer(const void *note);
+/* Is the answer to the request with this note simply the client's? */
+bool prepared_is_plain(const void *note);
+/* Is it about a statement that the server has, as far as we know? */
+bool prepared_is_use(const void *note);
+/* Was it sent to be refused? When the server does it, it has other statements than we think. */
+bool prepared_is_to_fail(const void *note);
 /* Must the client not see that the server has done the request with this note? */
 bool prepared_is_hidden(const void *note);
 /* Does an error with this message, about the request with this note (may be NULL), name a statement

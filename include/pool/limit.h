@@ -35,6 +35,8 @@ enum limit_verdict limit_admits_server(const struct database *database, const st
 /* Is this one of the bounds reached? */
 bool limit_is_reached(enum limit_verdict bound, const struct database *database,
 		      const struct user *user);
+/* Are there more server connections than a bound allows, since it was lowered? */
+bool limit_is_exceeded(const struct database *database, const struct user *user);
 void limit_server_added(struct database *database, struct user *user);
 void limit_server_removed(struct database *database, struct user *user);
 

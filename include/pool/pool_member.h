@@ -99,11 +99,11 @@ struct pool {
 	uint32_t prepared_statements;	  /* that each server may keep; 0: they are left alone */
 	uint32_t full, most;   /* the size, and with the reserve; UINT32_MAX: unlimited */
 	uint32_t most_waiting; /* clients; UINT32_MAX: unlimited */
-	bool connect_failed, login_failed; /* the last attempt */
-	bool is_unreachable;		   /* for server_unreachable_timeout already */
-	bool was_logged_in_to;		   /* ever */
-	bool round_robin, tests_always,
-		takes_care,	     /* tests_always, or clients wait in CLIENT_PLACE_CLAIM */
+	bool connect_failed, login_failed;	    /* the last attempt */
+	bool is_unreachable;			    /* for server_unreachable_timeout already */
+	bool was_logged_in_to;			    /* ever */
+	bool round_robin, tests_always, takes_care, /* tests_always, or clients wait in
+					       CLIENT_PLACE_CLAIM, or a shared bound was lowered */
 		is_forced;	     /* is_forced: of the user that the database's row names */
 	bool is_working, work_again; /* inside an op of the pool; more to do came up meanwhile */
 	bool is_carrying;	     /* inside the conn layer's walk of CANCEL_WAITING */

@@ -11,8 +11,10 @@
 void client_request_go_on(struct client *client)
 {
 	struct buffer *held = client->endpoint.held;
-	client->endpoint.held = NULL;
 	stream_resume(&client->endpoint.stream);
+	if (client->endpoint.awaited > buffer_length(held))
+		return; /* more must come before anything can be done with it */
+	client->endpoint.held = NULL;
 	if (held && client_server(client))
 		client_request_forward(client, buffer_bytes(held), buffer_length(held));
 	else if (held)
@@ -23,8 +25,12 @@ void client_request_go_on(struct client *client)
 static void link_to(struct client *client, struct server *server)
 {
 	endpoint_link(&client->endpoint, &server->endpoint);
-	if (UNLIKELY(server->prepared))
+	if (UNLIKELY(server->prepared)) {
 		prepared_server_linked(server->prepared, client->prepared);
+		/* Its last client may have left in the middle of that. */
+		server->replays = server->was_described = server->waits_at_barrier = false;
+		buffer_free(&server->replay);
+	}
 	client_counters(client)->server_assignment_count++;
 	bool is_active =
 		server->state == SERVER_ACTIVE && server->member.place == SERVER_PLACE_ACTIVE;
@@ -194,6 +200,7 @@ bool client_request_cancel(struct client *client, const struct error *error)
 	const uint8_t *bytes = buffer_bytes(held);
 	size_t size = buffer_length(held);
 	client->endpoint.held = NULL;
+	client->endpoint.awaited = 0;
 	client->was_notified = false;
 	if (client_set_state(client, CLIENT_IDLE)) {
 		stream_resume(&client->endpoint.stream);
@@ -491,8 +498,11 @@ static void forward_prepared(struct client *client, struct server *server, const
 		join_pieces(&batch);
 		/* Statements may be longer than what waits otherwise. */
 		if (batch.size && stream_write(&server->endpoint.stream, batch.pieces, batch.count,
-					       ENDPOINT_QUEUE_MAX + batch.size) == IO_AGAIN)
+					       ENDPOINT_QUEUE_MAX + batch.size) == IO_AGAIN) {
 			stream_pause(&client->endpoint.stream);
+			if (end == RELAY_PAUSED)
+				end = RELAY_DONE; /* the rest when that has left */
+		}
 		if (end != RELAY_PAUSED) {
 			if (walk.barrier) /* what is to be waited for must have left */
 				stream_flush(&server->endpoint.stream);
@@ -503,7 +513,9 @@ static void forward_prepared(struct client *client, struct server *server, const
 		prepared_begin_batch();
 	}
 	end_walk(client);
-	if (keep)
+	if (end != RELAY_DONE || batch.rest_size) /* not all of it is sent */
+		buffer_free(&server->replay);
+	else if (keep)
 		server->replay_owed = server->pipeline.length;
 	if (walk.refusal) {
 		client_fail(client, SQLSTATE_PROGRAM_LIMIT_EXCEEDED, walk.refusal);
@@ -623,15 +635,18 @@ void client_request_settle(struct client *client)
 	if (__builtin_expect(server->is_canceled, 0) && !(client->query_marks & QUERY_TIMED_OUT)) {
 		/* The query ended. Its cancel must not hit the next. */
 		server_drop_cancels(server);
-		client->stalled = server->is_canceled;
+		client->stalled = server->is_canceled || server->replays;
 	}
 	if (!pipeline_is_idle(&server->pipeline) &&
 	    !(spent = server->status == 'I' && !server->unfit &&
 		      pipeline_is_spent(&server->pipeline))) {
 		/* Requests that found the pipeline full may go on when half of it is through. */
-		uint32_t few = server->waits_at_barrier ? 1 : PIPELINE_MAX / 2;
-		if (client->endpoint.held && !client->departing && !client->stalled &&
-		    server->pipeline.length < few && !stream_is_blocked(&server->endpoint.stream))
+		bool may_go_on = server->waits_at_barrier
+					 ? !pipeline_owes_answer(&server->pipeline) ||
+						   pipeline_discards(&server->pipeline)
+					 : server->pipeline.length < PIPELINE_MAX / 2;
+		if (client->endpoint.held && !client->departing && !client->stalled && may_go_on &&
+		    !stream_is_blocked(&server->endpoint.stream))
 			client_request_go_on(client);
 		return;
 	}
@@ -691,7 +706,7 @@ void client_request_prepared(struct client *client)
 void client_request_free(struct client *client)
 {
 	const struct server *server = client_server(client);
-	if (!client->stalled || client->state != CLIENT_ACTIVE || server->errand)
+	if (!client->stalled || client->state != CLIENT_ACTIVE || server->errand || server->replays)
 		return;
 	client->stalled = false;
 	client_request_go_on(client);
@@ -744,9 +759,14 @@ void client_request_replay_begins(struct client *client)
 void client_request_replay(struct client *client, struct buffer *taken)
 {
 	struct server *server = client_server(client);
+	struct buffer *later = client->endpoint.held; /* what it sent meanwhile comes behind */
+	client->endpoint.held = NULL;
 	client->stalled = false;
 	forward(client, buffer_bytes(taken), buffer_length(taken), false);
 	buffer_free(&taken);
+	if (later)
+		client_hold(client, buffer_bytes(later), buffer_length(later));
+	buffer_free(&later);
 	if (client_server(client) == server) /* once is enough */
 		buffer_free(&server->replay);
 }

@@ -59,6 +59,10 @@ enum io endpoint_receive(struct endpoint *endpoint, uint8_t **bytes, size_t *siz
 	if (__builtin_expect(endpoint->awaited > HEADROOM, 0))
 		return receive_large(endpoint, bytes, size, fresh);
 	endpoint->awaited = 0;
+	if (buffer_length(endpoint->held) > HEADROOM) { /* it does not fit in front */
+		errno = ENOBUFS;
+		return IO_ERROR;
+	}
 	enum io io = stream_read(&endpoint->stream, begin, ENDPOINT_RECEIVE, fresh);
 	if (io != IO_DONE)
 		return io;
@@ -76,7 +80,9 @@ enum io endpoint_receive(struct endpoint *endpoint, uint8_t **bytes, size_t *siz
 
 bool endpoint_hold(struct endpoint *endpoint, const uint8_t *bytes, size_t size)
 {
-	return size == 0 || buffer_append(&endpoint->held, bytes, size, HEADROOM);
+	/* What was awaited may have to wait once more. */
+	size_t cap = endpoint->held || size < HEADROOM ? HEADROOM : size;
+	return size == 0 || buffer_append(&endpoint->held, bytes, size, cap);
 }
 
 void endpoint_erase_received(size_t size)

@@ -617,6 +617,23 @@ static const char *find_quoted(const char *text, const char *name)
 	return NULL;
 }
 
+bool prepared_is_use(const void *note)
+{
+	return ((const struct note *)note)->kind == USE;
+}
+
+bool prepared_is_plain(const void *note)
+{
+	enum note_kind kind = ((const struct note *)note)->kind;
+	return kind == USE || kind == PARSE || kind == PARSE_PROBE || kind == PARSE_UNNAMED;
+}
+
+bool prepared_is_to_fail(const void *note)
+{
+	enum note_kind kind = ((const struct note *)note)->kind;
+	return kind == PARSE_DOUBLED || kind == UNKNOWN;
+}
+
 bool prepared_renames_error(const void *note, const char *message)
 {
 	const char *servers, *clients;

@@ -127,7 +127,8 @@ static enum relay_end walk(const struct relay *relay, struct endpoint *from, con
 		if (drop)
 			begin = at;
 		if (action == RELAY_FORWARD_PAUSE || action == RELAY_DROP_PAUSE ||
-		    batch->count >= RELAY_PIECES - RELAY_REPLACEMENT - 2) {
+		    batch->count >= RELAY_PIECES - RELAY_REPLACEMENT - 2 ||
+		    batch->size >= ENDPOINT_QUEUE_MAX) {
 			result = RELAY_PAUSED;
 			break;
 		}

@@ -234,6 +234,8 @@ bool server_run(struct server *server, enum server_errand errand, const char *sq
 	if (well) {
 		server->errand = (uint8_t)errand;
 		server->errand_failed = false;
+		if (server->prepared) /* a simple Query destroys the unnamed statement */
+			prepared_server_linked(server->prepared, NULL);
 		well = stream_write_bytes(&server->endpoint.stream, buffer_bytes(out),
 					  buffer_length(out), ENDPOINT_QUEUE_MAX) != IO_ERROR;
 	}
@@ -357,6 +359,8 @@ bool server_prepare(struct server *server, struct parameter_set *wanted)
 		return true; /* no memory: serve with the values there are */
 	server->errand = ERRAND_PARAMETERS;
 	server->errand_failed = false;
+	if (server->prepared)
+		prepared_server_linked(server->prepared, NULL);
 	if (!proven)
 		stream_flush(&server->endpoint.stream);
 	return proven;

@@ -237,6 +237,8 @@ static enum relay_action see_prepared_error(struct server *server, const void *n
 {
 	char severity[16];
 	struct error error;
+	if (note && available < size && size < MESSAGE_WHOLE_MAX)
+		return RELAY_SHORT;
 	response_parse_error(body, available, severity, &error);
 	if (prepared_is_stale(note, error.sqlstate, error.message)) {
 		prepared_mark_stale(note, server->prepared);
@@ -251,8 +253,11 @@ static enum relay_action see_prepared_error(struct server *server, const void *n
 	}
 	bool renames = prepared_renames_error(note, error.message);
 	if (renames && available < size)
-		return size < MESSAGE_WHOLE_MAX ? RELAY_SHORT : RELAY_FORWARD;
-	if (!renames && strstr(error.message, "\"" STATEMENT_PREFIX)) {
+		return RELAY_FORWARD;
+	bool lacks = renames &&
+		     !strcmp(error.sqlstate, sqlstate_code(SQLSTATE_INVALID_SQL_STATEMENT_NAME)) &&
+		     prepared_is_use(note);
+	if (lacks || (!renames && strstr(error.message, "\"" STATEMENT_PREFIX))) {
 		server->member.close_needed = true;
 		server->member.close_reason = CLOSE_IDLE_DIRTY;
 	}
@@ -278,8 +283,15 @@ see_prepared_with_care(struct endpoint *from, uint8_t type, const uint8_t *body,
 	enum relay_action action = RELAY_FORWARD;
 	bool hidden = note && prepared_is_hidden(note) &&
 		      (type == MESSAGE_PARSE_COMPLETE || type == MESSAGE_CLOSE_COMPLETE);
+	/* Somebody dropped statements in a way that we do not see: what was made now must not be
+	 * taken for what we know by that name. */
+	if (note && type == MESSAGE_PARSE_COMPLETE && prepared_is_to_fail(note)) {
+		broken(server, "it took a Parse of a name that it should have");
+		return RELAY_STOP;
+	}
 	/* Our answer goes behind the whole of it. */
-	if (available < size && pipeline_is_local_behind(pipeline))
+	if (available < size && type != MESSAGE_ERROR_RESPONSE &&
+	    type != MESSAGE_PARAMETER_DESCRIPTION && pipeline_is_local_behind(pipeline))
 		return RELAY_SHORT;
 	if (type == MESSAGE_ERROR_RESPONSE)
 		action = see_prepared_error(server, note, body, size, available, batch);
@@ -290,6 +302,8 @@ see_prepared_with_care(struct endpoint *from, uint8_t type, const uint8_t *body,
 		server->was_described = false;
 		return action;
 	}
+	if (type == MESSAGE_READY_FOR_QUERY && !server->replays)
+		server->was_described = false;
 	if (UNLIKELY(server->replays) && type == MESSAGE_READY_FOR_QUERY)
 		return see_ready(server, body, size) ? RELAY_DROP_PAUSE : RELAY_STOP;
 	if (type == MESSAGE_COMMAND_COMPLETE && prepared_tag_drops_all(body, available))
@@ -313,7 +327,7 @@ static enum relay_action see_prepared(struct endpoint *from, uint8_t type, const
 			type == MESSAGE_ROW_DESCRIPTION ||
 			(type == MESSAGE_COMMAND_COMPLETE && *body != 'D');
 	if (LIKELY(is_usual && !server->errand && !pipeline_is_local_behind(pipeline) &&
-		   (!note || !prepared_is_hidden(note))))
+		   (!note || prepared_is_plain(note))))
 		return pipeline_complete(pipeline, type) ? RELAY_FORWARD : see_unexpected(server);
 	return see_prepared_with_care(from, type, body, size, available, batch);
 }

@@ -6,8 +6,17 @@
 #include "config/source.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "core/memory.h"
+#include "core/text.h"
 #include "daemon/process.h"
+#include <errno.h>
+#include <grp.h>
+#include <libgen.h>
+#include <netdb.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static unsigned mistakes;
 
@@ -50,6 +59,62 @@ static void check_as_user(const char *path, const char *user)
 		fprintf(stderr, "this is what user \"%s\" would find at a reload\n", user);
 }
 
+/* ---- what the start needs, and the files do not say ---- */
+
+static void mistake_of(const struct snapshot *snapshot, enum setting_index index, const char *what)
+{
+	struct error error;
+	char where[SOURCE_TEXT];
+	error_set(&error, SQLSTATE_CONFIG_FILE_ERROR, "%s: %s \"%s\": %s",
+		  source_print(&snapshot->sources[index], index, where), setting_row(index)->name,
+		  settings_shown(&snapshot->settings, index), what);
+	print_mistake(&error);
+}
+
+/* The directory that a file is to be made in. */
+static void check_directory_of(const struct snapshot *snapshot, enum setting_index index,
+			       const char *file)
+{
+	if (!*file)
+		return;
+	char *copy = memory_strdup(file);
+	if (access(dirname(copy), F_OK) != 0)
+		mistake_of(snapshot, index, "there is no such directory");
+	memory_free(&copy);
+}
+
+static void check_listen_addr(const struct snapshot *snapshot)
+{
+	const char *list = snapshot->settings.listen_addr;
+	char name[256];
+	while (text_next_item(&list, name, sizeof name)) {
+		struct addrinfo *found = NULL;
+		if (!*name || !strcmp(name, "*"))
+			continue;
+		if (getaddrinfo(name, NULL, NULL, &found) != 0)
+			mistake_of(snapshot, SETTING_listen_addr, "no such address");
+		else
+			freeaddrinfo(found);
+	}
+}
+
+static void check_start(const struct snapshot *snapshot)
+{
+	const struct settings *settings = &snapshot->settings;
+	struct stat status;
+	const char *directory = settings->unix_socket_dir;
+	check_directory_of(snapshot, SETTING_logfile, settings->logfile);
+	check_directory_of(snapshot, SETTING_pidfile, settings->pidfile);
+	if (*settings->resolv_conf && access(settings->resolv_conf, R_OK) != 0)
+		mistake_of(snapshot, SETTING_resolv_conf, strerror(errno));
+	if (*directory && *directory != '@' &&
+	    (stat(directory, &status) != 0 || !S_ISDIR(status.st_mode)))
+		mistake_of(snapshot, SETTING_unix_socket_dir, "there is no such directory");
+	if (*settings->unix_socket_group && !getgrnam(settings->unix_socket_group))
+		mistake_of(snapshot, SETTING_unix_socket_group, "there is no such group");
+	check_listen_addr(snapshot);
+}
+
 bool inspect_check(const char *path)
 {
 	/* Warnings of what is read belong to the answer. */
@@ -58,8 +123,10 @@ bool inspect_check(const char *path)
 	if (!log_open(&to_stderr, &error))
 		print_mistake(&error);
 	struct snapshot *snapshot = load(path);
-	if (snapshot)
+	if (snapshot) {
+		check_start(snapshot);
 		check_as_user(path, snapshot->settings.user);
+	}
 	snapshot_free(&snapshot);
 	error_collect(NULL);
 	const char *name = path ? path : "the built-in configuration";

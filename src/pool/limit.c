@@ -106,6 +106,17 @@ bool limit_is_reached(enum limit_verdict bound, const struct database *database,
 	return bound == LIMIT_USER && reached(user->server_count, limit_user_servers(user));
 }
 
+static bool exceeded(uint32_t count, int limit)
+{
+	return limit > 0 && count > (uint32_t)limit;
+}
+
+bool limit_is_exceeded(const struct database *database, const struct user *user)
+{
+	return exceeded(database->server_count, limit_database_servers(database)) ||
+	       exceeded(user->server_count, limit_user_servers(user));
+}
+
 enum limit_verdict limit_admits_server(const struct database *database, const struct user *user)
 {
 	if (limit_is_reached(LIMIT_DATABASE, database, user))

@@ -59,12 +59,19 @@ void pool_free(struct pool **pool)
 
 void pool_configure(struct pool *pool)
 {
+	bool was_session = pool->mode == POOL_MODE_SESSION;
 	pool_forget_greeting(pool);
 	pool_take_values(pool);
 	pool_reach_check(pool);
+	/* What clients did in session mode is not for those of another mode. */
+	if (was_session && pool->mode != POOL_MODE_SESSION)
+		list_foreach (node, &pool->servers[SERVER_PLACE_ACTIVE]) {
+			server_of(node)->close_needed = true;
+			server_of(node)->close_reason = CLOSE_DATABASE_CHANGED;
+		}
 	/* New limits: what is too much and unused goes now, the rest when it comes free
 	 * (pool_verdict). */
-	while (pool->server_count > pool->most) {
+	while (pool->server_count > pool->most || limit_is_exceeded(pool->database, pool->user)) {
 		struct list_node *node = list_first(&pool->servers[SERVER_PLACE_USED]);
 		if (!node)
 			node = list_last(&pool->servers[SERVER_PLACE_IDLE]);
@@ -72,6 +79,7 @@ void pool_configure(struct pool *pool)
 			break;
 		pool_ops->close_server(server_of(node), CLOSE_TOO_MANY_SERVERS);
 	}
+	pool->takes_care |= limit_is_exceeded(pool->database, pool->user);
 	pool_work(pool);
 }
 
@@ -237,7 +245,9 @@ static __attribute__((noinline)) void release_with_care(struct pool_server *serv
 	struct pool *pool = server->pool;
 	enum server_place from = server->place;
 	enum close_reason verdict = release_verdict(server);
-	pool->takes_care = pool->tests_always || !list_is_empty(&pool->clients[CLIENT_PLACE_CLAIM]);
+	pool->takes_care = pool->tests_always ||
+			   !list_is_empty(&pool->clients[CLIENT_PLACE_CLAIM]) ||
+			   limit_is_exceeded(pool->database, pool->user);
 	server->released_at = clock_now();
 	if (verdict != CLOSE_REASON_COUNT) {
 		pool_close_for(server, verdict);

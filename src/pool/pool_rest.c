@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "config.h"
 #include "pool/pool_rest.h"
+#include "pool/limit.h"
 #include "pool_member_priv.h"
 
 /* Servers whose age is over are not all closed at once: one by one, lifetime / size apart. */
@@ -22,6 +23,8 @@ enum close_reason pool_verdict(const struct pool_server *server)
 	if (UNLIKELY(server->close_needed))
 		return server->close_reason;
 	if (UNLIKELY(pool->server_count > pool->most))
+		return CLOSE_TOO_MANY_SERVERS;
+	if (UNLIKELY(pool->takes_care) && limit_is_exceeded(pool->database, pool->user))
 		return CLOSE_TOO_MANY_SERVERS;
 	if (UNLIKELY(lifetime_is_over(server)))
 		return CLOSE_SERVER_LIFETIME;

@@ -180,6 +180,18 @@ def test_a_good_configuration_is_said_to_be_good(pgweir):
     assert list(pooler.directory.glob(".s.PGSQL*")) == []
 
 
+def test_what_the_start_would_miss_is_said_before(pgweir):
+    pooler = pgweir(start=False)
+    wrong = {"logfile": "/nowhere/log", "pidfile": "/nowhere/pid", "resolv_conf": "/nowhere/resolv.conf",
+             "unix_socket_dir": "/nowhere", "unix_socket_group": "nobodys-group", "listen_addr": "127.0.0.1,no.such.name.invalid"}
+    pooler.change_config(**wrong)
+    checked = ask(pooler, "--check-config", pooler.ini)
+    assert checked.returncode == 1
+    for name, value in wrong.items():
+        assert re.search(rf'(?m)^{re.escape(str(pooler.ini))}:\d+: {name} "{re.escape(value)}": ', checked.stderr), checked.stderr
+    assert f"{pooler.ini}: {len(wrong)} mistakes" in checked.stderr
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_root_may_check_without_a_user(pgweir):
     pooler = pgweir(start=False)

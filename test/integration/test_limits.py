@@ -153,6 +153,32 @@ def test_a_pool_that_is_made_smaller_lets_servers_go(pgweir):
 # ---- waiting ----
 
 
+@pytest.mark.parametrize("how", ["RELOAD", "SET"])
+@pytest.mark.parametrize("name", ["max_db_connections", "max_user_connections"])
+def test_a_bound_that_is_lowered_lets_servers_go(pgweir, name, how):
+    pooler = pgweir(TRANSACTION)
+    with clients(pooler, 4) as (*working, last):
+        for client in (*working, last):
+            client.execute("BEGIN")
+        last.execute("COMMIT")
+        assert len(servers(pooler)) == 4
+        if how == "SET":
+            pooler.console(f"SET {name} = 2")
+        else:
+            pooler.change_config(**{name: 2})
+            pooler.reload()
+        # Who rests goes at once, who works when it is free.
+        wait_until(lambda: len(servers(pooler)) == 3, 10, "the resting one to close")
+        assert "closing because: too many servers in the pool" in pooler.log()
+        working[0].execute("COMMIT")
+        wait_until(lambda: len(servers(pooler)) == 2, 10, "one more to close")
+        working[1].execute("COMMIT")
+        working[2].execute("COMMIT")
+        for client in (*working, last):
+            assert client.execute("SELECT 1").fetchone() == (1,)
+        assert len(servers(pooler)) == 2
+
+
 @covers("query_wait_timeout", scope=("global", "database", "user"))
 @pytest.mark.parametrize("level", ["global", "database", "user"])
 def test_query_wait_timeout_is_met_within_a_second(pgweir, postgres, level):
