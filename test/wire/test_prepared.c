@@ -1253,6 +1253,233 @@ START_TEST(at_random_each_client_gets_its_own)
 }
 END_TEST
 
+/* ---- what happens seldom ---- */
+
+static uint8_t much[1 << 21];
+
+/* Clients a and b on server one, without a cancel or a query of ours unless @settings say so. */
+static void begin_bare(const char *settings)
+{
+	char text[512];
+	memset(answerers, 0, sizeof answerers);
+	snprintf(text, sizeof text, "server_check_query =\nmax_prepared_statements = %s", settings);
+	wire_open(text, NULL);
+	a = wire_client();
+	one = answerer(wire_first_server());
+	b = wire_client();
+}
+
+/* Server one hears just these words and says that a plan is stale, but not yet that it is ready. */
+static void serve_stale(const char *words)
+{
+	hear(one);
+	ck_assert_str_eq(one->heard, words);
+	one->heard[0] = '\0';
+	one->out_size = 0;
+	wire_error(one->peer, "ERROR", "0A000", "cached plan must not change result type");
+}
+
+static size_t put_large_parse(uint8_t *at, const char *name, size_t size)
+{
+	size_t n = strlen(name) + 1;
+	uint8_t *body = malloc(n + size + 3);
+	ck_assert_ptr_nonnull(body);
+	memcpy(body, name, n);
+	memset(body + n, 'x', size);
+	memset(body + n + size, 0, 3);
+	n = wire_put(at, 'P', body, n + size + 3);
+	free(body);
+	return n;
+}
+
+/* Everything that a peer can get, however often the sockets are full. */
+static size_t take_all(struct wire_peer *peer)
+{
+	static uint8_t taken[1 << 16];
+	size_t total = 0, n;
+	wire_settle();
+	while ((n = wire_take(peer, taken, sizeof taken))) {
+		total += n;
+		wire_settle();
+	}
+	return total;
+}
+
+START_TEST(what_was_to_be_said_again_ends_with_its_client)
+{
+	begin_bare("10\ncancel_on_disconnect = 1");
+	exchange(a, "P:s=text S", one, "P=text S", "1 Z");
+	ask(a, "B:s E S");
+	wire_server_says(one->peer, "N");
+	serve_stale("B=text E S");
+	wire_hang_up(a);
+	struct wire_peer *carrier = wire_accept();
+	ck_assert_ptr_nonnull(carrier);
+	wire_read(carrier);
+	wire_server_says(one->peer, "Z");
+	wire_hang_up(carrier);
+	wire_expect_pool("active 1 / idle 1");
+	exchange(b, "P:x=other S", one, "P=other S", "1 Z");
+	exchange(b, "B:x E S", one, "B=other E S", "2 D=other C Z");
+	wire_close();
+}
+END_TEST
+
+/* A cancel of the request is under way, so that the server may not hear it again yet. */
+START_TEST(what_comes_meanwhile_is_said_behind_what_is_said_again)
+{
+	begin_bare("10");
+	exchange(a, "P:s=text S", one, "P=text S", "1 Z");
+	ask(a, "B:s E S");
+	struct wire_peer *asker = wire_connect();
+	uint8_t packet[16] = {0, 0, 0, 16, 4, 210, 22, 46};
+	memcpy(packet + 8, a->key, 8);
+	wire_send(asker, packet, sizeof packet);
+	struct wire_peer *carrier = wire_accept();
+	ck_assert_ptr_nonnull(carrier);
+	wire_read(carrier);
+	serve_stale("B=text E S");
+	ask(a, "Q=next");
+	wire_hang_up(carrier);
+	wire_expect_nothing(one->peer);
+	wire_server_says(one->peer, "Z");
+	serve_until_quiet(one);
+	gets(a, "2 D=text C Z D=next C Z");
+	wire_close();
+}
+END_TEST
+
+START_TEST(a_large_parse_waits_for_its_rest)
+{
+	enum { LARGE = 400000, FIRST = 300000 };
+	begin_bare("10");
+	out_size = 0;
+	add_words("P:a=text S");
+	memcpy(much, out, out_size);
+	size_t size = out_size + put_large_parse(much + out_size, "b", LARGE);
+	size += wire_put(much + size, 'S', NULL, 0);
+	wire_send(a, much, FIRST);
+	serve(one, "P=text S");
+	gets(a, "1 Z");
+	ck_assert_str_ne(wire_state(a), "gone");
+	for (size_t at = FIRST; at < size; at += wire_try(a, much + at, size - at))
+		wire_settle();
+	ck_assert_uint_ge(take_all(one->peer), LARGE);
+	wire_server_says(one->peer, "1Z");
+	gets(a, "1 Z");
+	wire_close();
+}
+END_TEST
+
+START_TEST(what_a_full_server_has_no_room_for_waits)
+{
+	enum { LARGE = 900000, TIMES = 40 };
+	begin_bare("1");
+	size_t size = put_large_parse(much, "s", LARGE), taken = 0;
+	size += wire_put(much + size, 'S', NULL, 0);
+	for (size_t at = 0; at < size; at += wire_try(a, much + at, size - at))
+		taken += take_all(one->peer);
+	taken += take_all(one->peer);
+	ck_assert_uint_ge(taken, LARGE);
+	wire_server_says(one->peer, "1Z");
+	gets(a, "1 Z");
+	ask(a, "P:t=small S");
+	take_all(one->peer);
+	wire_server_says(one->peer, "31Z");
+	gets(a, "1 Z");
+	out_size = 0;
+	for (int i = 0; i < TIMES; i++)
+		add_words("B:s E");
+	add_words("S");
+	wire_send(a, out, out_size);
+	ck_assert_uint_ge(take_all(one->peer), LARGE);
+	/* A Close and a Parse of ours, and all the rest: none is unexpected. */
+	wire_server_says(one->peer, "31");
+	for (int i = 0; i < TIMES; i++)
+		wire_server_says(one->peer, "2C");
+	wire_server_says(one->peer, "Z");
+	for (int i = 0; i < TIMES; i++) {
+		wire_expect_message(a, '2', "");
+		wire_expect_message(a, 'C', "");
+	}
+	gets(a, "Z");
+	ck_assert_str_eq(wire_state(a), "IDLE");
+	wire_close();
+}
+END_TEST
+
+START_TEST(an_error_of_any_length_is_passed_on)
+{
+	enum { LARGE = 400000 };
+	begin_bare("10");
+	exchange(a, "P:s=text S", one, "P=text S", "1 Z");
+	ask(a, "B:s E C:s S");
+	wire_read(one->peer);
+	wire_server_says(one->peer, "2");
+	memset(much, 'x', LARGE);
+	memcpy(much, "SERROR\0VERROR\0CP0001\0M", 22);
+	much[LARGE - 2] = much[LARGE - 1] = '\0';
+	wire_say(one->peer, 'E', much, LARGE);
+	wire_server_says(one->peer, "Z");
+	ck_assert_uint_eq(take_all(a), 5 + 5 + LARGE + 6);
+	wire_expect_open(a);
+	wire_close();
+}
+END_TEST
+
+START_TEST(a_query_of_ours_destroys_the_unnamed_statement)
+{
+	begin_bare("10\nserver_reset_query_always = 1\nserver_reset_query = SELECT 1");
+	ask(a, "P:=text S");
+	serve(one, "P=text S");
+	gets(a, "1 Z");
+	wire_read(one->peer);
+	serve(one, "Q=SELECT 1");
+	ask(a, "B: E S");
+	serve(one, "P=text B=text E S");
+	gets(a, "2 D=text C Z");
+	wire_close();
+}
+END_TEST
+
+/* A statement was dropped in a way that we do not see, as by EXECUTE of a text in a function. */
+START_TEST(a_server_that_lacks_a_statement_is_not_used_again)
+{
+	begin_bare("10");
+	exchange(a, "P:s=text S", one, "P=text S", "1 Z");
+	char message[128];
+	snprintf(message, sizeof message, "prepared statement \"%s\" does not exist",
+		 one->names[0].name);
+	ask(a, "B:s E S");
+	wire_read(one->peer);
+	wire_error(one->peer, "ERROR", "26000", message);
+	wire_server_says(one->peer, "Z");
+	gets(a, "E=26000 Z");
+	wire_read(one->peer);
+	wire_expect_closed(one->peer);
+	one->peer = NULL;
+	ask(a, "B:s E S");
+	one = answerer(wire_server());
+	wire_read(one->peer);
+	serve(one, "P=text B=text E S");
+	gets(a, "2 D=text C Z");
+	wire_close();
+}
+END_TEST
+
+START_TEST(a_name_taken_twice_is_not_believed)
+{
+	begin_bare("10");
+	exchange(a, "P:s=text S", one, "P=text S", "1 Z");
+	for (int i = 0; i < NAMES; i++)
+		one->names[i].taken = false;
+	ask(a, "P:s=another S");
+	serve(one, "P=another S");
+	wire_expect_fatal(a, "08006", "server broke the protocol");
+	wire_close();
+}
+END_TEST
+
 Suite *suite_prepared(void)
 {
 	Suite *suite = suite_create("wire/prepared");
@@ -1282,6 +1509,14 @@ Suite *suite_prepared(void)
 	tcase_add_loop_test(tcase, a_client_vanishes_while_its_requests_wait_for_answers, 0, 4);
 	tcase_add_loop_test(tcase, a_server_dies_with_requests_under_way, 0, 4);
 	tcase_add_test(tcase, a_server_dies_that_nobody_uses);
+	tcase_add_test(tcase, what_was_to_be_said_again_ends_with_its_client);
+	tcase_add_test(tcase, what_comes_meanwhile_is_said_behind_what_is_said_again);
+	tcase_add_test(tcase, a_large_parse_waits_for_its_rest);
+	tcase_add_test(tcase, what_a_full_server_has_no_room_for_waits);
+	tcase_add_test(tcase, an_error_of_any_length_is_passed_on);
+	tcase_add_test(tcase, a_query_of_ours_destroys_the_unnamed_statement);
+	tcase_add_test(tcase, a_server_that_lacks_a_statement_is_not_used_again);
+	tcase_add_test(tcase, a_name_taken_twice_is_not_believed);
 	tcase_add_loop_test(tcase, at_random_each_client_gets_its_own, 0, 8);
 	suite_add_tcase(suite, tcase);
 	return suite;
