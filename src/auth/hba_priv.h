@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* hba_priv: rules as they are kept, for the rooms that read them (hba) and match them (hba_match). */
+/* hba_priv: rules as they are kept, for the rooms that read them (hba) and match them (hba_match).
+ */
 #ifndef PGWEIR_SRC_AUTH_HBA_PRIV_H
 #define PGWEIR_SRC_AUTH_HBA_PRIV_H
 
