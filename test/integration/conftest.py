@@ -6,6 +6,8 @@ postgres18 likewise of version 18, whatever the machine has
 pgweir     factory: writes a configuration, starts the binary, answers a running Pgweir
 wire       factory: raw protocol connections, closed at the end of the test
 
+What stands beside a pooler (a directory, a PAM service, ...) is in services.py.
+
 The binary under test is $PGWEIR, else build/pgweir. Run as root, daemons run as user postgres.
 """
 import contextlib
@@ -29,6 +31,8 @@ import psycopg
 import psycopg.conninfo
 import psycopg.rows
 import pytest
+
+pytest_plugins = ("services",)
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 READY_SECONDS = 15

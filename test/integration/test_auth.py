@@ -240,19 +240,6 @@ def _succeeds(pooler):
 # ---- auth_query ----
 
 
-@pytest.fixture
-def query_user(postgres):
-    """A superuser that may read pg_authid, and users that no auth_file lists."""
-    postgres.execute("CREATE ROLE asker SUPERUSER LOGIN")
-    postgres.execute(f"CREATE ROLE dora LOGIN PASSWORD '{password_of('dora')}'")
-    postgres.execute("CREATE ROLE olga LOGIN PASSWORD 'olga-secret' VALID UNTIL '2001-01-01'")
-    postgres.execute("CREATE ROLE nora LOGIN")
-    yield "asker"
-    for role in ("asker", "dora", "olga", "nora"):
-        postgres.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", (role,))
-        postgres.execute(f"DROP ROLE {role}")
-
-
 LISTED = {ADMIN: password_of(ADMIN), "asker": ""}
 
 
@@ -599,21 +586,6 @@ def test_a_slow_directory_of_system_users_delays_nobody_else(ruled):
 # ---- PAM ----
 
 
-@pytest.fixture
-def pam_service():
-    """A PAM service in a directory of its own: a script that gets the password decides."""
-    with temporary_directory("pam") as directory:
-        directory.chmod(0o755)
-        script = directory / "check"
-        script.write_text("#!/bin/sh\nread -r password || true\n[ \"$PAM_USER\" = slow ] && sleep 3\n"
-                          "[ \"$PAM_USER-secret\" = \"$password\" ]\n")
-        script.chmod(0o755)
-        (directory / "pooler").write_text(f"auth required pam_exec.so quiet expose_authtok {script}\naccount required pam_permit.so\n")
-        for path in directory.iterdir():
-            Unprivileged.own(path)
-        yield directory / "pooler"
-
-
 @covers("auth_pam_service")
 def test_pam_checks_passwords_and_they_serve_for_the_server(pgweir, postgres, pam_service):
     pooler = pgweir({"auth_type": "pam", "auth_pam_service": pam_service}, userlist={})
@@ -637,33 +609,6 @@ def test_a_slow_check_delays_nobody_else(pgweir, postgres, pam_service):
 
 
 # ---- LDAP ----
-
-
-@pytest.fixture(scope="session")
-def directory_server():
-    """A real slapd with alice and bob below ou=people; searching needs the manager's password."""
-    with temporary_directory("ldap") as directory:
-        port = free_port()
-        (directory / "data").mkdir()
-        (directory / "slapd.conf").write_text(
-            "include /etc/ldap/schema/core.schema\ninclude /etc/ldap/schema/cosine.schema\ninclude /etc/ldap/schema/inetorgperson.schema\n"
-            "modulepath /usr/lib/ldap\nmoduleload back_mdb\n"
-            f"pidfile {directory}/slapd.pid\ndatabase mdb\nsuffix \"dc=weir\"\nrootdn \"cn=manager,dc=weir\"\nrootpw manager-pw\n"
-            f"directory {directory}/data\naccess to attrs=userPassword by anonymous auth by * none\naccess to * by users read by * none\n")
-        (directory / "people.ldif").write_text(
-            "dn: dc=weir\nobjectClass: dcObject\nobjectClass: organization\no: weir\ndc: weir\n\n"
-            "dn: ou=people,dc=weir\nobjectClass: organizationalUnit\nou: people\n\n" + "".join(
-                f"dn: uid={name},ou=people,dc=weir\nobjectClass: inetOrgPerson\nuid: {name}\ncn: {name}\nsn: {name}\n"
-                f"mail: {name}@weir\nuserPassword: {password_of(name)}\n\n" for name in ("alice", "scram")))
-        subprocess.run(["/usr/sbin/slapadd", "-f", directory / "slapd.conf", "-l", directory / "people.ldif"], check=True, capture_output=True)
-        server = subprocess.Popen(["/usr/sbin/slapd", "-d", "0", "-f", directory / "slapd.conf", "-h", f"ldap://127.0.0.1:{port}/"],
-                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            wait_until(lambda: not socket.socket().connect_ex(("127.0.0.1", port)), 10, "slapd")
-            yield port
-        finally:
-            server.terminate()
-            server.wait()
 
 
 @covers("auth_ldap_options")

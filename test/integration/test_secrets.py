@@ -9,9 +9,8 @@ import psycopg
 import pytest
 from conftest import ADMIN, DATABASE, ROLES, Wire, password_of
 from helpers import Background, server_row
-from test_auth import directory_server, pam_service, query_user  # noqa: F401 (fixtures)
 from test_login import md5_secret, scram_secret
-from test_tls import authority, client_side  # noqa: F401 (a fixture)
+from test_tls import client_side
 
 SHOWS = ("ACTIVE_SOCKETS", "CLIENTS", "CONFIG", "DATABASES", "DNS_HOSTS", "FDS", "HBA", "HELP", "LISTS", "LOGINS", "MEM", "PEERS", "POOLS",
          "SERVERS", "SOCKETS", "STATE", "STATS", "TOTALS", "USERS")
@@ -80,7 +79,7 @@ def test_files_and_servers(pgweir, postgres, told, method):
 
 
 @pytest.mark.parametrize("method", ["plain", "md5", "scram-sha-256"])
-def test_auth_query(pgweir, postgres, told, query_user, method):  # noqa: F811
+def test_auth_query(pgweir, postgres, told, query_user, method):
     verifier = postgres.execute("SELECT rolpassword FROM pg_authid WHERE rolname = 'dora'")[0]["rolpassword"]
     plain = "SELECT $1::text, 'plain-in-the-database'"
     pooler = pgweir({**LOUD, "auth_type": method, "auth_user": query_user}, userlist={ADMIN: password_of(ADMIN), "asker": ""}, databases={
@@ -98,7 +97,7 @@ def test_auth_query(pgweir, postgres, told, query_user, method):  # noqa: F811
     told.has_none_of("plain-in-the-database' is", "a-typo-of-the-password", password_of("dora"))
 
 
-def test_pam(pgweir, told, pam_service):  # noqa: F811
+def test_pam(pgweir, told, pam_service):
     pooler = pgweir({**LOUD, "auth_type": "pam", "auth_pam_service": pam_service}, userlist={})
     pooler.query("SELECT 1", user="scram")
     told.refusal(pooler, user="scram", password="a-typo-of-the-password")
@@ -107,7 +106,7 @@ def test_pam(pgweir, told, pam_service):  # noqa: F811
     told.has_none_of("a-typo-of-the-password", "another-password", password_of("scram"))
 
 
-def test_ldap(pgweir, postgres, told, directory_server):  # noqa: F811
+def test_ldap(pgweir, postgres, told, directory_server):
     options = (f"ldapserver=127.0.0.1 ldapport={directory_server} ldapbasedn=\"dc=weir\" ldapbinddn=\"cn=manager,dc=weir\" "
                "ldapbindpasswd={}")
     pooler = pgweir({**LOUD, "auth_ldap_options": options.format("manager-pw")}, databases={DATABASE: server_row(postgres, "auth_type=ldap")})
@@ -222,7 +221,7 @@ def test_typed_passwords_do_not_stay(pgweir, kind):
         assert not memory_has(pooler, typed[10:60])
 
 
-def test_typed_passwords_do_not_stay_in_tls(pgweir, authority):  # noqa: F811
+def test_typed_passwords_do_not_stay_in_tls(pgweir, authority):
     pooler = pgweir({**LOUD, **client_side(authority), "auth_type": "plain"})
     typed = "typed-" + "0123456789" * 30
     with Wire(pooler) as connection:
@@ -236,7 +235,7 @@ def test_typed_passwords_do_not_stay_in_tls(pgweir, authority):  # noqa: F811
         assert not memory_has(pooler, typed[10:60])
 
 
-def test_passwords_for_pam_and_ldap_do_not_stay(pgweir, postgres, pam_service, directory_server):  # noqa: F811
+def test_passwords_for_pam_and_ldap_do_not_stay(pgweir, postgres, pam_service, directory_server):
     pooler = pgweir({**LOUD, "auth_pam_service": pam_service, "auth_ldap_options":
                      f"ldapserver=127.0.0.1 ldapport={directory_server} ldapprefix=uid= ldapsuffix=,ou=people,dc=weir"},
                     databases={"pam": server_row(postgres, "auth_type=pam"), "ldap": server_row(postgres, "auth_type=ldap")})
@@ -247,7 +246,7 @@ def test_passwords_for_pam_and_ldap_do_not_stay(pgweir, postgres, pam_service, d
     assert pooler.console("SHOW VERSION")
 
 
-def test_what_auth_query_answered_does_not_stay(pgweir, query_user):  # noqa: F811
+def test_what_auth_query_answered_does_not_stay(pgweir, query_user):
     query = "SELECT $1::text, repeat('in-the-database-', 20)"
     pooler = pgweir({**LOUD, "auth_type": "md5", "auth_user": query_user, "auth_query": query, "auth_query_ttl": 0},
                     userlist={ADMIN: password_of(ADMIN), "asker": ""})

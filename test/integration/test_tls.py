@@ -5,72 +5,14 @@ import shutil
 import socket
 import ssl
 import struct
-import subprocess
 
 import psycopg
 import pytest
-from conftest import ADMIN, DATABASE, Unprivileged, covers, password_of, temporary_directory, wait_until
+from conftest import ADMIN, DATABASE, Unprivileged, covers, password_of, wait_until
 from helpers import Background, error_in, query, server_row
 
 SSL_REQUEST = struct.pack("!II", 8, 80877103)
 GSSENC_REQUEST = struct.pack("!II", 8, 80877104)
-
-
-class Authority:
-    """A certificate authority in a directory of its own; certificates by name: x.crt, x.key."""
-
-    def __init__(self, directory):
-        self.directory = directory
-        self.run("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "ca.key", "-out", "ca.crt",
-                 "-days", "30", "-subj", f"/CN=authority {directory.name}")
-        (directory / "index.txt").touch()
-        (directory / "crlnumber").write_text("01\n")
-        (directory / "ca.cnf").write_text(
-            "[ca]\ndefault_ca=d\n[d]\ndatabase=index.txt\ncrlnumber=crlnumber\ndefault_md=sha256\ndefault_crl_days=30\n"
-            "certificate=ca.crt\nprivate_key=ca.key\n")
-
-    def run(self, *arguments):
-        subprocess.run(["openssl", *arguments], cwd=self.directory, check=True, capture_output=True)
-
-    def __getitem__(self, name):
-        return self.directory / name
-
-    def make(self, name, subject, names=None, days=30, passphrase=None):
-        """A certificate that this authority signs; days < 0: it is over."""
-        hide = ["-passout", f"pass:{passphrase}"] if passphrase else ["-nodes"]
-        self.run("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", *hide, "-keyout", f"{name}.key", "-out", f"{name}.csr",
-                 "-subj", subject)
-        (self.directory / "ext").write_text(f"subjectAltName={names}\n" if names else "")
-        dates = ["-days", str(days)]
-        self.run("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-out", f"{name}.crt",
-                 "-extfile", "ext", *dates)
-        (self.directory / f"{name}.key").chmod(0o644)
-        return self
-
-    def revoke(self, name):
-        self.run("ca", "-config", "ca.cnf", "-revoke", f"{name}.crt")
-        self.run("ca", "-config", "ca.cnf", "-gencrl", "-out", "crl.pem")
-
-
-@pytest.fixture(scope="session")
-def authority():
-    with temporary_directory("tls") as directory:
-        made = Authority(directory)
-        made.make("server", "/CN=localhost", "DNS:localhost,IP:127.0.0.1")
-        made.make("other", "/CN=other.example", "DNS:other.example")
-        made.make("wild", "/CN=wild", "DNS:*.pool.example")
-        made.make("alice", "/CN=alice/O=Weir")
-        made.make("bob", "/CN=bob")
-        made.make("revoked", "/CN=alice")
-        made.make("expired", "/CN=alice", days=-1)
-        made.make("locked", "/CN=localhost", "DNS:localhost", passphrase="open sesame")
-        made.revoke("revoked")
-        stranger = directory / "stranger"
-        stranger.mkdir()
-        Authority(stranger).make("alice", "/CN=alice")
-        for path in directory.rglob("*"):
-            Unprivileged.own(path)
-        yield made
 
 
 @pytest.fixture
