@@ -193,9 +193,9 @@ def test_an_unknown_user_of_auth_query_takes_as_long_as_a_known_one(pgweir, quer
         known.append(once(f"known{n}"))
         unknown.append(once(f"nobody{n}"))
     # The derivation is what takes the time: if one kind went without, it would be many times as fast.
-    assert 0.5 < statistics.median(known) / statistics.median(unknown) < 2, (known, unknown)
+    assert 0.5 < min(known) / min(unknown) < 2, (known, unknown)  # the quickest: what a busy machine disturbs least
     again = [once(f"known{n}") for n in range(15)]
-    assert statistics.median(again) < statistics.median(known)
+    assert min(again) < min(known)
 
 
 # ---- failures are counted, delayed, banned ----
