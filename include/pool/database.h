@@ -44,7 +44,8 @@ struct database {
 	enum balance balance;
 	int port, pool_size, min_pool_size, reserve_pool_size, max_db_connections,
 		max_db_client_connections, max_waiting_clients;
-	usec_t server_lifetime, query_timeout, query_wait_timeout, idle_transaction_timeout,
+	usec_t server_lifetime, server_idle_timeout, server_check_delay, server_connect_timeout,
+		query_timeout, query_wait_timeout, query_wait_notify, idle_transaction_timeout,
 		transaction_timeout, client_idle_timeout;
 	enum timeout_action query_timeout_action;
 };

@@ -9,8 +9,8 @@
 
 /* 0: no limit. */
 struct time_limits {
-	usec_t query_timeout, query_wait_timeout, idle_transaction_timeout, transaction_timeout,
-		client_idle_timeout;
+	usec_t query_timeout, query_wait_timeout, query_wait_notify, idle_transaction_timeout,
+		transaction_timeout, client_idle_timeout;
 	enum timeout_action query_timeout_action;
 };
 

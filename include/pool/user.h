@@ -18,8 +18,9 @@ struct user {
 	enum pool_mode pool_mode;
 	int pool_size, reserve_pool_size, max_user_connections, max_user_client_connections,
 		max_waiting_clients;
-	usec_t query_timeout, query_wait_timeout, idle_transaction_timeout, transaction_timeout,
-		client_idle_timeout;
+	usec_t server_lifetime, server_idle_timeout, server_check_delay, server_connect_timeout,
+		query_timeout, query_wait_timeout, query_wait_notify, idle_transaction_timeout,
+		transaction_timeout, client_idle_timeout;
 	enum timeout_action query_timeout_action;
 	bool is_configured; /* in [users] or auth_file */
 };

@@ -77,7 +77,8 @@ static usec_t notice_due(const struct client *client)
 {
 	return client->was_notified
 		       ? 0
-		       : after(client->member.wait_since, settings_current()->query_wait_notify);
+		       : after(client->member.wait_since,
+			       time_limits_of(client->database, client->user).query_wait_notify);
 }
 
 static usec_t grace(const struct client *client)
@@ -93,7 +94,7 @@ void client_take_limits(struct client *client)
 	if (client->database)
 		limits = time_limits_of(client->database, client->user);
 	client->wait_limit = earlier(limits.query_wait_timeout, limits.query_timeout);
-	client->wait_step = earlier(client->wait_limit, settings_current()->query_wait_notify);
+	client->wait_step = earlier(client->wait_limit, limits.query_wait_notify);
 	if (client->is_own) /* only its wait: its user waits for the login that it serves */
 		return;
 	client->idle_limit = limits.client_idle_timeout;

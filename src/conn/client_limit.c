@@ -132,7 +132,7 @@ void client_limit_check_wait(struct client *client)
 	client_take_limits(client);
 	if (reason == CLOSE_REASON_COUNT) {
 		if (!client->was_notified && !client->endpoint.replication &&
-		    is_over(settings_current()->query_wait_notify, client->member.wait_since))
+		    is_over(limits.query_wait_notify, client->member.wait_since))
 			notify(client);
 		if (client->state != CLIENT_CLOSING)
 			client_arm(client);

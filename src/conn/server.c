@@ -49,19 +49,18 @@ enum server_deadline server_deadline(const struct server *server)
 
 void server_arm(struct server *server)
 {
-	const struct settings *settings = settings_current();
+	const struct pool *pool = server->member.pool;
+	usec_t limit = pool ? pool->connect_timeout : settings_current()->server_connect_timeout;
 	usec_t due = 0;
 	switch (server_deadline(server)) {
 	case DEADLINE_NONE:
 		break;
-	case DEADLINE_CONNECT: {
-		usec_t limit = settings->server_connect_timeout;
+	case DEADLINE_CONNECT:
 		if (!limit && server->state == SERVER_CANCELING) /* its target waits for this */
 			limit = 15 * USEC_PER_SECOND;
 		if (limit)
 			due = server->endpoint.connected_at + limit;
 		break;
-	}
 	case DEADLINE_DRAIN:
 		due = clock_now() + drain_time;
 		break;
@@ -69,8 +68,8 @@ void server_arm(struct server *server)
 		due = pool_idle_due(&server->member);
 		break;
 	case DEADLINE_TEST:
-		if (settings->server_connect_timeout)
-			due = clock_now() + settings->server_connect_timeout;
+		if (limit)
+			due = clock_now() + limit;
 		break;
 	}
 	loop_timer_set(&server->endpoint.timer, due);

@@ -20,6 +20,8 @@ struct database *database_new(const char *name)
 	database->max_db_connections = database->max_db_client_connections = SECTION_UNSET;
 	database->max_waiting_clients = SECTION_UNSET;
 	database->query_timeout_action = TIMEOUT_ACTION_UNSET;
+	database->server_idle_timeout = database->server_check_delay =
+		database->server_connect_timeout = database->query_wait_notify = SECTION_UNSET;
 	database->server_lifetime = database->query_timeout = database->query_wait_timeout =
 		SECTION_UNSET;
 	database->idle_transaction_timeout = database->transaction_timeout =
@@ -71,6 +73,10 @@ bool database_configure(struct database *database, const struct section_database
 	database->max_db_connections = row->max_db_connections;
 	database->max_db_client_connections = row->max_db_client_connections;
 	database->server_lifetime = row->server_lifetime;
+	database->server_idle_timeout = row->server_idle_timeout;
+	database->server_check_delay = row->server_check_delay;
+	database->server_connect_timeout = row->server_connect_timeout;
+	database->query_wait_notify = row->query_wait_notify;
 	database->max_waiting_clients = row->max_waiting_clients;
 	database->query_timeout_action = row->query_timeout_action;
 	database->query_timeout = row->query_timeout;

@@ -37,14 +37,17 @@ static void configure_sizes(struct pool *pool, const struct settings *settings)
 
 static void configure_rest(struct pool *pool, const struct settings *settings)
 {
+#define OF_ROW(name) prefer(pool->user->name, pool->database->name, settings->name)
 	bool tests = *settings->server_check_query;
 	pool->round_robin = settings->server_round_robin;
-	pool->tests_always = tests && settings->server_check_delay == 0;
+	usec_t check_delay = OF_ROW(server_check_delay);
+	pool->tests_always = tests && check_delay == 0;
 	pool->takes_care |= pool->tests_always;
-	pool->check_after = tests ? settings->server_check_delay : 0;
-	pool->idle_timeout = settings->server_idle_timeout;
-	pool->server_lifetime =
-		prefer(SECTION_UNSET, pool->database->server_lifetime, settings->server_lifetime);
+	pool->check_after = tests ? check_delay : 0;
+	pool->idle_timeout = OF_ROW(server_idle_timeout);
+	pool->connect_timeout = OF_ROW(server_connect_timeout);
+	pool->server_lifetime = OF_ROW(server_lifetime);
+#undef OF_ROW
 	pool->lifetime_gap = pool->size > 0 ? pool->server_lifetime / pool->size : 0;
 	for (int place = SERVER_PLACE_IDLE; place <= SERVER_PLACE_USED && pool_ops->rearm; place++)
 		list_foreach (node, &pool->servers[place])

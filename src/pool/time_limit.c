@@ -28,6 +28,7 @@ struct time_limits time_limits_of(const struct database *database, const struct 
 			prefer_action(user->query_timeout_action, database->query_timeout_action),
 		PREFER(query_timeout),
 		PREFER(query_wait_timeout),
+		PREFER(query_wait_notify),
 		PREFER(idle_transaction_timeout),
 		PREFER(transaction_timeout),
 		PREFER(client_idle_timeout),

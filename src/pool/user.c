@@ -22,6 +22,11 @@ void user_configure(struct user *user, const struct section_user *row)
 	user->max_user_client_connections = row ? row->max_user_client_connections : SECTION_UNSET;
 	user->max_waiting_clients = row ? row->max_waiting_clients : SECTION_UNSET;
 	user->query_timeout_action = row ? row->query_timeout_action : TIMEOUT_ACTION_UNSET;
+	user->server_lifetime = row ? row->server_lifetime : SECTION_UNSET;
+	user->server_idle_timeout = row ? row->server_idle_timeout : SECTION_UNSET;
+	user->server_check_delay = row ? row->server_check_delay : SECTION_UNSET;
+	user->server_connect_timeout = row ? row->server_connect_timeout : SECTION_UNSET;
+	user->query_wait_notify = row ? row->query_wait_notify : SECTION_UNSET;
 	user->query_timeout = row ? row->query_timeout : SECTION_UNSET;
 	user->query_wait_timeout = row ? row->query_wait_timeout : SECTION_UNSET;
 	user->idle_transaction_timeout = row ? row->idle_transaction_timeout : SECTION_UNSET;

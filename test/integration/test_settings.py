@@ -347,6 +347,101 @@ def test_the_lifetime_of_a_row(pgweir, postgres):
         assert len({backend(brief) for _ in range(3)}) == 3 and len({backend(long) for _ in range(3)}) == 1
 
 
+def resting(pooler, database, **more):
+    """The servers of a database that rest, by their states, once a query has used one."""
+    assert pooler.query("SELECT 1", database, **more) == [(1,)]
+    return lambda: sorted(row["state"] for row in pooler.console("SHOW SERVERS") if row["database"] == database)
+
+
+@covers("server_idle_timeout", scope="database")
+def test_the_idle_timeout_of_a_row(pgweir, postgres):
+    pooler = pgweir(TRANSACTION, databases={"brief": server_row(postgres, "server_idle_timeout=1"), "long": server_row(postgres)})
+    brief, long = resting(pooler, "brief"), resting(pooler, "long")
+    wait_until(lambda: not brief(), 4, "the end of the idle server")
+    assert long() == ["idle"]
+
+
+@covers("server_idle_timeout", scope="user")
+def test_the_idle_timeout_of_a_user_goes_before_the_database_s(pgweir, postgres):
+    pooler = pgweir(TRANSACTION, databases={"brief": server_row(postgres, "server_idle_timeout=100"), "long": server_row(postgres)},
+                    users={"alice": "server_idle_timeout=1"})
+    brief, long = resting(pooler, "brief"), resting(pooler, "long", user="bob")
+    wait_until(lambda: not brief(), 4, "the end of the idle server")
+    assert long() == ["idle"]
+
+
+@covers("server_check_delay", scope="database")
+def test_the_check_delay_of_a_row(pgweir, postgres):
+    pooler = pgweir(TRANSACTION, databases={"soon": server_row(postgres, "server_check_delay=1"), "late": server_row(postgres)})
+    soon, late = resting(pooler, "soon"), resting(pooler, "late")
+    wait_until(lambda: soon() == ["used"], 4, "a server to be tested")
+    assert late() == ["idle"]
+
+
+@covers("server_check_delay", scope="user")
+def test_the_check_delay_of_a_user(pgweir, postgres):
+    pooler = pgweir(TRANSACTION, databases={"soon": server_row(postgres), "late": server_row(postgres)},
+                    users={"alice": "server_check_delay=1"})
+    soon, late = resting(pooler, "soon"), resting(pooler, "late", user="bob")
+    wait_until(lambda: soon() == ["used"], 4, "a server to be tested")
+    assert late() == ["idle"]
+
+
+@covers("server_lifetime", scope="user")
+def test_the_lifetime_of_a_user(pgweir):
+    pooler = pgweir({**TRANSACTION, "default_pool_size": 1}, users={"alice": "server_lifetime=0"})
+    with pooler.connect() as brief, pooler.connect(user="bob") as long:
+        assert len({backend(brief) for _ in range(3)}) == 3 and len({backend(long) for _ in range(3)}) == 1
+
+
+def given_up(pgweir, row="", **more):
+    """A server that takes the connection and says nothing is given up long before the global limit."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        pooler = pgweir({"server_connect_timeout": 100, "query_wait_timeout": 4},
+                        databases={"silent": f"host=127.0.0.1 port={silent.getsockname()[1]} {row}"}, **more)
+        job = Background(pooler.connect, "silent")
+        pooler.wait_for_log("closing because: connect timeout", 4)
+        with pytest.raises(psycopg.OperationalError, match="query_wait_timeout"):
+            job.result()
+
+
+@covers("server_connect_timeout", scope="database")
+def test_the_connect_timeout_of_a_row(pgweir):
+    given_up(pgweir, "server_connect_timeout=1")
+
+
+@covers("server_connect_timeout", scope="user")
+def test_the_connect_timeout_of_a_user(pgweir):
+    given_up(pgweir, users={"alice": "server_connect_timeout=1"})
+
+
+def told(pooler):
+    """What a client is told that waits until it is told something."""
+    notices = []
+    with pooler.connect() as holder, pooler.connect() as client:
+        client.add_notice_handler(lambda notice: notices.append(notice.message_primary))
+        holder.execute("BEGIN")
+        job = Background(client.execute, "SELECT 1")
+        wait_until(lambda: notices, 4, "a notice")
+        holder.execute("COMMIT")
+        job.result()
+    return notices
+
+
+QUEUED = ["No server connection available in postgres backend, client being queued"]
+ONE_SILENT = {**TRANSACTION, "default_pool_size": 1, "query_wait_notify": 0}
+
+
+@covers("query_wait_notify", scope="database")
+def test_the_notice_of_a_row(pgweir, postgres):
+    assert told(pgweir(ONE_SILENT, databases={DATABASE: server_row(postgres, "query_wait_notify=1")})) == QUEUED
+
+
+@covers("query_wait_notify", scope="user")
+def test_the_notice_of_a_user(pgweir):
+    assert told(pgweir(ONE_SILENT, users={"alice": "query_wait_notify=1"})) == QUEUED
+
+
 # ---- authentication ----
 
 
