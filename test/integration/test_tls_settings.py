@@ -9,7 +9,7 @@ from conftest import DATABASE, Unprivileged, covers
 from helpers import server_row
 from test_tls import certificate, client_side, refusal
 
-authority, tls_postgres = test_tls.authority, test_tls.tls_postgres  # fixtures
+tls_postgres = test_tls.tls_postgres  # a fixture
 
 CIPHER, SUITE = "ECDHE-ECDSA-AES128-GCM-SHA256", "TLS_CHACHA20_POLY1305_SHA256"
 
