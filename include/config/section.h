@@ -16,6 +16,12 @@ struct error;
 
 #define SECTION_UNSET (-1)
 
+/* The first of three values that is set: a user's row's, a database's row's, the one for all. */
+static inline int64_t section_prefer(int64_t user, int64_t database, int64_t global)
+{
+	return user != SECTION_UNSET ? user : database != SECTION_UNSET ? database : global;
+}
+
 /* DATABASE_KEY(type, name, range, doc): types as in settings.h. */
 struct section_database {
 	struct map_node node; /* by name, in file order */

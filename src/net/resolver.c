@@ -463,14 +463,22 @@ static bool take_answer(struct resolver_name *name, int status, const struct are
 	return is_new && name->count > 0;
 }
 
+/* A question has come back. False: because of resolver_close(). */
+static bool ends_question(struct resolver_name *name, int status)
+{
+	room.questions--;
+	if (status == ARES_EDESTRUCTION)
+		return false;
+	name->asking = false;
+	return true;
+}
+
 static void answered(void *context, int status, int timeouts, struct ares_addrinfo *info)
 {
 	struct resolver_name *name = context;
 	(void)timeouts;
-	room.questions--;
-	if (status == ARES_EDESTRUCTION) /* resolver_close() */
+	if (!ends_question(name, status))
 		return;
-	name->asking = false;
 	bool is_new = take_answer(name, status, info);
 	if (name->is_brief)
 		name->expires = 0; /* forgotten with the next that comes */
@@ -491,10 +499,8 @@ static void named(void *context, int status, int timeouts, struct hostent *host)
 {
 	struct resolver_name *name = context;
 	(void)timeouts;
-	room.questions--;
-	if (status == ARES_EDESTRUCTION) /* resolver_close() */
+	if (!ends_question(name, status))
 		return;
-	name->asking = false;
 	name->status = status;
 	if (status == ARES_SUCCESS && host && host->h_name) {
 		name->found = memory_strdup(host->h_name);

@@ -5,12 +5,6 @@
 #include "config/snapshot.h"
 #include "pool_member_priv.h"
 
-/* The first of three values that is set. */
-static int64_t prefer(int64_t user, int64_t database, int64_t global)
-{
-	return user != SECTION_UNSET ? user : database != SECTION_UNSET ? database : global;
-}
-
 /* @size and @more as a bound; 0: none. */
 static uint32_t bound_of(int size, int more)
 {
@@ -21,23 +15,24 @@ static void configure_sizes(struct pool *pool, const struct settings *settings)
 {
 	const struct database *database = pool->database;
 	const struct user *user = pool->user;
-	pool->size = (int)prefer(user->pool_size, database->pool_size, settings->default_pool_size);
-	pool->reserve_size = (int)prefer(user->reserve_pool_size, database->reserve_pool_size,
-					 settings->reserve_pool_size);
+	pool->size = (int)section_prefer(user->pool_size, database->pool_size,
+					 settings->default_pool_size);
+	pool->reserve_size = (int)section_prefer(
+		user->reserve_pool_size, database->reserve_pool_size, settings->reserve_pool_size);
 	pool->full = bound_of(pool->size, 0);
 	pool->most = bound_of(pool->size, pool->reserve_size);
-	int waiting = (int)prefer(user->max_waiting_clients, database->max_waiting_clients,
-				  settings->max_waiting_clients);
+	int waiting = (int)section_prefer(user->max_waiting_clients, database->max_waiting_clients,
+					  settings->max_waiting_clients);
 	pool->most_waiting = waiting > 0 ? (uint32_t)waiting : UINT32_MAX;
-	pool->min_size =
-		(int)prefer(SECTION_UNSET, database->min_pool_size, settings->min_pool_size);
+	pool->min_size = (int)section_prefer(SECTION_UNSET, database->min_pool_size,
+					     settings->min_pool_size);
 	if ((uint32_t)pool->min_size > pool->full)
 		pool->min_size = pool->size;
 }
 
 static void configure_rest(struct pool *pool, const struct settings *settings)
 {
-#define OF_ROW(name) prefer(pool->user->name, pool->database->name, settings->name)
+#define OF_ROW(name) section_prefer(pool->user->name, pool->database->name, settings->name)
 	bool tests = *settings->server_check_query;
 	pool->round_robin = settings->server_round_robin;
 	usec_t check_delay = OF_ROW(server_check_delay);

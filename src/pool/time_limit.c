@@ -3,12 +3,6 @@
 #include "pool/time_limit.h"
 #include "config/snapshot.h"
 
-/* The first of three values that is set; 0 in a row takes the limit off. */
-static usec_t prefer(usec_t user, usec_t database, usec_t global)
-{
-	return user != SECTION_UNSET ? user : database != SECTION_UNSET ? database : global;
-}
-
 static enum timeout_action prefer_action(enum timeout_action user, enum timeout_action database)
 {
 	if (user != TIMEOUT_ACTION_UNSET)
@@ -22,7 +16,7 @@ struct time_limits time_limits_of(const struct database *database, const struct 
 	const struct settings *settings = settings_current();
 	if (database->is_console)
 		return (struct time_limits){0};
-#define PREFER(name) .name = prefer(user->name, database->name, settings->name)
+#define PREFER(name) .name = section_prefer(user->name, database->name, settings->name)
 	return (struct time_limits){
 		.query_timeout_action =
 			prefer_action(user->query_timeout_action, database->query_timeout_action),

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: ISC
 """What several integration tests share: questions to the console and to PostgreSQL, messages, threads, pgbench."""
+import contextlib
 import pathlib
 import re
 import struct
 import subprocess
 import threading
+from collections import Counter
 
 from conftest import DATABASE, Unprivileged, Wire, postgres_bin, wait_until
 
@@ -23,6 +25,21 @@ def pool(pooler, user="alice", db=DATABASE):
 
 def servers(pooler, db=DATABASE):
     return [r for r in pooler.console("SHOW SERVERS") if r["database"] == db]
+
+
+def where(pooler):
+    """The addresses of its server connections, and how many each has."""
+    return Counter(r["addr"] for r in servers(pooler))
+
+
+@contextlib.contextmanager
+def busy(pooler, count):
+    """So many clients, each in a transaction."""
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(contextlib.closing(pooler.connect())) for _ in range(count)]
+        for client in clients:
+            client.execute("BEGIN")
+        yield clients
 
 
 def setting(pooler, name):

@@ -4,11 +4,10 @@ import contextlib
 import subprocess
 import threading
 import time
-from collections import Counter
 
 import pytest
 from conftest import DATABASE, Unprivileged, covers, free_port, wait_until
-from helpers import Background, query, servers, wait_waiting
+from helpers import Background, busy, query, servers, wait_waiting, where
 from nameserver import NameServer, Relay
 
 ONE, TWO, THREE, SIX = "127.0.0.2", "127.0.0.3", "127.0.0.4", "::1"
@@ -41,27 +40,12 @@ def pooler(pgweir, dns, port):
     return factory
 
 
-def where(pooler):
-    """The addresses of its server connections, and how many each has."""
-    return Counter(r["addr"] for r in servers(pooler))
-
-
 def hosts(pooler):
     return {r["hostname"]: r for r in pooler.console("SHOW DNS_HOSTS")}
 
 
 def lists(pooler):
     return {r["list"]: r["items"] for r in pooler.console("SHOW LISTS")}
-
-
-@contextlib.contextmanager
-def busy(pooler, count):
-    """So many clients, each in a transaction."""
-    with contextlib.ExitStack() as stack:
-        clients = [stack.enter_context(contextlib.closing(pooler.connect())) for _ in range(count)]
-        for client in clients:
-            client.execute("BEGIN")
-        yield clients
 
 
 # ---- addresses ----

@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: ISC
 """A database at several hosts: which is used, and what happens when one of them cannot be."""
-import contextlib
 import time
-from collections import Counter
 
 import pytest
 from conftest import DATABASE, free_port, wait_until
-from helpers import Background, pool, servers
+from helpers import Background, busy, pool, where
 from nameserver import Relay, Says
 
 ONE, TWO, THREE = "127.0.0.2", "127.0.0.3", "127.0.0.4"
@@ -39,19 +37,6 @@ def site(postgres):
     yield made
     for relay in made.relays:
         relay.stop()
-
-
-def where(pooler):
-    return Counter(r["addr"] for r in servers(pooler))
-
-
-@contextlib.contextmanager
-def busy(pooler, count):
-    with contextlib.ExitStack() as stack:
-        clients = [stack.enter_context(contextlib.closing(pooler.connect())) for _ in range(count)]
-        for client in clients:
-            client.execute("BEGIN")
-        yield clients
 
 
 # ---- failover ----

@@ -42,26 +42,17 @@ struct answerer {
 static struct asker askers[CLIENTS];
 static struct answerer answerers[SERVERS];
 static unsigned next_id, answered, cancelled, rolled_back, dequeued, victim;
-static uint64_t seed;
-
-static unsigned roll(unsigned sides)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return (unsigned)(seed >> 33) % sides;
-}
 
 static void turn(void)
 {
-	for (unsigned i = roll(4); i > 0; i--)
+	for (unsigned i = wire_roll(4); i > 0; i--)
 		loop_turn(0);
 }
 
 /* Send some of what is to go out. */
 static void push(struct wire_peer *peer, uint8_t *out, size_t *size)
 {
-	size_t most = roll(3) ? *size : roll(20);
+	size_t most = wire_roll(3) ? *size : wire_roll(20);
 	if (most > *size)
 		most = *size;
 	size_t n = most ? wire_try(peer, out, most) : 0;
@@ -98,8 +89,8 @@ static void ask(struct asker *asker)
 	char text[TEXT], body[TEXT + 8];
 	if (asker->owed >= EXPECTED || asker->out_size > OUT / 2)
 		return;
-	char kind = "QQQE"[roll(4)];
-	if (!roll(4)) {
+	char kind = "QQQE"[wire_roll(4)];
+	if (!wire_roll(4)) {
 		kind = asker->in_transaction ? 'C' : 'B';
 		asker->in_transaction = !asker->in_transaction;
 	}
@@ -114,7 +105,7 @@ static void ask(struct asker *asker)
 	memset(body + n + 2, 0, 2);
 	put(asker->out, &asker->out_size, 'P', body, (size_t)n + 4);
 	asker->out_size +=
-		wire_put_types(asker->out + asker->out_size, roll(3) ? "BES" : "BHES", false);
+		wire_put_types(asker->out + asker->out_size, wire_roll(3) ? "BES" : "BHES", false);
 }
 
 /* What it hears must be its own. */
@@ -164,7 +155,7 @@ static void hear(struct asker *asker)
 
 static void ask_to_cancel(void)
 {
-	struct asker *asker = &askers[roll(CLIENTS)];
+	struct asker *asker = &askers[wire_roll(CLIENTS)];
 	uint8_t packet[16] = {0, 0, 0, 16, 0x04, 0xd2, 0x16, 0x2e};
 	if (wire_clients(CLIENT_PLACE_CANCEL_ACTIVE) || wire_clients(CLIENT_PLACE_CANCEL_WAITING) ||
 	    !asker->peer || !asker->greeted)
@@ -220,7 +211,7 @@ static void take_cancel(struct answerer *carrier)
 static void answer_with(struct answerer *by, const char *text)
 {
 	char error[TEXT + 32];
-	if (roll(8)) {
+	if (wire_roll(8)) {
 		put(by->out, &by->out_size, 'D', text, strlen(text));
 		put(by->out, &by->out_size, 'C', "OK", 3);
 	} else {
@@ -358,19 +349,19 @@ static void bury(void)
 
 static void step(bool violent)
 {
-	struct asker *asker = &askers[roll(CLIENTS)];
-	struct answerer *by = &answerers[roll(8)];
-	switch (roll(16)) {
+	struct asker *asker = &askers[wire_roll(CLIENTS)];
+	struct answerer *by = &answerers[wire_roll(8)];
+	switch (wire_roll(16)) {
 	case 0:
-		if (violent && !roll(10) && asker->peer)
+		if (violent && !wire_roll(10) && asker->peer)
 			leave(asker);
 		break;
 	case 1:
-		if (violent && !roll(30) && by->peer)
+		if (violent && !wire_roll(30) && by->peer)
 			drop(by);
 		break;
 	case 2:
-		if (!roll(4))
+		if (!wire_roll(4))
 			ask_to_cancel();
 		break;
 	case 3:
@@ -380,7 +371,7 @@ static void step(bool violent)
 		bury();
 		break;
 	case 5:
-		wire_advance(roll(100000));
+		wire_advance(wire_roll(100000));
 		break;
 	case 6:
 	case 7:
@@ -453,7 +444,7 @@ static void finish_all(void)
 
 static void play(uint64_t number, const char *settings, bool violent)
 {
-	seed = number * 0x9e3779b97f4a7c15 + 1;
+	wire_seed(number * 0x9e3779b97f4a7c15 + 1);
 	next_id = answered = cancelled = rolled_back = dequeued = victim = 0;
 	memset(askers, 0, sizeof askers);
 	memset(answerers, 0, sizeof answerers);

@@ -991,15 +991,6 @@ struct asker {
 };
 
 static struct asker askers[CLIENTS];
-static uint64_t seed;
-
-static unsigned roll(unsigned sides)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return (unsigned)(seed >> 33) % sides;
-}
 
 static void expect(struct asker *asker, const char *words)
 {
@@ -1019,7 +1010,7 @@ static void fails(struct asker *asker, const char *words)
 static void say_parse(struct asker *asker, unsigned n, const char *name)
 {
 	static const char *const texts[] = {"first", "second", "third", "fourth", "fail1", "bad1"};
-	const char *text = texts[roll(6)];
+	const char *text = texts[wire_roll(6)];
 	add_parse(name, text);
 	if (asker->skips)
 		return;
@@ -1068,7 +1059,7 @@ static void say_query(struct asker *asker)
 	char text[16] = "BEGIN", words[64];
 	if (asker->skips)
 		return;
-	switch (roll(4)) {
+	switch (wire_roll(4)) {
 	case 0:
 		strcpy(text, asker->in_transaction ? "COMMIT" : "BEGIN");
 		asker->in_transaction = !asker->in_transaction;
@@ -1089,8 +1080,8 @@ static void say_query(struct asker *asker)
 static void say_something(struct asker *asker)
 {
 	static const char *const names[] = {"", "a", "b", "c", "d", "e"};
-	unsigned n = roll(6);
-	switch (roll(12)) {
+	unsigned n = wire_roll(6);
+	switch (wire_roll(12)) {
 	case 0:
 	case 1:
 	case 2:
@@ -1144,7 +1135,7 @@ static bool has_all(const struct asker *asker)
 /* Some of it, then the rest. Who left a request behind may have closed the server by now. */
 static void answer_if_it_is_there(struct answerer *by)
 {
-	size_t first = by->out_size ? roll((unsigned)by->out_size) : 0;
+	size_t first = by->out_size ? wire_roll((unsigned)by->out_size) : 0;
 	size_t sent = wire_try(by->peer, by->out, first);
 	wire_settle();
 	if (sent == first)
@@ -1205,7 +1196,7 @@ static void take_turn(struct asker *asker, bool vanishes)
 {
 	out_size = 0;
 	asker->expected[0] = asker->got[0] = '\0';
-	for (unsigned n = roll(12) + 1; n > 0; n--)
+	for (unsigned n = wire_roll(12) + 1; n > 0; n--)
 		say_something(asker);
 	say_sync(asker);
 	if (asker->in_transaction && in_transaction() > 1) {
@@ -1214,16 +1205,16 @@ static void take_turn(struct asker *asker, bool vanishes)
 		asker->names[0][0] = '\0';
 		expect(asker, "D=COMMIT C Z");
 	}
-	if (vanishes && !roll(15)) {
-		wire_send(asker->peer, out, roll((unsigned)out_size));
-		if (roll(2))
+	if (vanishes && !wire_roll(15)) {
+		wire_send(asker->peer, out, wire_roll((unsigned)out_size));
+		if (wire_roll(2))
 			serve_all();
 		wire_hang_up(asker->peer);
 		wire_advance(6 * USEC_PER_SECOND);
 		arrive(asker);
 		return;
 	}
-	wire_pieces(roll(3) ? 0 : roll(100) + 20);
+	wire_pieces(wire_roll(3) ? 0 : wire_roll(100) + 20);
 	wire_send(asker->peer, out, out_size);
 	for (int i = 0; i < 200 && !has_all(asker); i++) {
 		serve_all();
@@ -1237,18 +1228,18 @@ static void take_turn(struct asker *asker, bool vanishes)
 START_TEST(at_random_each_client_gets_its_own)
 {
 	char settings[256];
-	seed = ((uint64_t)_i + 1) * 0x9e3779b97f4a7c15;
+	wire_seed(((uint64_t)_i + 1) * 0x9e3779b97f4a7c15);
 	snprintf(settings, sizeof settings,
 		 "server_check_query =\ndefault_pool_size = 2\ncancel_on_disconnect = 0\n"
 		 "server_round_robin = %u\n"
 		 "max_prepared_statements = %u",
-		 roll(2), roll(3) ? roll(4) + 1 : 200);
+		 wire_roll(2), wire_roll(3) ? wire_roll(4) + 1 : 200);
 	memset(answerers, 0, sizeof answerers);
 	wire_open(settings, NULL);
 	for (int i = 0; i < CLIENTS; i++)
 		arrive(&askers[i]);
 	for (int step = 0; step < STEPS; step++)
-		take_turn(&askers[roll(CLIENTS)], _i % 2);
+		take_turn(&askers[wire_roll(CLIENTS)], _i % 2);
 	wire_close();
 }
 END_TEST

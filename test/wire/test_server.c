@@ -439,25 +439,12 @@ END_TEST
 
 /* ---- during login ---- */
 
-/* Somebody logs in, with protocol 3.@minor. */
-static void is_asked(uint8_t minor)
-{
-	uint8_t packet[] = "\0\0\0\x1d\0\3\0\0user\0u1\0database\0db\0";
-	packet[7] = minor;
-	server = wire_accept();
-	ck_assert_ptr_nonnull(server);
-	wire_read(server);
-	ck_assert_uint_eq(server->length, 29);
-	ck_assert_mem_eq(server->in, packet, 29);
-	server->length = 0;
-}
-
 static void begin_login(void)
 {
 	wire_open("server_check_query =", NULL);
 	client = wire_connect();
 	wire_say_startup(client, "u1", NULL, 0);
-	is_asked(2);
+	server = wire_asked(2);
 	wire_expect(client, "R");
 	wire_expect_pool("welcome 1 / login 1");
 }
@@ -482,7 +469,7 @@ START_TEST(a_server_that_vanishes_during_login_is_tried_again)
 		wire_send(server, bytes, cut);
 		wire_hang_up(server);
 		if (cut < 9) { /* it had said nothing: it may not know the protocol */
-			is_asked(0);
+			server = wire_asked(0);
 			wire_send(server, bytes, cut);
 			wire_hang_up(server);
 		}
@@ -493,7 +480,7 @@ START_TEST(a_server_that_vanishes_during_login_is_tried_again)
 		wire_advance(15 * USEC_PER_SECOND - 1);
 		ck_assert_ptr_null(wire_accept());
 		wire_advance(1);
-		is_asked(2);
+		server = wire_asked(2);
 		wire_send(server, bytes, whole);
 		wire_expect(client, "SKZ");
 		wire_expect_pool("active 1 / idle 1");
@@ -540,7 +527,7 @@ START_TEST(garbage_during_login_fails_the_waiting_clients)
 		wire_send(server, rows[i].bytes, rows[i].size);
 		wire_expect_closed(server);
 		if (strstr(rows[i].message, "wrong length")) { /* or words of another protocol */
-			is_asked(0);
+			server = wire_asked(0);
 			wire_send(server, rows[i].bytes, rows[i].size);
 			wire_expect_closed(server);
 		}

@@ -9,25 +9,12 @@
 
 static struct wire_peer *client, *server;
 
-/* Somebody logs in, with protocol 3.@minor. */
-static void is_asked(uint8_t minor)
-{
-	uint8_t packet[] = "\0\0\0\x1d\0\3\0\0user\0u1\0database\0db\0";
-	packet[7] = minor;
-	server = wire_accept();
-	ck_assert_ptr_nonnull(server);
-	wire_read(server);
-	ck_assert_uint_eq(server->length, 29);
-	ck_assert_mem_eq(server->in, packet, 29);
-	server->length = 0;
-}
-
 static void begin_login(void)
 {
 	wire_open("server_check_query =", NULL);
 	client = wire_connect();
 	wire_say_startup(client, "u1", NULL, 0);
-	is_asked(2);
+	server = wire_asked(2);
 	wire_expect(client, "R");
 	wire_expect_pool("welcome 1 / login 1");
 }
@@ -111,7 +98,7 @@ START_TEST(a_server_that_does_not_know_the_protocol_is_asked_with_the_older_one)
 			bytes[i] = 0;
 	wire_send(server, bytes, sizes[_i]);
 	wire_hang_up(server);
-	is_asked(0);
+	server = wire_asked(0);
 	ck_assert(wire_logged("did not answer to protocol 3.2, asking again with 3.0"));
 	wire_expect_pool("welcome 1 / login 1");
 	wire_send(server, bytes, put_login(bytes, 4));
@@ -120,7 +107,7 @@ START_TEST(a_server_that_does_not_know_the_protocol_is_asked_with_the_older_one)
 	/* it is remembered */
 	wire_hang_up(server);
 	wire_query(client, "more");
-	is_asked(0);
+	server = wire_asked(0);
 	wire_close();
 }
 END_TEST
@@ -141,7 +128,7 @@ START_TEST(whoever_refuses_both_protocols_has_another_reason)
 	begin_login();
 	wire_error(server, "FATAL", "08P01", "go away");
 	wire_hang_up(server);
-	is_asked(0);
+	server = wire_asked(0);
 	wire_error(server, "FATAL", "08P01", "go away");
 	wire_hang_up(server);
 	wire_expect_fatal(client, "08P01", "go away|");
@@ -150,7 +137,7 @@ START_TEST(whoever_refuses_both_protocols_has_another_reason)
 	wire_advance(15 * USEC_PER_SECOND);
 	client = wire_connect();
 	wire_say_startup(client, "u1", NULL, 0);
-	is_asked(2);
+	server = wire_asked(2);
 	wire_close();
 }
 END_TEST
@@ -165,7 +152,7 @@ START_TEST(a_server_that_can_be_reached_no_more_is_not_asked_with_the_older_prot
 	wire_expect_pool("welcome 1 / -");
 	wire_server_up();
 	wire_advance(15 * USEC_PER_SECOND);
-	is_asked(2); /* it only was restarted */
+	server = wire_asked(2); /* it only was restarted */
 	wire_close();
 }
 END_TEST

@@ -329,6 +329,19 @@ void wire_welcome(struct wire_peer *server)
 	wire_send(server, out, n);
 }
 
+struct wire_peer *wire_asked(uint8_t minor)
+{
+	uint8_t packet[] = "\0\0\0\x1d\0\3\0\0user\0u1\0database\0db\0";
+	struct wire_peer *server = wire_accept();
+	ck_assert_ptr_nonnull(server);
+	packet[7] = minor;
+	wire_read(server);
+	ck_assert_uint_eq(server->length, 29);
+	ck_assert_mem_eq(server->in, packet, 29);
+	server->length = 0;
+	return server;
+}
+
 struct wire_peer *wire_server(void)
 {
 	struct wire_peer *server = wire_accept();
@@ -669,4 +682,21 @@ void wire_expect_pool(const char *text)
 	n += (size_t)snprintf(got + n, sizeof got - n, " / ");
 	print_places(got + n, sizeof got - n, pool->servers, servers, SERVER_PLACE_COUNT);
 	ck_assert_str_eq(got, text);
+}
+
+/* ---- chance ---- */
+
+static uint64_t chance;
+
+void wire_seed(uint64_t seed)
+{
+	chance = seed;
+}
+
+unsigned wire_roll(unsigned sides)
+{
+	chance ^= chance << 13;
+	chance ^= chance >> 7;
+	chance ^= chance << 17;
+	return (unsigned)(chance >> 33) % sides;
 }

@@ -56,6 +56,8 @@ void wire_server_down(void);
 void wire_server_up(void);
 /* Play PostgreSQL's side of a login with trust. */
 void wire_welcome(struct wire_peer *server);
+/* The next server connection, which must ask for a login of "u1" with protocol 3.@minor. */
+struct wire_peer *wire_asked(uint8_t minor);
 /* accept, read the start-up packet, welcome. */
 struct wire_peer *wire_server(void);
 /* The server that the first wire_client() made. */
@@ -125,5 +127,9 @@ unsigned wire_clients(int place);
 unsigned wire_servers_of(const char *user, int place);
 /* Was this in the log? (And forget the log.) */
 bool wire_logged(const char *part);
+
+/* Chance that can be repeated: where it begins (not 0); a number from 0 to @sides - 1. */
+void wire_seed(uint64_t seed);
+unsigned wire_roll(unsigned sides);
 
 #endif
