@@ -2,6 +2,7 @@
 #include "config.h"
 #include "pool/pool_claim.h"
 #include "pool/limit.h"
+#include "pool/pool_empty.h"
 #include "pool/pool_login.h"
 #include "pool/pool_work.h"
 #include "pool_member_priv.h"
@@ -19,6 +20,7 @@ static void enter(struct pool *pool, struct pool_client *client, bool front)
 	else
 		list_push_last(queue, &client->node);
 	pool->takes_care = true;
+	pool_empty_end(pool);
 }
 
 void pool_claim(struct pool *pool, struct pool_client *client)

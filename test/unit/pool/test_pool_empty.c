@@ -6,6 +6,7 @@
 #include "core/log.h"
 #include "fake.h"
 #include "pool/maintenance.h"
+#include "pool/pool_admin.h"
 #include "suites.h"
 
 #define SECOND USEC_PER_SECOND
@@ -45,6 +46,22 @@ static unsigned pools(void)
 {
 	return pool_all()->length - 1; /* the console's */
 }
+
+/* Who waits for a server of its own keeps the pool, though nobody can have one. */
+START_TEST(a_pool_whose_client_claims_is_kept)
+{
+	begin("pool_idle_timeout=10\n[databases]\nshop=host=h\n");
+	struct pool *pool = fake_pool("shop", "joe");
+	fake_leave(fake_client(pool));
+	pool_set_paused(true);
+	struct fake_client *client = fake_claim(pool);
+	fake_wait(20 * SECOND);
+	ck_assert_uint_eq(pools(), 1);
+	ck_assert_uint_eq(pool->clients[CLIENT_PLACE_CLAIM].length, 1);
+	pool_set_paused(false);
+	fake_leave(client);
+}
+END_TEST
 
 START_TEST(an_empty_pool_is_forgotten_after_pool_idle_timeout)
 {
@@ -224,6 +241,7 @@ Suite *suite_pool_empty(void)
 	TCase *tcase = tcase_create("empty");
 	tcase_add_checked_fixture(tcase, fake_setup, end);
 	tcase_add_test(tcase, an_empty_pool_is_forgotten_after_pool_idle_timeout);
+	tcase_add_test(tcase, a_pool_whose_client_claims_is_kept);
 	tcase_add_test(tcase, a_pool_with_a_server_or_a_client_is_not_empty);
 	tcase_add_test(tcase, each_pool_has_its_own_time);
 	tcase_add_test(tcase, without_pool_idle_timeout_a_pool_stays_until_it_is_set);
