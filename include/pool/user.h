@@ -14,14 +14,9 @@ struct user {
 	struct list held_back; /* pools whose clients wait for max_user_connections; the first is
 				  next */
 	uint32_t client_count, server_count; /* written by pool/limit only */
-	/* of the [users] row; SECTION_UNSET, POOL_MODE_UNSET when it does not say */
-	enum pool_mode pool_mode;
-	int pool_size, reserve_pool_size, max_user_connections, max_user_client_connections,
-		max_waiting_clients;
-	usec_t server_lifetime, server_idle_timeout, server_check_delay, server_connect_timeout,
-		query_timeout, query_wait_timeout, query_wait_notify, idle_transaction_timeout,
-		transaction_timeout, client_idle_timeout;
-	enum timeout_action query_timeout_action;
+	/* of the [users] row; SECTION_UNSET, POOL_MODE_UNSET ... when it does not say */
+#define USER_KEY(type, name, range, doc) SETTING_C_##type name;
+#include "config/user_keys.def"
 	bool is_configured; /* in [users] or auth_file */
 };
 
