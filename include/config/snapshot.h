@@ -64,6 +64,9 @@ const struct encryption_to_server *snapshot_server_tls(const struct snapshot *sn
 /* The method for this user of this database, as far as the settings say. */
 enum auth_method snapshot_auth_type(const struct snapshot *snapshot, const char *database,
 				    const char *user);
+/* The client_login_timeout of who says to be this user of this database. */
+usec_t snapshot_login_timeout(const struct snapshot *snapshot, const char *database,
+			      const char *user);
 /* The LDAP options of an HBA rule: a reference for the caller. */
 struct ldap_options *snapshot_rule_ldap(const struct hba_rule *rule, struct error *error);
 const struct section_user *snapshot_user(const struct snapshot *snapshot, const char *name);

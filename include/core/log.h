@@ -7,6 +7,7 @@
 #define PGWEIR_CORE_LOG_H
 
 #include <stdbool.h>
+#include "core/clock.h"
 
 enum log_level {
 	LOG_LEVEL_FATAL,
@@ -42,6 +43,10 @@ void log_close(void);
 
 /* For tests: lines go to @hook instead. */
 void log_hook(void (*hook)(enum log_level level, const char *line));
+
+/* May what comes again and again be said now? Once a minute it may; @said_at is its own, 0 at
+ * first. */
+bool log_is_due(usec_t *said_at);
 
 /* @subject: "" or a prefix that ends with ": " or a blank. A destination that fails (disk full) is
  * said on stderr once a minute at most, and the process goes on. */

@@ -45,7 +45,8 @@ struct database {
 	int port, pool_size, min_pool_size, reserve_pool_size, max_db_connections,
 		max_db_client_connections, max_waiting_clients;
 	usec_t server_lifetime, server_idle_timeout, server_check_delay, server_connect_timeout,
-		query_timeout, query_wait_timeout, query_wait_notify, idle_transaction_timeout,
+		server_login_retry, client_login_timeout, cancel_wait_timeout, query_timeout,
+		query_wait_timeout, query_wait_notify, idle_transaction_timeout,
 		transaction_timeout, client_idle_timeout;
 	enum timeout_action query_timeout_action;
 };

@@ -110,6 +110,7 @@ struct pool {
 	uint8_t held_back; /* enum limit_verdict: the shared bound that keeps its clients waiting */
 	usec_t server_lifetime, lifetime_gap;
 	usec_t idle_timeout, check_after, connect_timeout; /* 0: never */
+	usec_t login_retry;
 	usec_t lifetime_closed_at; /* when a server was last closed for its age */
 	uint32_t claimed_count;	   /* servers that are claimed, in whatever place */
 	struct list servers[SERVER_PLACE_COUNT];

@@ -10,7 +10,7 @@
 /* 0: no limit. */
 struct time_limits {
 	usec_t query_timeout, query_wait_timeout, query_wait_notify, idle_transaction_timeout,
-		transaction_timeout, client_idle_timeout;
+		transaction_timeout, client_idle_timeout, client_login_timeout, cancel_wait_timeout;
 	enum timeout_action query_timeout_action;
 };
 

@@ -593,6 +593,16 @@ enum auth_method snapshot_auth_type(const struct snapshot *snapshot, const char 
 	return row && row->auth_type != AUTH_UNSET ? row->auth_type : snapshot->settings.auth_type;
 }
 
+usec_t snapshot_login_timeout(const struct snapshot *snapshot, const char *database,
+			      const char *user)
+{
+	const struct section_user *of_user = snapshot_user(snapshot, user);
+	const struct section_database *row = snapshot_row(snapshot, database);
+	return section_prefer(of_user ? of_user->client_login_timeout : SECTION_UNSET,
+			      row ? row->client_login_timeout : SECTION_UNSET,
+			      snapshot->settings.client_login_timeout);
+}
+
 const struct section_user *snapshot_user(const struct snapshot *snapshot, const char *name)
 {
 	struct map_node *node = map_find(&snapshot->users, name, strlen(name));

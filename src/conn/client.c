@@ -88,6 +88,16 @@ static usec_t grace(const struct client *client)
 	return vanished ? silent_grace : departure_grace;
 }
 
+/* By the names it says, once it has said them. */
+static usec_t login_limit(const struct client *client)
+{
+	const struct client_login *login = client->login;
+	if (client->database)
+		return time_limits_of(client->database, client->user).client_login_timeout;
+	return login ? snapshot_login_timeout(snapshot_current(), login->database, login->user)
+		     : settings_current()->client_login_timeout;
+}
+
 void client_take_limits(struct client *client)
 {
 	struct time_limits limits = {0};
@@ -109,7 +119,6 @@ void client_take_limits(struct client *client)
 
 void client_arm(struct client *client)
 {
-	const struct settings *settings = settings_current();
 	usec_t due = 0;
 	switch ((enum client_deadline)client_deadlines[client->state]) {
 	case DEADLINE_NONE:
@@ -119,10 +128,10 @@ void client_arm(struct client *client)
 		due = after(clock_now(), client->idle_limit);
 		break;
 	case DEADLINE_LOGIN:
-		due = after(client->endpoint.connected_at, settings->client_login_timeout);
+		due = after(client->endpoint.connected_at, login_limit(client));
 		break;
 	case DEADLINE_WELCOME:
-		due = earlier(after(client->endpoint.connected_at, settings->client_login_timeout),
+		due = earlier(after(client->endpoint.connected_at, login_limit(client)),
 			      earlier(after(client->member.wait_since,
 					    time_limits_of(client->database, client->user)
 						    .query_wait_timeout),
@@ -140,7 +149,9 @@ void client_arm(struct client *client)
 			due = after(clock_now(), client->work_limit);
 		break;
 	case DEADLINE_CANCEL_WAIT:
-		due = after(client->member.wait_since, settings->cancel_wait_timeout);
+		due = after(client->member.wait_since,
+			    time_limits_of(client->member.pool->database, client->member.pool->user)
+				    .cancel_wait_timeout);
 		break;
 	case DEADLINE_LINGER:
 		due = clock_now() + (client->departing ? departure_grace : linger_time);

@@ -118,8 +118,7 @@ static enum close_reason verdict(const struct client *client, const struct time_
 		return CLOSE_QUERY_WAIT_TIMEOUT;
 	if (!logs_in && !client->endpoint.replication && is_over(limits->query_timeout, since))
 		return CLOSE_QUERY_TIMEOUT_WAITING;
-	if (logs_in &&
-	    is_over(settings_current()->client_login_timeout, client->endpoint.connected_at))
+	if (logs_in && is_over(limits->client_login_timeout, client->endpoint.connected_at))
 		return CLOSE_LOGIN_TIMEOUT_SERVER;
 	return CLOSE_REASON_COUNT;
 }

@@ -104,10 +104,8 @@ static bool has_no_room(void)
 	static usec_t said_at;
 	if (!memory_is_short())
 		return false;
-	if (!said_at || clock_now() - said_at >= 60 * USEC_PER_SECOND) {
+	if (log_is_due(&said_at))
 		log_error("", "out of memory: new connections are refused");
-		said_at = clock_now();
-	}
 	return true;
 }
 

@@ -78,19 +78,29 @@ static void start_over(struct server *server, const struct error *why)
 void server_fail_login(struct server *server, enum close_reason reason, bool refused,
 		       const struct error *error)
 {
+	static usec_t said_at;
 	struct pool *pool = server->member.pool;
 	bool is_cancel = server->state == SERVER_CANCELING;
 	/* A refusal concerns its one client: others may be welcome. */
 	bool concerns_one = refused && server->endpoint.replication;
 	/* What carries a CancelRequest may have said it, unless it could not even connect. */
-	bool may_go_on = !refused && (!is_cancel || reason == CLOSE_CONNECT_FAILED);
+	/* Of this system, as when descriptors run out: neither address nor host is to blame. */
+	bool is_ours = !refused && !strcmp(error->sqlstate, sqlstate_code(SQLSTATE_SYSTEM_ERROR));
+	bool may_go_on = !refused && !is_ours && (!is_cancel || reason == CLOSE_CONNECT_FAILED);
 	if (may_go_on && server->address_next < server->address_count) {
 		struct error why = *error;
 		log_info(server_subject(server), "cannot use this address: %s", error->message);
 		start_over(server, &why);
 		return;
 	}
-	if (is_cancel) {
+	if (is_ours) {
+		if (log_is_due(&said_at))
+			log_warning(server_subject(server),
+				    "cannot connect to servers: %s, trying again until it works",
+				    error->message);
+		if (!is_cancel)
+			pool_login_failed(pool, false, error);
+	} else if (is_cancel) {
 		log_warning(server_subject(server), "cannot carry a CancelRequest: %s",
 			    error->message);
 	} else {

@@ -32,10 +32,8 @@ static void forget(struct statement *statement)
 
 static void complain(size_t bound)
 {
-	usec_t now = clock_now();
-	if (room.complained_at && now - room.complained_at < 60 * USEC_PER_SECOND)
+	if (!log_is_due(&room.complained_at))
 		return;
-	room.complained_at = now;
 	log_warning(
 		"",
 		"prepared statements take more than prepared_statement_memory (%zu bytes): those "

@@ -151,12 +151,19 @@ static const char *time_text(void)
 	return output.time;
 }
 
-static void complain(ssize_t written, int error)
+bool log_is_due(usec_t *said_at)
 {
 	usec_t now = clock_now();
-	if (output.complained && now - output.complained < 60 * USEC_PER_SECOND)
+	if (*said_at && now - *said_at < 60 * USEC_PER_SECOND)
+		return false;
+	*said_at = now;
+	return true;
+}
+
+static void complain(ssize_t written, int error)
+{
+	if (!log_is_due(&output.complained))
 		return;
-	output.complained = now;
 	dprintf(STDERR_FILENO, "%s [%d] ERROR could not write the log file: %s\n", time_text(),
 		(int)getpid(), written < 0 ? strerror(error) : "short write");
 }

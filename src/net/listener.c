@@ -19,7 +19,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define COMPLAIN_AFTER (60 * USEC_PER_SECOND)
 #define RETRY_AFTER (250 * USEC_PER_MSEC) /* when descriptors ran out */
 
 enum {
@@ -68,12 +67,9 @@ static void retry(struct loop_timer *timer)
 static void back_off(int reason)
 {
 	/* At the edge it comes and goes with each connection. */
-	bool says = !room.is_short &&
-		    (!room.complained_at || clock_now() - room.complained_at >= COMPLAIN_AFTER);
-	if (says) {
+	if (!room.is_short && log_is_due(&room.complained_at)) {
 		log_warning("", "cannot accept connections: %s, trying again until it works",
 			    strerror(reason));
-		room.complained_at = clock_now();
 		room.said_so = true;
 	}
 	room.is_short = true;

@@ -22,6 +22,8 @@ struct database *database_new(const char *name)
 	database->query_timeout_action = TIMEOUT_ACTION_UNSET;
 	database->server_idle_timeout = database->server_check_delay =
 		database->server_connect_timeout = database->query_wait_notify = SECTION_UNSET;
+	database->server_login_retry = database->client_login_timeout =
+		database->cancel_wait_timeout = SECTION_UNSET;
 	database->server_lifetime = database->query_timeout = database->query_wait_timeout =
 		SECTION_UNSET;
 	database->idle_transaction_timeout = database->transaction_timeout =
@@ -76,6 +78,9 @@ bool database_configure(struct database *database, const struct section_database
 	database->server_idle_timeout = row->server_idle_timeout;
 	database->server_check_delay = row->server_check_delay;
 	database->server_connect_timeout = row->server_connect_timeout;
+	database->server_login_retry = row->server_login_retry;
+	database->client_login_timeout = row->client_login_timeout;
+	database->cancel_wait_timeout = row->cancel_wait_timeout;
 	database->query_wait_notify = row->query_wait_notify;
 	database->max_waiting_clients = row->max_waiting_clients;
 	database->query_timeout_action = row->query_timeout_action;

@@ -78,7 +78,7 @@ void pool_login_succeeded(struct pool *pool, struct buffer *taken, void *taken_p
 
 void pool_login_failed(struct pool *pool, bool refused, const struct error *error)
 {
-	usec_t pause = settings_current()->server_login_retry;
+	usec_t pause = pool->login_retry;
 	pool->failure = *error;
 	pool->connect_failed = !refused;
 	pool->login_failed = refused;

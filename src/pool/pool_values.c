@@ -41,6 +41,7 @@ static void configure_rest(struct pool *pool, const struct settings *settings)
 	pool->check_after = tests ? check_delay : 0;
 	pool->idle_timeout = OF_ROW(server_idle_timeout);
 	pool->connect_timeout = OF_ROW(server_connect_timeout);
+	pool->login_retry = OF_ROW(server_login_retry);
 	pool->server_lifetime = OF_ROW(server_lifetime);
 #undef OF_ROW
 	pool->lifetime_gap = pool->size > 0 ? pool->server_lifetime / pool->size : 0;

@@ -26,6 +26,8 @@ struct time_limits time_limits_of(const struct database *database, const struct 
 		PREFER(idle_transaction_timeout),
 		PREFER(transaction_timeout),
 		PREFER(client_idle_timeout),
+		PREFER(client_login_timeout),
+		PREFER(cancel_wait_timeout),
 	};
 #undef PREFER
 }

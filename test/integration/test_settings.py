@@ -442,6 +442,29 @@ def test_the_notice_of_a_user(pgweir):
     assert told(pgweir(ONE_SILENT, users={"alice": "query_wait_notify=1"})) == QUEUED
 
 
+@covers("client_login_timeout", scope="database")
+@covers("client_login_timeout", scope="user")
+@pytest.mark.parametrize("database,user", [("client_login_timeout=1", ""), ("client_login_timeout=50", "client_login_timeout=1")])
+def test_who_says_its_names_has_the_login_timeout_of_their_rows(pgweir, postgres, wire, database, user):
+    pooler = pgweir({"auth_type": "scram-sha-256", "client_login_timeout": 60},
+                    databases={DATABASE: server_row(postgres, database)}, users={"alice": user} if user else {})
+    silent, asked = wire(pooler), wire(pooler)
+    asked.startup(login=False)
+    assert asked.read_message()[0] == b"R"
+    assert asked.read_error()["M"] == "client_login_timeout"
+    assert silent.quiet()
+
+
+@covers("server_login_retry", scope="database")
+@covers("server_login_retry", scope="user")
+@pytest.mark.parametrize("database,user", [("server_login_retry=1", ""), ("server_login_retry=200", "server_login_retry=1")])
+def test_a_server_is_tried_again_as_its_row_says(pgweir, wire, database, user):
+    pooler = pgweir({"server_login_retry": 300}, databases={DATABASE: f"host=127.0.0.1 port={free_port()} {database}"},
+                    users={"alice": user} if user else {})
+    wire(pooler).startup(login=False)
+    wait_until(lambda: pooler.log().count("closing because: connect failed") == 3, 6, "the third attempt")
+
+
 # ---- authentication ----
 
 

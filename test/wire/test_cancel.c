@@ -521,10 +521,18 @@ START_TEST(all_who_wait_to_cancel_what_ended_are_let_go)
 }
 END_TEST
 
-/* Covers cancel_wait_timeout. */
+/* Covers cancel_wait_timeout.
+ * Covers cancel_wait_timeout (database).
+ * Covers cancel_wait_timeout (user). */
 START_TEST(a_cancel_waits_until_cancel_wait_timeout)
 {
-	begin("cancel_wait_timeout = 4");
+	static const char *const settings[] = {
+		"cancel_wait_timeout = 4", "cancel_wait_timeout = 90",
+		"cancel_wait_timeout = 90\n[users]\nu1 = cancel_wait_timeout=4"};
+	static const char *const rows[] = {NULL, "cancel_wait_timeout=4", "cancel_wait_timeout=80"};
+	wire_open(settings[_i], rows[_i]);
+	client = wire_client();
+	server = wire_first_server();
 	runs_a_query();
 	asker = cancels(client->key);
 	carrier = carries(server);
@@ -685,7 +693,7 @@ Suite *suite_cancels(void)
 	tcase_add_test(tcase, what_was_only_flushed_can_be_cancelled);
 	tcase_add_test(tcase, when_nothing_can_be_carried_all_who_wait_are_let_go);
 	tcase_add_test(tcase, all_who_wait_to_cancel_what_ended_are_let_go);
-	tcase_add_test(tcase, a_cancel_waits_until_cancel_wait_timeout);
+	tcase_add_loop_test(tcase, a_cancel_waits_until_cancel_wait_timeout, 0, 3);
 	tcase_add_test(tcase, a_carrier_that_is_not_closed_is_given_up);
 	tcase_add_test(tcase, a_carrier_that_cannot_connect_leaves_the_query_alone);
 	tcase_add_loop_test(tcase, a_client_leaves_while_it_is_being_cancelled, 0, 2);

@@ -2,6 +2,7 @@
 /* What connections say before they are logged in, and what is refused there. */
 #include "config.h"
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include "auth/scram.h"
 #include "config/snapshot.h"
@@ -681,7 +682,14 @@ END_TEST
 
 START_TEST(a_client_that_waits_for_its_greeting_is_closed_when_its_time_is_over)
 {
-	wire_open("server_connect_timeout = 0", NULL);
+	static const char *const settings[] = {
+		"", "client_login_timeout = 900",
+		"client_login_timeout = 900\n[users]\nu1 = client_login_timeout=60"};
+	static const char *const rows[] = {NULL, "client_login_timeout=60",
+					   "client_login_timeout=800"};
+	char text[256];
+	snprintf(text, sizeof text, "server_connect_timeout = 0\n%s", settings[_i]);
+	wire_open(text, rows[_i]);
 	struct wire_peer *client = wire_connect();
 	wire_advance(10 * USEC_PER_SECOND);
 	wire_say_startup(client, "u1", NULL, 0);
@@ -747,7 +755,8 @@ Suite *suite_startup(void)
 	tcase_add_test(tcase, ignored_parameters_are_passed_over);
 	tcase_add_test(tcase,
 		       a_client_that_does_not_answer_the_challenge_is_closed_when_its_time_is_over);
-	tcase_add_test(tcase, a_client_that_waits_for_its_greeting_is_closed_when_its_time_is_over);
+	tcase_add_loop_test(
+		tcase, a_client_that_waits_for_its_greeting_is_closed_when_its_time_is_over, 0, 3);
 	suite_add_tcase(suite, tcase);
 	tcase = tcase_create("authentication");
 	tcase_add_checked_fixture(tcase, begin_scram, wire_close);

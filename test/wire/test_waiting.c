@@ -4,6 +4,8 @@
 #include "config.h"
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 #include "config/snapshot.h"
 #include "conn/client.h"
 #include "core/error.h"
@@ -312,6 +314,37 @@ START_TEST(who_waited_in_vain_for_a_server_that_is_down_is_told_the_cause)
 	wire_expect_message(client, 'E', "|C08006|Mquery_wait_timeout|Dconnect to ");
 	ck_assert_ptr_nonnull(strstr(client->text, "Connection refused"));
 	wire_expect_closed(client);
+	wire_close();
+}
+END_TEST
+
+START_TEST(without_descriptors_who_waits_is_served_later_and_one_line_says_so)
+{
+	struct rlimit none, before;
+	begin("server_login_retry = 5\nserver_check_query =", NULL);
+	wire_hang_up(server);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = before;
+	int free_fd = dup(0);
+	close(free_fd);
+	none.rlim_cur = (rlim_t)free_fd;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	wire_query(client, "one");
+	wire_expect_pool("waiting 1 / -");
+	ck_assert(wire_logged("cannot connect to servers: could not make a socket: Too many open "
+			      "files, trying again until it works"));
+	wire_advance(SECONDS(5));
+	wire_expect_pool("waiting 1 / -");
+	ck_assert(!wire_logged("cannot connect to servers"));
+	wire_advance(SECONDS(55));
+	ck_assert(wire_logged("cannot connect to servers"));
+	wire_expect_nothing(client);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+	wire_advance(SECONDS(5));
+	server = wire_server();
+	wire_expect(server, "Q");
+	wire_answer(server, "ONE", 'I');
+	wire_expect(client, "CZ");
 	wire_close();
 }
 END_TEST
@@ -801,6 +834,7 @@ Suite *suite_waiting(void)
 	tcase_add_test(tcase, without_query_wait_timeout_a_client_waits_for_ever);
 	tcase_add_test(tcase, query_wait_timeout_of_the_database_wins);
 	tcase_add_test(tcase, who_waited_in_vain_for_a_server_that_is_down_is_told_the_cause);
+	tcase_add_test(tcase, without_descriptors_who_waits_is_served_later_and_one_line_says_so);
 	tcase_add_test(tcase, who_waits_for_the_greeting_is_told_the_cause_too);
 	tcase_add_test(tcase, query_wait_timeout_also_bounds_the_wait_for_the_greeting);
 	suite_add_tcase(suite, tcase);
