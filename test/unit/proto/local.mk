@@ -8,6 +8,7 @@ test_unit_proto_test_proto_SOURCES = \
 	test/unit/proto/test_startup.c \
 	test/unit/proto/test_authentication.c \
 	test/unit/proto/test_response.c \
+	test/unit/proto/test_sql.c \
 	test/unit/suite.h test/unit/main.c
 test_unit_proto_test_proto_CPPFLAGS = $(AM_CPPFLAGS) -DSUITES=test_proto_suites
 test_unit_proto_test_proto_LDADD = src/proto/libproto.a src/core/libcore.a $(CHECK_LIBS) $(EV_LIBS)
