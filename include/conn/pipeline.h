@@ -45,8 +45,8 @@ void pipeline_fini(struct pipeline *pipeline);
 /* A message of this type goes to the server (frontend type, or PIPELINE_INTERNAL). False: no memory
  * to note it. */
 bool pipeline_sent(struct pipeline *pipeline, uint8_t type) __attribute__((warn_unused_result));
-/* The same for an extended request, or PIPELINE_LOCAL, whose end somebody wants to know: @note is
- * handed to the function of pipeline_on_end() once. Not while pipeline_discards(). */
+/* The same for an extended request, a Query or PIPELINE_LOCAL, whose end somebody wants to know:
+ * @note is handed to the function of pipeline_on_end() once. Not while pipeline_discards(). */
 bool pipeline_sent_noted(struct pipeline *pipeline, uint8_t type, void *note)
 	__attribute__((warn_unused_result));
 void pipeline_on_end(void (*ended)(void *note, enum pipeline_end how));
@@ -82,8 +82,9 @@ static inline bool pipeline_complete(struct pipeline *pipeline, uint8_t type)
 /* ReadyForQuery came: the same, quick for the usual end of the usual request. */
 static inline bool pipeline_ready(struct pipeline *pipeline, uint8_t type)
 {
-	if (pipeline->length != 1 || pipeline->entries ||
-	    pipeline->entries_inline[pipeline->first] != 'Q')
+	uint32_t first = pipeline->first;
+	if (pipeline->length != 1 || pipeline->entries || pipeline->entries_inline[first] != 'Q' ||
+	    (pipeline->notes && pipeline->notes[first]))
 		return pipeline_received(pipeline, type);
 	pipeline->length = 0;
 	pipeline->first = 0;

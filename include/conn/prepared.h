@@ -29,29 +29,22 @@ void prepared_begin_batch(void);
 /* A Parse, Bind, Describe or Close from the client for the server: noted in the pipeline, too. */
 enum relay_action prepared_request(struct prepared_link *link, uint8_t type, const uint8_t *body,
 				   uint32_t size, uint32_t available, struct relay_batch *batch);
-/* A simple Query, which destroys the unnamed statement, and whose beginning is @text; RELAY_STOP:
- * barrier. */
-enum relay_action prepared_query(struct prepared_link *link, const uint8_t *text, uint32_t size);
-
-/* Is this error about a request with this note (may be NULL) PostgreSQL's complaint that a
- * statement's result has changed since it was prepared? Then it is to be prepared anew. */
-bool prepared_is_stale(const void *note, const char *sqlstate, const char *message);
-void prepared_mark_stale(const void *note, struct prepared_server *server);
+/* An Execute goes to the server, which has prepared statements. RELAY_REPLACE: as it is, but noted
+ * in the pipeline already. */
+enum relay_action prepared_execute(struct prepared_link *link);
+/* A simple Query, which destroys the unnamed statement, and may be about prepared ones.
+ * RELAY_FORWARD: not noted in the pipeline yet; RELAY_STOP: barrier, or refused. */
+enum relay_action prepared_query(struct prepared_link *link, const uint8_t *text, uint32_t size,
+				 uint32_t available, struct relay_batch *batch);
 
 /* The type of our answer for the PIPELINE_LOCAL with this note. */
 uint8_t prepared_answer(const void *note);
 /* Is the answer to the request with this note simply the client's? */
 bool prepared_is_plain(const void *note);
-/* Is it about a statement that the server has, as far as we know? */
-bool prepared_is_use(const void *note);
-/* Was it sent to be refused? When the server does it, it has other statements than we think. */
-bool prepared_is_to_fail(const void *note);
 /* Must the client not see that the server has done the request with this note? */
 bool prepared_is_hidden(const void *note);
-/* Does an error with this message, about the request with this note (may be NULL), name a statement
- * by the server's name? Then it is to be said anew by prepared_put_error(). */
-bool prepared_renames_error(const void *note, const char *message);
-bool prepared_put_error(const void *note, const uint8_t *body, uint32_t size, struct buffer **out);
+/* A CommandComplete about the request with this note. True: it is about a statement of ours. */
+bool prepared_see_completed(void *note);
 /* A CommandComplete's body: does it say that all prepared statements are gone? */
 bool prepared_tag_drops_all(const uint8_t *body, uint32_t available);
 

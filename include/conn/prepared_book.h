@@ -11,14 +11,17 @@
 
 struct prepared_client; /* names of a client */
 struct prepared_server; /* what a server has */
+struct parameter_set;
 
 /* A client and its server, while a batch of messages is looked at. */
 struct prepared_link {
 	struct prepared_client **client; /* made when needed */
 	struct prepared_server **server;
-	struct pipeline *pipeline; /* of the server */
-	uint32_t limit;		   /* max_prepared_statements */
-	char status;		   /* of the server's last ReadyForQuery */
+	struct pipeline *pipeline;		/* of the server */
+	uint32_t limit;				/* max_prepared_statements */
+	char status;				/* of the server's last ReadyForQuery */
+	bool rewrites_sql;			/* sql_prepared_statements */
+	const struct parameter_set *parameters; /* of the client */
 	/* what came of it, besides the action */
 	bool barrier;	     /* RELAY_STOP: until all that was sent is answered */
 	const char *refusal; /* RELAY_STOP: the client is to be refused for this; NULL: not so */
@@ -28,8 +31,6 @@ struct prepared_link {
 
 /* Before the first connection. */
 void prepared_open(void);
-/* An Execute goes to this server. */
-void prepared_execute(struct prepared_server *server);
 /* A Sync of this client goes to its server. */
 void prepared_sync(struct prepared_client *client);
 /* Requests of this client (NULL: it never prepared anything) go to this server from now on. */

@@ -20,9 +20,10 @@ struct statement {
 	struct list_node of_use; /* the latest used last */
 	uint64_t id;
 	uint32_t references;
-	uint32_t size;	  /* of the content */
-	uint8_t *content; /* body of a Parse behind its name: text, parameter types; NULL: forgotten
-			   */
+	uint32_t size;	   /* of the content */
+	uint8_t *content;  /* body of a Parse behind its name: text, parameter types; of a PREPARE
+			      what stands behind its name; NULL: forgotten */
+	bool is_sql;	   /* of a PREPARE */
 	uint8_t name_size; /* with its NUL */
 	bool may_drop;	   /* statement_text_may_drop() */
 	char name[31];
@@ -30,6 +31,8 @@ struct statement {
 
 /* The statement of this content; a new reference. NULL: no memory. */
 struct statement *statement_get(const uint8_t *content, size_t size);
+/* The same of a PREPARE: @content is its text behind the name. */
+struct statement *statement_get_sql(const uint8_t *content, size_t size);
 /* Give a reference back and leave NULL; NULL is fine. */
 void statement_release(struct statement **statement);
 static inline struct statement *statement_share(struct statement *statement)

@@ -6,6 +6,7 @@
 #include "conn/prepared.h"
 #include "conn/statement.h"
 #include "proto/response.h"
+#include "proto/sql.h"
 
 /* Go on with what was held. */
 void client_request_go_on(struct client *client)
@@ -338,6 +339,8 @@ static void begin_walk(struct client *client, struct server *server)
 		.pipeline = &server->pipeline,
 		.limit = client->member.pool->prepared_statements,
 		.status = server->status,
+		.rewrites_sql = settings_current()->sql_prepared_statements,
+		.parameters = client->parameters,
 	};
 	wants_local_answers = false;
 	server->waits_at_barrier = false;
@@ -358,6 +361,7 @@ static enum relay_action see_prepared(struct endpoint *from, uint8_t type, const
 				      uint32_t size, uint32_t available, struct relay_batch *batch)
 {
 	struct client *client = container_of(from, struct client, endpoint);
+	enum relay_action action;
 	switch (type) {
 	case MESSAGE_PARSE:
 	case MESSAGE_BIND:
@@ -367,17 +371,21 @@ static enum relay_action see_prepared(struct endpoint *from, uint8_t type, const
 			return RELAY_STOP;
 		return prepared_request(&walk, type, body, size, available, batch);
 	case MESSAGE_QUERY:
-		if ((client->prepared || *walk.server) &&
-		    prepared_query(&walk, body, available) == RELAY_STOP)
+		if (is_disallowed(client, type) || pipeline_is_full(walk.pipeline))
 			return RELAY_STOP;
+		action = prepared_query(&walk, body, size, available, batch);
+		if (action != RELAY_FORWARD)
+			return action;
 		break;
 	case MESSAGE_SYNC:
 		if (client->prepared)
 			prepared_sync(client->prepared);
 		break;
 	case MESSAGE_EXECUTE:
-		if (*walk.server)
-			prepared_execute(*walk.server);
+		if (pipeline_is_full(walk.pipeline))
+			return RELAY_STOP;
+		if (*walk.server && (action = prepared_execute(&walk)) != RELAY_FORWARD)
+			return action == RELAY_REPLACE ? RELAY_FORWARD : action;
 		break;
 	case MESSAGE_FLUSH:
 		wants_local_answers = true;
@@ -388,22 +396,18 @@ static enum relay_action see_prepared(struct endpoint *from, uint8_t type, const
 	return see(from, type, body, size, available, batch);
 }
 
-/* How requests are looked at: nothing is prepared; they are rewritten, but none was yet; some are.
- */
-static uint8_t care_for_first[256], care_for_prepared[256];
+/* How requests are looked at: nothing is prepared; they may be rewritten. */
+static uint8_t care_for_prepared[256];
 static const struct relay requests = {.care = message_frontend_care, .see = see};
-static const struct relay first_requests = {.care = care_for_first, .see = see_prepared};
 static const struct relay prepared_requests = {.care = care_for_prepared, .see = see_prepared};
 
 static void open_care(void)
 {
 	static const uint8_t rewritten[] = {MESSAGE_PARSE, MESSAGE_BIND, MESSAGE_DESCRIBE,
-					    MESSAGE_CLOSE};
-	memcpy(care_for_first, message_frontend_care, sizeof care_for_first);
+					    MESSAGE_CLOSE, MESSAGE_QUERY};
+	memcpy(care_for_prepared, message_frontend_care, sizeof care_for_prepared);
 	for (size_t i = 0; i < sizeof rewritten; i++)
-		care_for_first[rewritten[i]] = MESSAGE_SEE_HEAD;
-	memcpy(care_for_prepared, care_for_first, sizeof care_for_prepared);
-	care_for_prepared[MESSAGE_QUERY] = MESSAGE_SEE_HEAD;
+		care_for_prepared[rewritten[i]] = MESSAGE_SEE_HEAD;
 }
 
 /* It stopped before a request that can be decided only when what was sent is answered. */
@@ -482,8 +486,6 @@ static bool may_be_replayed(const struct client *client, const struct server *se
 static void forward_prepared(struct client *client, struct server *server, const uint8_t *bytes,
 			     size_t size)
 {
-	const struct relay *eyes =
-		client->prepared || server->prepared ? &prepared_requests : &first_requests;
 	uint32_t maximum = (uint32_t)settings_current()->max_packet_size;
 	struct relay_batch batch;
 	enum relay_end end;
@@ -492,7 +494,8 @@ static void forward_prepared(struct client *client, struct server *server, const
 	buffer_free(&server->replay);
 	keep = keep && buffer_append(&server->replay, bytes, size, REPLAY_MAX);
 	for (;;) {
-		end = relay_walk(eyes, &client->endpoint, bytes, size, maximum, &batch);
+		end = relay_walk(&prepared_requests, &client->endpoint, bytes, size, maximum,
+				 &batch);
 		if (walk.barrier)
 			wait_at_barrier(server, &batch);
 		join_pieces(&batch);
@@ -553,7 +556,9 @@ static inline void forward(struct client *client, const uint8_t *bytes, size_t s
 			client_hasten(client);
 	}
 	bool rewrites = client->member.pool->prepared_statements && !client->endpoint.replication;
-	if (rewrites && (!is_single || client->prepared || server->prepared)) {
+	if (rewrites &&
+	    (!is_single || client->prepared || server->prepared ||
+	     sql_matters((const char *)bytes + MESSAGE_HEADER, size - MESSAGE_HEADER))) {
 		forward_prepared(client, server, bytes, size);
 		return;
 	}

@@ -9,6 +9,8 @@ src_conn_libconn_a_SOURCES = \
 	include/conn/relay.h src/conn/relay.c \
 	include/conn/statement.h src/conn/statement.c \
 	include/conn/prepared_book.h src/conn/prepared_book.c src/conn/prepared_book_priv.h \
+	include/conn/prepared_error.h src/conn/prepared_error.c \
+	include/conn/prepared_sql.h src/conn/prepared_sql.c \
 	include/conn/prepared.h src/conn/prepared.c \
 	include/conn/derive.h src/conn/derive.c \
 	include/conn/server_login.h src/conn/server_login.c \

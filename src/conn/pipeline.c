@@ -121,7 +121,7 @@ bool pipeline_sent_noted(struct pipeline *pipeline, uint8_t type, void *note)
 	}
 	if (!push(pipeline, type))
 		return false;
-	pipeline->unsynced = true;
+	pipeline->unsynced |= type != MESSAGE_QUERY;
 	pipeline->notes[place(pipeline, pipeline->length - 1)] = note;
 	return true;
 }

@@ -2,21 +2,19 @@
 #include "config.h"
 #include "conn/prepared.h"
 #include <assert.h>
-#include <stdio.h>
 #include <string.h>
 #include "prepared_book_priv.h"
-#include "core/error.h"
+#include "conn/prepared_sql.h"
+#include "core/likely.h"
 #include "core/memory.h"
 #include "proto/field.h"
 #include "proto/message.h"
+#include "proto/sql.h"
 
 enum {
 	SCRATCH = 2 * PREPARED_NAME_MAX + 512, /* that one message may need */
 	CLOSES_AT_ONCE = 3,
 };
-
-/* A name that no server has a statement for. */
-static const char no_statement[] = STATEMENT_PREFIX "none";
 
 /* ---- what is sent instead ---- */
 
@@ -26,6 +24,7 @@ static size_t scratch_used;
 void prepared_begin_batch(void)
 {
 	scratch_used = 0;
+	prepared_sql_begin_batch();
 }
 
 static void replace_with(struct relay_batch *batch, const void *bytes, size_t size)
@@ -138,12 +137,59 @@ static bool make_room(struct prepared_link *link, struct relay_batch *batch)
 	return true;
 }
 
+static uint8_t *put_zeros(uint8_t *at, size_t count)
+{
+	memset(at, 0, count);
+	return at + count;
+}
+
+/* What SQL prepared is prepared by SQL again: a PREPARE with a name of its own for statement and
+ * portal, so that it leaves the unnamed ones alone. */
+static bool inject_sql(struct prepared_link *link, struct statement *statement,
+		       struct relay_batch *batch)
+{
+	static const char own[] = STATEMENT_PREFIX "prepare", prepare[] = "PREPARE \"";
+	struct own_note *note;
+	if (!prepared_send_noted(link, MESSAGE_PARSE, HIDDEN) ||
+	    !prepared_send_noted(link, MESSAGE_BIND, HIDDEN) ||
+	    !(note = prepared_send_noted(link, MESSAGE_EXECUTE, PREPARE_INJECTED)))
+		return false;
+	note->place = prepared_add_place(prepared_server_of(link), statement, *link->client);
+	if (!prepared_send_noted(link, MESSAGE_CLOSE, HIDDEN) ||
+	    !prepared_send_noted(link, MESSAGE_CLOSE, HIDDEN))
+		return false;
+	size_t name_size = statement->name_size - 1u;
+	uint8_t *at = put_header(scratch + scratch_used, MESSAGE_PARSE,
+				 sizeof own + sizeof prepare - 1 + name_size + 1 + statement->size +
+					 1 + 2);
+	at = put(at, own, sizeof own);
+	at = put(at, prepare, sizeof prepare - 1);
+	at = put(at, statement->name, name_size);
+	put_scratch(batch, put(at, "\"", 1));
+	replace_with(batch, statement->content, statement->size);
+	at = put_zeros(scratch + scratch_used, 1 + 2);
+	at = put_header(at, MESSAGE_BIND, 2 * sizeof own + 3 * 2);
+	at = put(at, own, sizeof own);
+	at = put_zeros(put(at, own, sizeof own), 3 * 2);
+	at = put_header(at, MESSAGE_EXECUTE, sizeof own + 4);
+	at = put_zeros(put(at, own, sizeof own), 4);
+	for (const char *what = "SP"; *what; what++) {
+		at = put_header(at, MESSAGE_CLOSE, 1 + sizeof own);
+		at = put(put(at, what, 1), own, sizeof own);
+	}
+	put_scratch(batch, at);
+	link->server_parses++;
+	return true;
+}
+
 /* A Parse of it goes in front of the client's message. */
 static bool inject(struct prepared_link *link, struct statement *statement,
 		   struct relay_batch *batch)
 {
 	if (!make_room(link, batch))
 		return false;
+	if (statement->is_sql)
+		return inject_sql(link, statement, batch);
 	struct own_note *note = prepared_send_noted(link, MESSAGE_PARSE, PARSE_INJECTED);
 	if (!note)
 		return false;
@@ -152,6 +198,32 @@ static bool inject(struct prepared_link *link, struct statement *statement,
 		  statement->size);
 	link->server_parses++;
 	return true;
+}
+
+/* What is executed next may speak of a statement by its name: that must be there, too. False: no
+ * memory. */
+static bool bring(struct prepared_link *link, struct statement *statement,
+		  struct relay_batch *batch)
+{
+	struct place *place = prepared_find_place(*link->server, statement);
+	if (statement_is_forgotten(statement) || (place && !place->is_stale))
+		return true; /* of a forgotten one PostgreSQL says that it is not there */
+	if (place && !send_close(link, place, batch))
+		return false;
+	return inject(link, statement, batch);
+}
+
+/* Executing what is bound comes to this. */
+static bool bind_change(struct prepared_link *link, struct sql_change *change,
+			struct relay_batch *batch)
+{
+	struct prepared_server *server = *link->server;
+	if (LIKELY(!change && (!server || !server->bound_change)))
+		return true;
+	server = prepared_server_of(link);
+	sql_change_release(&server->bound_change);
+	server->bound_change = sql_change_share(change);
+	return !change || change->kind != CHANGE_USED || bring(link, change->statement, batch);
 }
 
 /* Is the client's unnamed statement at the server when what was sent is done? */
@@ -207,7 +279,8 @@ static enum relay_action use_unknown(struct prepared_link *link, uint8_t type,
 	if (!note)
 		return no_memory(link);
 	note->text = memory_strdup(text);
-	rename_in(batch, type, before, before_size, text, no_statement, sizeof no_statement, size);
+	rename_in(batch, type, before, before_size, text, PREPARED_NO_STATEMENT,
+		  sizeof PREPARED_NO_STATEMENT, size);
 	return RELAY_REPLACE;
 }
 
@@ -226,12 +299,19 @@ static enum relay_action use_unnamed(struct prepared_link *link, uint8_t type,
 {
 	struct prepared_client *client = *link->client;
 	struct own_note *note;
-	switch (unnamed_presence(client, *link->server)) {
+	enum presence presence = unnamed_presence(client, *link->server);
+	if (presence != UNCERTAIN && type == MESSAGE_BIND &&
+	    !bind_change(link, client ? client->unnamed_change : NULL, batch))
+		return no_memory(link);
+	switch (presence) {
 	case UNCERTAIN:
 		return barrier(link);
 	case PRESENT:
 		mark_unnamed_dropper(link);
-		return pass(link, type);
+		if (!batch->replacements)
+			return pass(link, type);
+		batch->replaced = 0;
+		return pipeline_sent(link->pipeline, type) ? RELAY_REPLACE : no_memory(link);
 	case NOT_KEPT:
 		return use_unknown(link, type, before, before_size, "", size, batch);
 	case ABSENT:
@@ -276,6 +356,8 @@ static enum relay_action use(struct prepared_link *link, uint8_t type, const uin
 	if (place)
 		prepared_touch_place(*link->server, place);
 	else if (!inject(link, statement, batch))
+		return no_memory(link);
+	if (type == MESSAGE_BIND && !bind_change(link, name->change, batch))
 		return no_memory(link);
 	if (!pipeline_sent_noted(link->pipeline, type, name))
 		return no_memory(link);
@@ -341,8 +423,9 @@ static enum relay_action request_close(struct prepared_link *link, const uint8_t
 	return close_local(link, (const char *)body + 1);
 }
 
+/* @change: what executing it comes to; NULL: nothing that is of interest. */
 static enum relay_action parse_unnamed(struct prepared_link *link, const uint8_t *content,
-				       uint32_t size, bool is_whole)
+				       uint32_t size, bool is_whole, struct sql_change *change)
 {
 	static uint64_t last_version;
 	struct prepared_client *client = prepared_client_of(link);
@@ -355,6 +438,9 @@ static enum relay_action parse_unnamed(struct prepared_link *link, const uint8_t
 		return no_memory(link);
 	}
 	note->content = copy;
+	note->change = sql_change_share(change);
+	sql_change_release(&client->unnamed_change);
+	client->unnamed_change = sql_change_share(change);
 	note->version = client->version_sent = prepared_server_of(link)->unnamed = ++last_version;
 	client->parses++;
 	client->parsed_in = client->group;
@@ -374,7 +460,7 @@ static bool is_certain(const struct prepared_link *link)
 /* Parse of a name that the client has not got yet. */
 static enum relay_action parse_new(struct prepared_link *link, const char *text,
 				   struct statement **taken, uint32_t size,
-				   struct relay_batch *batch)
+				   struct sql_change *change, struct relay_batch *batch)
 {
 	struct statement *statement = *taken;
 	struct prepared_client *client = prepared_client_of(link);
@@ -406,6 +492,8 @@ static enum relay_action parse_new(struct prepared_link *link, const char *text,
 	else
 		note->place = prepared_add_place(prepared_server_of(link), statement, client);
 	prepared_note_name(note, prepared_add_name(client, text, statement));
+	note->change = sql_change_share(change);
+	note->name->change = sql_change_share(change);
 	*taken = NULL;
 	if (note->note.kind == PARSE_LOCAL)
 		return RELAY_DROP;
@@ -455,7 +543,7 @@ static bool content_is_good(const uint8_t *content, const uint8_t *end)
 
 static enum relay_action parse_named(struct prepared_link *link, const char *text,
 				     const uint8_t *content, const uint8_t *end, uint32_t size,
-				     struct relay_batch *batch)
+				     struct sql_change *change, struct relay_batch *batch)
 {
 	struct name *name = prepared_find_name(*link->client, text);
 	if (name) {
@@ -466,8 +554,48 @@ static enum relay_action parse_named(struct prepared_link *link, const char *tex
 	struct statement *statement = statement_get(content, (size_t)(end - content));
 	if (!statement)
 		return no_memory(link);
-	enum relay_action action = parse_new(link, text, &statement, size, batch);
+	enum relay_action action = parse_new(link, text, &statement, size, change, batch);
 	statement_release(&statement);
+	return action;
+}
+
+/* A Parse of a text that was changed: all of it is sent anew. */
+static enum relay_action parse_changed(struct prepared_link *link, const char *text,
+				       struct prepared_sql_parse *changed, uint32_t size,
+				       struct relay_batch *batch)
+{
+	uint32_t name_size = (uint32_t)strlen(text) + 1;
+	enum relay_action action;
+	struct place *old = changed->must_close
+				    ? prepared_find_place(*link->server, changed->must_close)
+				    : NULL;
+	if (old && !send_close(link, old, batch))
+		return no_memory(link);
+	if (changed->needs && !bring(link, changed->needs, batch))
+		return no_memory(link);
+	if (changed->spare) {
+		static const uint8_t nothing[] = "SELECT 1\0\0"; /* and no types */
+		if (!prepared_send_noted(link, MESSAGE_PARSE, HIDDEN))
+			return no_memory(link);
+		put_parse(batch, changed->spare, strlen(changed->spare) + 1, nothing,
+			  sizeof nothing);
+	}
+	if (*text) {
+		action = parse_named(link, text, changed->content, changed->content + changed->size,
+				     name_size + (uint32_t)changed->size, changed->change, batch);
+		if (action == RELAY_REPLACE) /* up to its name */
+			replace_with(batch, changed->content, changed->size);
+	} else {
+		action = parse_unnamed(link, changed->content, (uint32_t)changed->size,
+				       changed->size <= PREPARED_UNNAMED_MAX, changed->change);
+		if (action == RELAY_FORWARD) {
+			put_parse(batch, "", 1, changed->content, changed->size);
+			action = RELAY_REPLACE;
+		}
+	}
+	if (action == RELAY_DROP && batch->replacements > 0) /* it is answered by us */
+		action = RELAY_REPLACE;
+	batch->replaced = MESSAGE_HEADER + size;
 	return action;
 }
 
@@ -487,10 +615,22 @@ static enum relay_action request_parse(struct prepared_link *link, const uint8_t
 		return refuse(link, "prepared statement is too long");
 	if (is_whole && (!content || !content_is_good(content, end)))
 		return pass(link, MESSAGE_PARSE);
-	enum relay_action action =
-		is_unnamed ? parse_unnamed(link, content, size - 1,
-					   is_whole && size <= PREPARED_UNNAMED_MAX)
-			   : parse_named(link, (const char *)body, content, end, size, batch);
+	enum relay_action action;
+	struct prepared_sql_parse changed = {.change = NULL};
+	if (UNLIKELY(is_whole && sql_matters((const char *)content, (size_t)(end - content))) &&
+	    link->rewrites_sql &&
+	    !prepared_sql_parse(link, content, (size_t)(end - content), &changed))
+		return no_memory(link);
+	if (changed.change && pipeline_owes_answer(link->pipeline))
+		action = barrier(link); /* what the names mean will show then */
+	else if (changed.change)
+		action = parse_changed(link, (const char *)body, &changed, size, batch);
+	else if (is_unnamed)
+		action = parse_unnamed(link, content, size - 1,
+				       is_whole && size <= PREPARED_UNNAMED_MAX, NULL);
+	else
+		action = parse_named(link, (const char *)body, content, end, size, NULL, batch);
+	sql_change_release(&changed.change);
 	link->client_parses += action != RELAY_STOP; /* else it comes back */
 	return action;
 }
@@ -531,9 +671,26 @@ enum relay_action prepared_request(struct prepared_link *link, uint8_t type, con
 					: request_close(link, body, size);
 }
 
-enum relay_action prepared_query(struct prepared_link *link, const uint8_t *text, uint32_t size)
+/* A Query whose text is not only the server's business. */
+static enum relay_action see_text(struct prepared_link *link, const uint8_t *text, uint32_t size,
+				  uint32_t available, struct relay_batch *batch)
+{
+	if (!link->rewrites_sql || !sql_matters((const char *)text, available))
+		return RELAY_FORWARD;
+	if (available == size && strnlen((const char *)text, size) + 1 == size)
+		return prepared_sql_query(link, (const char *)text, size - 1, batch);
+	if (available < size && size <= PREPARED_PARSE_MAX &&
+	    prepared_sql_begins(link, (const char *)text, available))
+		return wait_for(link, size);
+	return RELAY_FORWARD;
+}
+
+enum relay_action prepared_query(struct prepared_link *link, const uint8_t *text, uint32_t size,
+				 uint32_t available, struct relay_batch *batch)
 {
 	struct prepared_client *client = *link->client;
+	struct prepared_server *server = *link->server;
+	batch->replacements = 0;
 	if (pipeline_discards(link->pipeline))
 		return RELAY_FORWARD;
 	/* Whether the server looks at it is not certain before that. */
@@ -542,29 +699,29 @@ enum relay_action prepared_query(struct prepared_link *link, const uint8_t *text
 		return barrier(link);
 	if (client)
 		prepared_forget_unnamed(client);
-	struct prepared_server *server = *link->server;
 	if (server)
 		server->unnamed = 0;
-	if (statement_text_may_drop(text, size))
+	if ((client || server) && statement_text_may_drop(text, available))
 		prepared_server_of(link)->barrier_next = true;
-	return RELAY_FORWARD;
+	return see_text(link, text, size, available, batch);
+}
+
+enum relay_action prepared_execute(struct prepared_link *link)
+{
+	struct prepared_server *server = *link->server;
+	server->barrier_next |= server->has_dropper;
+	if (LIKELY(!server->bound_change) || pipeline_discards(link->pipeline))
+		return RELAY_FORWARD;
+	struct sql_change *change = sql_change_share(server->bound_change);
+	if (!prepared_send_changes(link, MESSAGE_EXECUTE, TEXT_EXECUTE, &change, 1)) {
+		sql_change_release(&change);
+		return no_memory(link);
+	}
+	server->barrier_next |= change->kind == CHANGE_MADE || change->kind == CHANGE_DROPPED;
+	return RELAY_REPLACE;
 }
 
 /* ---- the server's answers ---- */
-
-bool prepared_is_stale(const void *note, const char *sqlstate, const char *message)
-{
-	return note && ((const struct note *)note)->kind == USE &&
-	       !strcmp(sqlstate, sqlstate_code(SQLSTATE_FEATURE_NOT_SUPPORTED)) &&
-	       !strcmp(message, "cached plan must not change result type");
-}
-
-void prepared_mark_stale(const void *note, struct prepared_server *server)
-{
-	struct place *place = prepared_find_place(server, ((const struct name *)note)->statement);
-	if (place)
-		place->is_stale = true;
-}
 
 uint8_t prepared_answer(const void *note)
 {
@@ -578,104 +735,23 @@ bool prepared_is_hidden(const void *note)
 	case PARSE_INJECTED:
 	case UNNAMED_INJECTED:
 	case CLOSE_INJECTED:
+	case HIDDEN:
+	case PREPARE_INJECTED:
 		return true;
 	default:
 		return false;
 	}
 }
 
-/* What the server calls the statement that the request was about, and what the client does. */
-static bool names_of(const struct note *note, const char **servers, const char **clients)
+bool prepared_see_completed(void *note)
 {
-	const struct own_note *own = (const struct own_note *)note;
-	const struct name *name = (const struct name *)note;
-	switch ((enum note_kind)note->kind) {
-	case USE:
-		*servers = name->statement->name;
-		*clients = name->text;
-		return true;
-	case PARSE_DOUBLED:
-		*servers = own->name->statement->name;
-		*clients = own->text;
-		return true;
-	case UNKNOWN:
-		*servers = no_statement;
-		*clients = own->text;
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* Where @name stands in quotes in @text, or NULL. */
-static const char *find_quoted(const char *text, const char *name)
-{
-	size_t length = strlen(name);
-	for (const char *at = text; (at = strstr(at, name)); at += length)
-		if (at > text && at[-1] == '"' && at[length] == '"')
-			return at;
-	return NULL;
-}
-
-bool prepared_is_use(const void *note)
-{
-	return ((const struct note *)note)->kind == USE;
+	return ((const struct note *)note)->kind == TEXT_QUERY && prepared_completed(note);
 }
 
 bool prepared_is_plain(const void *note)
 {
 	enum note_kind kind = ((const struct note *)note)->kind;
 	return kind == USE || kind == PARSE || kind == PARSE_PROBE || kind == PARSE_UNNAMED;
-}
-
-bool prepared_is_to_fail(const void *note)
-{
-	enum note_kind kind = ((const struct note *)note)->kind;
-	return kind == PARSE_DOUBLED || kind == UNKNOWN;
-}
-
-bool prepared_renames_error(const void *note, const char *message)
-{
-	const char *servers, *clients;
-	return note && names_of(note, &servers, &clients) && find_quoted(message, servers);
-}
-
-static void put_renamed(struct field_writer *writer, const char *text, const char *servers,
-			const char *clients)
-{
-	const char *at = find_quoted(text, servers);
-	if (at && !*clients) {
-		field_put_string(writer, "unnamed prepared statement does not exist");
-		return;
-	}
-	if (at) {
-		field_put_bytes(writer, text, (size_t)(at - text));
-		field_put_bytes(writer, clients, strlen(clients));
-		text = at + strlen(servers);
-	}
-	field_put_string(writer, text);
-}
-
-bool prepared_put_error(const void *note, const uint8_t *body, uint32_t size, struct buffer **out)
-{
-	struct field_reader reader;
-	struct field_writer writer;
-	const char *servers, *clients;
-	if (!names_of(note, &servers, &clients))
-		return false;
-	field_reader_init(&reader, body, size);
-	field_writer_init(&writer, out, MESSAGE_WHOLE_MAX * 4);
-	field_begin(&writer, MESSAGE_ERROR_RESPONSE);
-	for (uint8_t code; (code = field_get_byte(&reader)) != 0;) {
-		const char *value = field_get_string(&reader);
-		field_put_byte(&writer, code);
-		if (code == 'M')
-			put_renamed(&writer, value, servers, clients);
-		else
-			field_put_string(&writer, value);
-	}
-	field_put_byte(&writer, 0);
-	return field_end(&writer) && !reader.bad;
 }
 
 bool prepared_tag_drops_all(const uint8_t *body, uint32_t available)

@@ -8,14 +8,26 @@
 static struct memory_cache name_cache = MEMORY_CACHE("prepared_name_cache", struct name);
 static struct memory_cache place_cache =
 	MEMORY_CACHE("server_prepared_statement_cache", struct place);
+static struct memory_cache change_cache = MEMORY_CACHE("sql_change_cache", struct sql_change);
 static struct memory_cache note_cache = MEMORY_CACHE("outstanding_request_cache", struct own_note);
 
 /* ---- names of a client ---- */
+
+void sql_change_release(struct sql_change **change)
+{
+	struct sql_change *c = *change;
+	*change = NULL;
+	if (!c || --c->references)
+		return;
+	statement_release(&c->statement);
+	memory_cache_free(&change_cache, c);
+}
 
 static void let_go_of_name(struct name *name)
 {
 	if (name->notes == 0 && name->is_gone) {
 		statement_release(&name->statement);
+		sql_change_release(&name->change);
 		memory_cache_free(&name_cache, name);
 	}
 }
@@ -90,6 +102,7 @@ void prepared_client_free(struct prepared_client **client)
 	map_foreach (node, &(*client)->names)
 		prepared_remove_name(*client, container_of(node, struct name, node));
 	prepared_forget_unnamed(*client);
+	sql_change_release(&(*client)->unnamed_change);
 	(*client)->is_gone = true;
 	release_client(client);
 }
@@ -215,6 +228,7 @@ struct place *prepared_oldest(const struct prepared_server *server)
 void prepared_server_linked(struct prepared_server *server, const struct prepared_client *client)
 {
 	server->barrier_next = server->has_dropper = false;
+	sql_change_release(&server->bound_change);
 	/* Whoever it was before may have used the unnamed statement in ways that nobody saw. */
 	if (!client || server->last_client != client)
 		server->unnamed = 0;
@@ -226,6 +240,7 @@ void prepared_server_free(struct prepared_server **server)
 	if (!*server)
 		return;
 	remove_places(*server, true);
+	sql_change_release(&(*server)->bound_change);
 	memory_free(&(*server)->buckets);
 	memory_free(server);
 }
@@ -260,6 +275,89 @@ void prepared_note_name(struct own_note *note, struct name *name)
 	name->notes++;
 }
 
+struct sql_change *prepared_new_change(enum sql_change_kind kind)
+{
+	struct sql_change *change = memory_cache_alloc(&change_cache);
+	change->references = 1;
+	change->kind = (uint8_t)kind;
+	return change;
+}
+
+struct sql_note *prepared_send_changes(struct prepared_link *link, uint8_t type,
+				       enum note_kind kind, struct sql_change *const *changes,
+				       uint32_t count)
+{
+	size_t size = sizeof(struct sql_note) + count * sizeof *changes;
+	struct sql_note *note = memory_alloc(size);
+	if (!pipeline_sent_noted(link->pipeline, type, note)) {
+		memory_free(&note);
+		return NULL;
+	}
+	note->note.kind = (uint8_t)kind;
+	note->server = prepared_server_of(link);
+	note->client = prepared_client_of(link);
+	note->client->references++;
+	note->count = count;
+	memcpy(note->changes, changes, count * sizeof *changes);
+	return note;
+}
+
+/* What the server has done is true from now on. */
+static void take_effect(const struct sql_note *note, const struct sql_change *change)
+{
+	struct prepared_client *client = note->client->is_gone ? NULL : note->client;
+	struct statement *statement = change->statement;
+	struct place *place = statement ? prepared_find_place(note->server, statement) : NULL;
+	struct name *name = client ? prepared_find_name(client, change->clients) : NULL;
+	switch ((enum sql_change_kind)change->kind) {
+	case CHANGE_MADE:
+		if (client && !name) {
+			name = prepared_add_name(client, change->clients,
+						 statement_share(statement));
+			name->is_made = true;
+		}
+		/* fall through */
+	case CHANGE_PREPARED:
+		if (!place)
+			place = prepared_add_place(note->server, statement, note->client);
+		place->is_pending = place->is_stale = false;
+		break;
+	case CHANGE_CLOSED:
+		if (place)
+			remove_place(note->server, place);
+		break;
+	case CHANGE_DROPPED:
+		if (name)
+			prepared_remove_name(client, name);
+		break;
+	case CHANGE_DOUBLED:
+	case CHANGE_USED:
+	case CHANGE_UNKNOWN:
+	case CHANGE_ALL_DROPPED:
+	case CHANGE_SPARED:
+		break;
+	}
+}
+
+bool prepared_completed(struct sql_note *note)
+{
+	uint32_t at = note->completed++;
+	for (uint32_t i = 0; i < note->count; i++)
+		if (note->changes[i]->at == at)
+			take_effect(note, note->changes[i]);
+	return at < note->hidden;
+}
+
+static void end_changes(struct sql_note *note, enum pipeline_end how)
+{
+	if (note->note.kind == TEXT_EXECUTE && how == PIPELINE_ANSWERED)
+		prepared_completed(note);
+	for (uint32_t i = 0; i < note->count; i++)
+		sql_change_release(&note->changes[i]);
+	release_client(&note->client);
+	memory_free(&note);
+}
+
 /* The client's own Parse '' is done, or not. */
 static void end_unnamed(struct own_note *note, enum pipeline_end how)
 {
@@ -282,6 +380,7 @@ static void end_own(struct own_note *note, enum pipeline_end how)
 	switch ((enum note_kind)note->note.kind) {
 	case PARSE:
 	case PARSE_INJECTED:
+	case PREPARE_INJECTED:
 		place->is_pending = false;
 		if (!done)
 			remove_place(note->server, place);
@@ -318,6 +417,9 @@ static void end_own(struct own_note *note, enum pipeline_end how)
 	case PARSE_DOUBLED:
 	case USE:
 	case UNKNOWN:
+	case HIDDEN:
+	case TEXT_QUERY:
+	case TEXT_EXECUTE:
 		break;
 	}
 	bool made = note->note.kind <= PARSE_PROBE;
@@ -330,6 +432,7 @@ static void end_own(struct own_note *note, enum pipeline_end how)
 		let_go_of_name(note->name);
 	}
 	buffer_free(&note->content);
+	sql_change_release(&note->change);
 	memory_free(&note->text);
 	release_client(&note->client);
 	memory_cache_free(&note_cache, note);
@@ -338,6 +441,10 @@ static void end_own(struct own_note *note, enum pipeline_end how)
 static void ended(void *context, enum pipeline_end how)
 {
 	struct note *note = context;
+	if (note->kind >= TEXT_QUERY) {
+		end_changes((struct sql_note *)context, how);
+		return;
+	}
 	if (note->kind != USE) {
 		end_own((struct own_note *)context, how);
 		return;
@@ -350,11 +457,6 @@ static void ended(void *context, enum pipeline_end how)
 void prepared_open(void)
 {
 	pipeline_on_end(ended);
-}
-
-void prepared_execute(struct prepared_server *server)
-{
-	server->barrier_next |= server->has_dropper;
 }
 
 void prepared_sync(struct prepared_client *client)

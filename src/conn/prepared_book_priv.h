@@ -10,6 +10,9 @@
 #include "core/list.h"
 #include "core/map.h"
 
+/* A name that no server has a statement for. */
+#define PREPARED_NO_STATEMENT STATEMENT_PREFIX "none"
+
 enum { KEPT_NAME = 64 }; /* PostgreSQL tells names apart by their first 63 bytes */
 
 enum note_kind {
@@ -23,13 +26,57 @@ enum note_kind {
 	CLOSE_LOCAL,
 	CLOSE_UNNAMED, /* local, too */
 	CLOSE_INJECTED,
-	USE,	 /* Bind or Describe of a name */
-	UNKNOWN, /* ... of what there is not: sent to be refused */
+	USE,		  /* Bind or Describe of a name */
+	UNKNOWN,	  /* ... of what there is not: sent to be refused */
+	HIDDEN,		  /* part of preparing what SQL prepares, in front of an extended request */
+	PREPARE_INJECTED, /* ... that which does it */
+	/* with a struct sql_note */
+	TEXT_QUERY,   /* a simple Query whose text was changed */
+	TEXT_EXECUTE, /* Execute of a statement whose text was */
 };
 
 /* Every note begins with this. */
 struct note {
 	uint8_t kind;
+};
+
+/* What PREPARE, EXECUTE and DEALLOCATE as SQL come to. */
+enum sql_change_kind {
+	CHANGE_MADE,	/* the client's PREPARE: it has a name more, the server a statement */
+	CHANGE_DOUBLED, /* ... of a name that there is: sent to be refused */
+	CHANGE_USED,	/* EXECUTE */
+	CHANGE_UNKNOWN, /* EXECUTE or DEALLOCATE of what there is not: sent to be refused */
+	CHANGE_DROPPED, /* the client's DEALLOCATE: what the server drops is a spare one */
+	CHANGE_ALL_DROPPED,
+	/* ours, in front of the client's text */
+	CHANGE_PREPARED,
+	CHANGE_CLOSED,
+	CHANGE_SPARED, /* a statement that is there to be dropped */
+};
+
+enum { SERVER_NAME = 40 };
+
+struct sql_change {
+	uint32_t references;
+	uint8_t kind;
+	uint32_t at; /* which statement of the text that was sent */
+	struct statement *statement;
+	/* The server's name in the text that was sent: where, how long, and how much longer than
+	 * the client's; in characters, behind what stands in front of the client's text. */
+	uint32_t offset, length;
+	int32_t longer;
+	char servers[SERVER_NAME], clients[KEPT_NAME];
+};
+
+struct sql_note {
+	struct note note;
+	struct prepared_client *client;
+	struct prepared_server *server;
+	uint32_t front;	 /* characters in front of the client's text */
+	uint32_t hidden; /* statements there */
+	uint32_t completed;
+	uint32_t count;
+	struct sql_change *changes[];
 };
 
 /* A client's name. */
@@ -41,6 +88,7 @@ struct name {
 	uint32_t made_in; /* the client's group of requests, up to a Sync */
 	struct map_node node;
 	struct statement *statement;
+	struct sql_change *change; /* what executing it comes to; NULL: nothing of that kind */
 	char text[KEPT_NAME];
 };
 
@@ -48,12 +96,13 @@ struct prepared_client {
 	uint32_t references; /* the client's own, and notes' */
 	bool is_gone;
 	struct map names;
-	struct buffer *unnamed;	 /* content of the unnamed statement; NULL: not kept */
-	uint64_t version;	 /* of it, unique among all clients'; 0: there is none */
-	uint64_t version_sent;	 /* of the Parse that is under way */
-	uint32_t parses, closes; /* of it under way */
-	uint32_t group;		 /* of requests, up to a Sync */
-	uint32_t parsed_in;	 /* the group of the last of these parses */
+	struct buffer *unnamed;		   /* content of the unnamed statement; NULL: not kept */
+	struct sql_change *unnamed_change; /* what executing the last Parse of it comes to */
+	uint64_t version;		   /* of it, unique among all clients'; 0: there is none */
+	uint64_t version_sent;		   /* of the Parse that is under way */
+	uint32_t parses, closes;	   /* of it under way */
+	uint32_t group;			   /* of requests, up to a Sync */
+	uint32_t parsed_in;		   /* the group of the last of these parses */
 };
 
 /* A statement at a server. */
@@ -76,6 +125,7 @@ struct prepared_server {
 	uint64_t unnamed; /* whose unnamed statement it has: its version; 0: nobody's, or not known
 			   */
 	const struct prepared_client *last_client; /* only to be compared */
+	struct sql_change *bound_change;	   /* what executing comes to that was bound last */
 	bool has_dropper;  /* something bound here may drop statements when it is executed */
 	bool barrier_next; /* a request under way may drop them */
 };
@@ -87,7 +137,8 @@ struct own_note {
 	struct place *place;
 	struct prepared_client *client;
 	struct prepared_server *server;
-	struct buffer *content; /* PARSE_UNNAMED */
+	struct buffer *content;	   /* PARSE_UNNAMED */
+	struct sql_change *change; /* PARSE, PARSE_UNNAMED: in its text */
 	uint64_t version;
 	char *text; /* PARSE_DOUBLED, UNKNOWN: the client's name */
 };
@@ -123,6 +174,22 @@ struct place *prepared_oldest(const struct prepared_server *server);
 /* Enter a request of this type into the link's pipeline with a note, which the pipeline's end of it
  * frees. NULL: there is no memory to note it. */
 struct own_note *prepared_send_noted(struct prepared_link *link, uint8_t type, enum note_kind kind);
+/* A change of this kind; one reference. */
+struct sql_change *prepared_new_change(enum sql_change_kind kind);
+/* The same with a note of @count changes, which it takes over. */
+struct sql_note *prepared_send_changes(struct prepared_link *link, uint8_t type,
+				       enum note_kind kind, struct sql_change *const *changes,
+				       uint32_t count);
+static inline struct sql_change *sql_change_share(struct sql_change *change)
+{
+	if (change)
+		change->references++;
+	return change;
+}
+/* Give a reference back and leave NULL; NULL is fine. */
+void sql_change_release(struct sql_change **change);
+/* One statement of the text of this note is done. True: it is ours. */
+bool prepared_completed(struct sql_note *note);
 /* The note is about this name. */
 void prepared_note_name(struct own_note *note, struct name *name);
 

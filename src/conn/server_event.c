@@ -4,6 +4,7 @@
 #include "server_priv.h"
 #include "config/snapshot.h"
 #include "conn/prepared.h"
+#include "conn/prepared_error.h"
 #include "conn/relay.h"
 #include "conn/server_connect.h"
 #include "conn/statement.h"
@@ -186,8 +187,11 @@ static enum relay_action see_abandoned(struct endpoint *from, uint8_t type, cons
 	(void)batch;
 	while (is_ours_next(server)) /* nobody wants it */
 		pipeline_answer_local(&server->pipeline);
+	void *note = pipeline_front_note(&server->pipeline);
 	if (type == MESSAGE_COMMAND_COMPLETE && prepared_tag_drops_all(body, available))
 		prepared_drop_all(NULL, server->prepared);
+	if (type == MESSAGE_COMMAND_COMPLETE && note)
+		prepared_see_completed(note);
 	if (type == MESSAGE_READY_FOR_QUERY) {
 		if (!see_ready(server, body, size))
 			return RELAY_STOP;
@@ -251,18 +255,13 @@ static enum relay_action see_prepared_error(struct server *server, const void *n
 			return RELAY_DROP;
 		}
 	}
-	bool renames = prepared_renames_error(note, error.message);
-	if (renames && available < size)
-		return RELAY_FORWARD;
-	bool lacks = renames &&
-		     !strcmp(error.sqlstate, sqlstate_code(SQLSTATE_INVALID_SQL_STATEMENT_NAME)) &&
-		     prepared_is_use(note);
-	if (lacks || (!renames && strstr(error.message, "\"" STATEMENT_PREFIX))) {
+	if (prepared_is_lacking(note, error.sqlstate, error.message)) {
 		server->member.close_needed = true;
 		server->member.close_reason = CLOSE_IDLE_DIRTY;
 	}
 	struct buffer *anew = NULL;
-	if (!renames || !prepared_put_error(note, body, size, &anew))
+	if (available < size || !prepared_changes_error(note, error.message) ||
+	    !prepared_put_error(note, body, size, &anew))
 		return RELAY_FORWARD;
 	batch->replacement[0] = (struct iovec){.iov_base = (void *)(uintptr_t)buffer_bytes(anew),
 					       .iov_len = buffer_length(anew)};
@@ -279,16 +278,20 @@ see_prepared_with_care(struct endpoint *from, uint8_t type, const uint8_t *body,
 {
 	struct server *server = seen(from);
 	struct pipeline *pipeline = &server->pipeline;
-	const void *note = pipeline_front_note(pipeline);
+	void *note = pipeline_front_note(pipeline);
 	enum relay_action action = RELAY_FORWARD;
-	bool hidden = note && prepared_is_hidden(note) &&
-		      (type == MESSAGE_PARSE_COMPLETE || type == MESSAGE_CLOSE_COMPLETE);
+	bool is_done = type == MESSAGE_PARSE_COMPLETE || type == MESSAGE_BIND_COMPLETE ||
+		       type == MESSAGE_CLOSE_COMPLETE || type == MESSAGE_COMMAND_COMPLETE;
+	bool hidden = note && is_done && prepared_is_hidden(note);
 	/* Somebody dropped statements in a way that we do not see: what was made now must not be
 	 * taken for what we know by that name. */
-	if (note && type == MESSAGE_PARSE_COMPLETE && prepared_is_to_fail(note)) {
-		broken(server, "it took a Parse of a name that it should have");
+	if (note && prepared_is_to_fail(note) &&
+	    (type == MESSAGE_PARSE_COMPLETE || type == MESSAGE_COMMAND_COMPLETE)) {
+		broken(server, "it has other prepared statements than it should have");
 		return RELAY_STOP;
 	}
+	if (note && type == MESSAGE_COMMAND_COMPLETE)
+		hidden |= prepared_see_completed(note);
 	/* Our answer goes behind the whole of it. */
 	if (available < size && type != MESSAGE_ERROR_RESPONSE &&
 	    type != MESSAGE_PARAMETER_DESCRIPTION && pipeline_is_local_behind(pipeline))

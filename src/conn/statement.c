@@ -51,7 +51,8 @@ void statement_make_room(void)
 		forget(container_of(list_first(&room.by_use), struct statement, of_use));
 }
 
-struct statement *statement_get(const uint8_t *content, size_t size)
+/* A Parse has a NUL in it, a PREPARE has none: they are never the same. */
+static struct statement *get(const uint8_t *content, size_t size, bool is_sql)
 {
 	struct map_node *node = map_find(&room.by_content, content, size);
 	if (node) {
@@ -68,6 +69,7 @@ struct statement *statement_get(const uint8_t *content, size_t size)
 	struct statement *statement = memory_cache_alloc(&cache);
 	statement->id = ++room.last_id;
 	statement->references = 1;
+	statement->is_sql = is_sql;
 	statement->may_drop = statement_text_may_drop(content, size);
 	statement->content = copy;
 	statement->size = (uint32_t)size;
@@ -77,6 +79,16 @@ struct statement *statement_get(const uint8_t *content, size_t size)
 	list_push_last(&room.by_use, &statement->of_use);
 	room.memory += size + OVERHEAD;
 	return statement;
+}
+
+struct statement *statement_get(const uint8_t *content, size_t size)
+{
+	return get(content, size, false);
+}
+
+struct statement *statement_get_sql(const uint8_t *content, size_t size)
+{
+	return get(content, size, true);
 }
 
 void statement_release(struct statement **statement)
