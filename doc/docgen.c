@@ -79,6 +79,7 @@ struct key {
 #define TYPE_AUTH_TYPE "a method, as auth_type"
 #define TYPE_SSLMODE "a mode, as client_tls_sslmode"
 #define TYPE_NEGOTIATION "`postgres` or `direct`"
+#define TYPE_FEATURES "policies, as session_features"
 #define TYPE_TIMEOUT_ACTION "`cancel` or `close`"
 #define ANY NULL, NULL
 #define RANGE(low, high) #low, #high

@@ -45,6 +45,7 @@ enum balance { BALANCE_ROUND_ROBIN, BALANCE_DISABLE, BALANCE_UNSET };
 #define SETTING_C_NEGOTIATION enum tls_negotiation
 #define SETTING_C_BALANCE enum balance
 #define SETTING_C_TIMEOUT_ACTION enum timeout_action
+#define SETTING_C_FEATURES int /* policies of feature.h */
 
 /* One value each; texts are owned, never NULL ("" when unset). */
 struct settings {

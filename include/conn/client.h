@@ -44,6 +44,7 @@ struct client {
 	bool in_transaction;
 	uint8_t query_marks;	   /* enum client_query_mark, of the query under way */
 	bool was_notified;	   /* that it is queued */
+	uint8_t features_told;	   /* which features of features.def it was warned of, as bits */
 	bool is_limited;	   /* one of the next two is set */
 	struct database *database; /* after login */
 	struct user *user;	   /* who it says to be, proven */

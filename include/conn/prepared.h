@@ -16,7 +16,7 @@
 #include <stdint.h>
 #include "conn/prepared_book.h"
 #include "conn/relay.h"
-#include "core/buffer.h"
+#include "core/error.h"
 
 enum {
 	PREPARED_NAME_MAX = 1024,      /* of a portal or statement, with its NUL */
@@ -36,6 +36,12 @@ enum relay_action prepared_execute(struct prepared_link *link);
  * RELAY_FORWARD: not noted in the pipeline yet; RELAY_STOP: barrier, or refused. */
 enum relay_action prepared_query(struct prepared_link *link, const uint8_t *text, uint32_t size,
 				 uint32_t available, struct relay_batch *batch);
+
+/* A Query or Parse, which is whole, is refused: @error answers it, in its place, and for PostgreSQL
+ * it has failed, too. RELAY_FORWARD: PostgreSQL does not look at it anyway. */
+enum relay_action prepared_refuse(struct prepared_link *link, uint8_t type, const uint8_t *body,
+				  uint32_t size, const struct error *error,
+				  struct relay_batch *batch);
 
 /* The type of our answer for the PIPELINE_LOCAL with this note. */
 uint8_t prepared_answer(const void *note);

@@ -11,16 +11,25 @@
 #include "conn/prepared_book.h"
 #include "conn/relay.h"
 #include "core/buffer.h"
+#include "core/error.h"
+#include "proto/sql.h"
 
 struct sql_change;
 struct statement;
 
 /* Before the messages of one batch: what was made for them before is written or lost. */
 void prepared_sql_begin_batch(void);
+/* How a client with these settings makes PostgreSQL read its text. */
+struct sql_dialect prepared_sql_dialect(const struct parameter_set *parameters);
 /* A simple Query of this text, which is whole. RELAY_FORWARD: there is nothing of that kind in it;
  * RELAY_REPLACE: noted in the pipeline, too. */
 enum relay_action prepared_sql_query(struct prepared_link *link, const char *text, size_t size,
 				     struct relay_batch *batch);
+/* A simple Query, which is whole with @size bytes of body, is refused: something that PostgreSQL
+ * refuses is sent instead, and its error becomes @error. So whatever comes before and behind it
+ * meets what it would. */
+enum relay_action prepared_sql_refuse(struct prepared_link *link, uint32_t size,
+				      const struct error *error, struct relay_batch *batch);
 /* Does a Query of which this is the beginning begin with one of these commands? */
 bool prepared_sql_begins(const struct prepared_link *link, const char *text, size_t size);
 

@@ -4,6 +4,7 @@
 #define PGWEIR_POOL_DATABASE_H
 
 #include <stdbool.h>
+#include "config/feature.h"
 #include "config/section.h"
 #include "core/list.h"
 #include "core/map.h"
@@ -30,7 +31,9 @@ struct database {
 	uint64_t abandoned_queries, timed_out_queries; /* cancelled: their client vanished;
 							  query_timeout */
 	uint64_t reused_servers;		       /* after the first of these */
-	uint64_t login_failures; /* clients that could not prove who they are */
+	uint64_t features[FEATURE_COUNT], features_warned,
+		features_refused; /* requests that need a session of their own */
+	uint64_t login_failures;  /* clients that could not prove who they are */
 	char *client_encoding, *datestyle, *timezone,
 		*application_name; /* for clients that ask for none; or NULL */
 	struct list pools;
@@ -43,7 +46,7 @@ struct database {
 	enum pool_mode pool_mode;
 	enum balance balance;
 	int port, pool_size, min_pool_size, reserve_pool_size, max_db_connections,
-		max_db_client_connections, max_waiting_clients;
+		max_db_client_connections, max_waiting_clients, session_features;
 	usec_t server_lifetime, server_idle_timeout, server_check_delay, server_connect_timeout,
 		server_login_retry, client_login_timeout, cancel_wait_timeout, query_timeout,
 		query_wait_timeout, query_wait_notify, idle_transaction_timeout,

@@ -191,9 +191,36 @@ static void cancels_rows(struct result *result)
 	}
 }
 
+/* ---- FEATURES ---- */
+
+static const struct result_column features_columns[] = {
+	SHOW_COLUMN(TEXT, database, name, "database", "Name of the database."),
+#define FEATURE(name, trace, what, doc) \
+	SHOW_COLUMN(NUMERIC, database, features[FEATURE_##name], #name, doc "."),
+#include "config/features.def"
+	SHOW_COLUMN(NUMERIC, database, features_warned, "warned", "Clients that were warned."),
+	SHOW_COLUMN(NUMERIC, database, features_refused, "refused", "Requests that were refused."),
+};
+
+static void features_rows(struct result *result)
+{
+	map_foreach (node, registry_databases()) {
+		const struct database *database = container_of(node, struct database, node);
+		uint64_t sum = 0;
+		for (int i = 0; i < FEATURE_COUNT; i++)
+			sum += database->features[i];
+		if (sum)
+			result_row(result, database);
+	}
+}
+
 static const struct show shows[] = {
 	SHOW_ROW("CANCELS", cancels_columns, cancels_rows,
 		 "Queries of each database that were cancelled by the pooler."),
+	SHOW_ROW("FEATURES", features_columns, features_rows,
+		 "Requests of each database's clients, in transaction and statement mode, that "
+		 "need a "
+		 "session of their own."),
 	SHOW_ROW("LOGINS", logins_columns, logins_rows, "Logins of each database."),
 	SHOW_ROW("STATS", stats_columns, stats_rows,
 		 "Counters of each database, and their averages over the last stats_period."),

@@ -2,6 +2,7 @@
 #include "config.h"
 #include "config/settings.h"
 #include "settings_priv.h"
+#include "config/feature.h"
 #include "core/error.h"
 #include "core/memory.h"
 #include "core/text.h"
@@ -44,6 +45,7 @@ static const struct {
 	[VALUE_NEGOTIATION] = {"TLS negotiation", negotiations},
 	[VALUE_BALANCE] = {"load balancing", balances},
 	[VALUE_TIMEOUT_ACTION] = {"timeout action", timeout_actions},
+	[VALUE_FEATURES] = {"policies", NULL},
 };
 
 /* Keywords are enums, which have the size of an int. */
@@ -66,6 +68,7 @@ static enum value_storage storage(const struct value_field *field)
 	case VALUE_INT:
 	case VALUE_SECONDS:
 	case VALUE_MODE:
+	case VALUE_FEATURES:
 		return STORED_INT;
 	case VALUE_DURATION:
 	case VALUE_MSEC:
@@ -152,6 +155,7 @@ static bool parse_time(const char *text, usec_t unit, int64_t *usec)
 static bool parse_number(const struct value_field *field, const char *text, int64_t *number)
 {
 	bool truth, ok;
+	int policies;
 	*number = 0;
 	switch (field->type) {
 	case VALUE_BOOL:
@@ -175,6 +179,10 @@ static bool parse_number(const struct value_field *field, const char *text, int6
 	case VALUE_SIZE:
 		ok = text_to_size(text, number);
 		break;
+	case VALUE_FEATURES:
+		ok = feature_policies_parse(text, &policies);
+		*number = ok ? policies : 0;
+		return ok;
 	default:
 		return find_word(types[field->type].words, text, number);
 	}
@@ -249,6 +257,9 @@ const char *value_allowed(const struct value_field *field, char allowed[VALUE_AL
 	case VALUE_LIST:
 		text_append(&builder, "a list with commas");
 		break;
+	case VALUE_FEATURES:
+		text_append(&builder, "%s", feature_policies_allowed());
+		break;
 	default:
 		append_words(&builder, types[field->type].words);
 	}
@@ -267,13 +278,18 @@ const char *value_text(const struct value_field *field, const void *base,
 	default:
 		value = number_of(field, base);
 	}
-	if (field->type == VALUE_DURATION)
+	switch (field->type) {
+	case VALUE_FEATURES:
+		return feature_policies_text((int)value);
+	case VALUE_DURATION:
 		text_from_duration(value, number);
-	else if (field->type ==
-		 VALUE_MSEC) /* a thousandth, so that milliseconds look like seconds */
+		break;
+	case VALUE_MSEC: /* a thousandth, so that milliseconds look like seconds */
 		text_from_duration(value * (USEC_PER_SECOND / USEC_PER_MSEC), number);
-	else
+		break;
+	default:
 		snprintf(number, VALUE_NUMBER_SIZE, "%" PRId64, value);
+	}
 	return number;
 }
 

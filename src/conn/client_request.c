@@ -3,6 +3,7 @@
 #include "conn/client_request.h"
 #include "client_priv.h"
 #include "config/snapshot.h"
+#include "conn/client_feature.h"
 #include "conn/prepared.h"
 #include "conn/statement.h"
 #include "proto/response.h"
@@ -357,26 +358,78 @@ static void end_walk(struct client *client)
 		statement_make_room();
 }
 
+/* A request for the prepared statements' books; RELAY_FORWARD: not noted in the pipeline yet. */
+static enum relay_action see_request(uint8_t type, const uint8_t *body, uint32_t size,
+				     uint32_t available, struct relay_batch *batch)
+{
+	return type == MESSAGE_QUERY ? prepared_query(&walk, body, size, available, batch)
+				     : prepared_request(&walk, type, body, size, available, batch);
+}
+
+/* The text of a Query or Parse, as far as it is there; NULL: not yet. */
+static const char *text_of(uint8_t type, const uint8_t *body, uint32_t available)
+{
+	if (type == MESSAGE_QUERY)
+		return (const char *)body;
+	const uint8_t *nul = memchr(body, 0, available);
+	return nul ? (const char *)nul + 1 : NULL;
+}
+
+/* A request whose text may leave something behind in the server's session. */
+static __attribute__((noinline)) enum relay_action
+see_text(struct client *client, uint8_t type, const uint8_t *body, uint32_t size,
+	 uint32_t available, struct relay_batch *batch, const char *text)
+{
+	size_t length = available - (size_t)((const uint8_t *)text - body);
+	unsigned features = client_features_in(client, text, length);
+	struct error error;
+	if (features && !pipeline_discards(walk.pipeline) &&
+	    !client_features_admit(client, features, &error)) {
+		if (available == size) {
+			enum relay_action refused =
+				prepared_refuse(&walk, type, body, size, &error, batch);
+			if (refused == RELAY_REPLACE)
+				client_features_refused(client, features);
+			return refused;
+		}
+		if (size > PREPARED_PARSE_MAX) {
+			walk.refusal = "a request that session_features refuses is too long";
+			return RELAY_STOP;
+		}
+		walk.awaited = size + MESSAGE_HEADER;
+		return RELAY_SHORT;
+	}
+	enum relay_action action = see_request(type, body, size, available, batch);
+	if (features && action != RELAY_STOP && action != RELAY_SHORT)
+		client_features_note(client, features);
+	return action;
+}
+
 static enum relay_action see_prepared(struct endpoint *from, uint8_t type, const uint8_t *body,
 				      uint32_t size, uint32_t available, struct relay_batch *batch)
 {
 	struct client *client = container_of(from, struct client, endpoint);
 	enum relay_action action;
+	const char *text;
 	switch (type) {
 	case MESSAGE_PARSE:
+	case MESSAGE_QUERY:
+		if (pipeline_is_full(walk.pipeline) || is_disallowed(client, type))
+			return RELAY_STOP;
+		text = text_of(type, body, available);
+		action = text && sql_matters(text,
+					     available - (size_t)((const uint8_t *)text - body))
+				 ? see_text(client, type, body, size, available, batch, text)
+				 : see_request(type, body, size, available, batch);
+		if (type == MESSAGE_PARSE || action != RELAY_FORWARD)
+			return action;
+		break;
 	case MESSAGE_BIND:
 	case MESSAGE_DESCRIBE:
 	case MESSAGE_CLOSE:
 		if (pipeline_is_full(walk.pipeline))
 			return RELAY_STOP;
 		return prepared_request(&walk, type, body, size, available, batch);
-	case MESSAGE_QUERY:
-		if (is_disallowed(client, type) || pipeline_is_full(walk.pipeline))
-			return RELAY_STOP;
-		action = prepared_query(&walk, body, size, available, batch);
-		if (action != RELAY_FORWARD)
-			return action;
-		break;
 	case MESSAGE_SYNC:
 		if (client->prepared)
 			prepared_sync(client->prepared);

@@ -721,6 +721,46 @@ enum relay_action prepared_execute(struct prepared_link *link)
 	return RELAY_REPLACE;
 }
 
+/* The client's message is refused without the server's opinion. */
+static enum relay_action refuse_parse(struct prepared_link *link, const uint8_t *body,
+				      uint32_t size, const struct error *error,
+				      struct relay_batch *batch)
+{
+	static const uint8_t content[] = PREPARED_REFUSED "\0\0"; /* and no types */
+	struct own_note *note;
+	if (*body) {
+		note = prepared_send_noted(link, MESSAGE_PARSE, REFUSED);
+	} else if (parse_unnamed(link, content, sizeof content, false, NULL) == RELAY_FORWARD) {
+		note = pipeline_last_note(link->pipeline);
+	} else {
+		note = NULL;
+	}
+	if (!note)
+		return no_memory(link);
+	note->refusal = prepared_copy_error(error);
+	put_parse(batch, *body ? PREPARED_NO_STATEMENT : "",
+		  *body ? sizeof PREPARED_NO_STATEMENT : 1, content, sizeof content);
+	batch->replaced = MESSAGE_HEADER + size;
+	return RELAY_REPLACE;
+}
+
+enum relay_action prepared_refuse(struct prepared_link *link, uint8_t type, const uint8_t *body,
+				  uint32_t size, const struct error *error,
+				  struct relay_batch *batch)
+{
+	struct prepared_client *client = *link->client;
+	batch->replacements = 0;
+	if (pipeline_discards(link->pipeline))
+		return RELAY_FORWARD;
+	if (pipeline_owes_answer(link->pipeline))
+		return barrier(link);
+	if (type == MESSAGE_PARSE)
+		return refuse_parse(link, body, size, error, batch);
+	if (client)
+		prepared_forget_unnamed(client);
+	return prepared_sql_refuse(link, size, error, batch);
+}
+
 /* ---- the server's answers ---- */
 
 uint8_t prepared_answer(const void *note)

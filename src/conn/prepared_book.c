@@ -283,6 +283,13 @@ struct sql_change *prepared_new_change(enum sql_change_kind kind)
 	return change;
 }
 
+struct error *prepared_copy_error(const struct error *error)
+{
+	struct error *copy = memory_alloc(sizeof *copy);
+	*copy = *error;
+	return copy;
+}
+
 struct sql_note *prepared_send_changes(struct prepared_link *link, uint8_t type,
 				       enum note_kind kind, struct sql_change *const *changes,
 				       uint32_t count)
@@ -298,7 +305,8 @@ struct sql_note *prepared_send_changes(struct prepared_link *link, uint8_t type,
 	note->client = prepared_client_of(link);
 	note->client->references++;
 	note->count = count;
-	memcpy(note->changes, changes, count * sizeof *changes);
+	if (count > 0)
+		memcpy(note->changes, changes, count * sizeof *changes);
 	return note;
 }
 
@@ -354,6 +362,7 @@ static void end_changes(struct sql_note *note, enum pipeline_end how)
 		prepared_completed(note);
 	for (uint32_t i = 0; i < note->count; i++)
 		sql_change_release(&note->changes[i]);
+	memory_free(&note->refusal);
 	release_client(&note->client);
 	memory_free(&note);
 }
@@ -417,6 +426,7 @@ static void end_own(struct own_note *note, enum pipeline_end how)
 	case PARSE_DOUBLED:
 	case USE:
 	case UNKNOWN:
+	case REFUSED:
 	case HIDDEN:
 	case TEXT_QUERY:
 	case TEXT_EXECUTE:
@@ -433,6 +443,7 @@ static void end_own(struct own_note *note, enum pipeline_end how)
 	}
 	buffer_free(&note->content);
 	sql_change_release(&note->change);
+	memory_free(&note->refusal);
 	memory_free(&note->text);
 	release_client(&note->client);
 	memory_cache_free(&note_cache, note);

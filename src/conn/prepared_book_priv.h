@@ -7,11 +7,16 @@
 #include "conn/prepared_book.h"
 #include "conn/statement.h"
 #include "core/buffer.h"
+#include "core/error.h"
 #include "core/list.h"
 #include "core/map.h"
 
 /* A name that no server has a statement for. */
 #define PREPARED_NO_STATEMENT STATEMENT_PREFIX "none"
+
+/* What is sent instead of a text that is refused: its quote does not end, so PostgreSQL refuses it
+ * even in a failed transaction. Its log shows this. */
+#define PREPARED_REFUSED "refused by the pooler (session_features) \""
 
 enum { KEPT_NAME = 64 }; /* PostgreSQL tells names apart by their first 63 bytes */
 
@@ -28,6 +33,7 @@ enum note_kind {
 	CLOSE_INJECTED,
 	USE,		  /* Bind or Describe of a name */
 	UNKNOWN,	  /* ... of what there is not: sent to be refused */
+	REFUSED,	  /* Parse of a name, of a text that is refused */
 	HIDDEN,		  /* part of preparing what SQL prepares, in front of an extended request */
 	PREPARE_INJECTED, /* ... that which does it */
 	/* with a struct sql_note */
@@ -75,6 +81,7 @@ struct sql_note {
 	uint32_t front;	 /* characters in front of the client's text */
 	uint32_t hidden; /* statements there */
 	uint32_t completed;
+	struct error *refusal; /* what its error becomes; NULL: it is not refused */
 	uint32_t count;
 	struct sql_change *changes[];
 };
@@ -139,6 +146,7 @@ struct own_note {
 	struct prepared_server *server;
 	struct buffer *content;	   /* PARSE_UNNAMED */
 	struct sql_change *change; /* PARSE, PARSE_UNNAMED: in its text */
+	struct error *refusal;	   /* PARSE_UNNAMED, REFUSED: what its error becomes */
 	uint64_t version;
 	char *text; /* PARSE_DOUBLED, UNKNOWN: the client's name */
 };
@@ -188,6 +196,7 @@ static inline struct sql_change *sql_change_share(struct sql_change *change)
 }
 /* Give a reference back and leave NULL; NULL is fine. */
 void sql_change_release(struct sql_change **change);
+struct error *prepared_copy_error(const struct error *error);
 /* One statement of the text of this note is done. True: it is ours. */
 bool prepared_completed(struct sql_note *note);
 /* The note is about this name. */

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "proto/field.h"
 #include "proto/message.h"
+#include "proto/response.h"
 
 /* ---- which names, of which statement ---- */
 
@@ -32,6 +33,17 @@ static const struct sql_change *parsed_change(const void *note)
 	const struct own_note *own = note;
 	bool may = note && (own->note.kind == PARSE || own->note.kind == PARSE_UNNAMED);
 	return may ? own->change : NULL;
+}
+
+/* What an error about it becomes; NULL: it is not refused by us. */
+static const struct error *refusal_of(const void *note)
+{
+	const struct own_note *own = note;
+	const struct sql_note *sql = as_sql(note);
+	if (sql)
+		return sql->refusal;
+	bool may = note && (own->note.kind == PARSE_UNNAMED || own->note.kind == REFUSED);
+	return may ? own->refusal : NULL;
 }
 
 /* What the server calls the statement that the request was about, and what the client does. */
@@ -101,7 +113,7 @@ bool prepared_is_to_fail(const void *note)
 	const struct sql_note *sql = as_sql(note);
 	uint32_t from = 0;
 	const struct sql_change *change = sql ? change_at(sql, &from) : NULL;
-	return kind == PARSE_DOUBLED || kind == UNKNOWN ||
+	return kind == PARSE_DOUBLED || kind == UNKNOWN || refusal_of(note) ||
 	       (change && (change->kind == CHANGE_DOUBLED || change->kind == CHANGE_UNKNOWN));
 }
 
@@ -138,7 +150,7 @@ bool prepared_is_lacking(const void *note, const char *sqlstate, const char *mes
 bool prepared_changes_error(const void *note, const char *message)
 {
 	const char *servers, *clients;
-	return as_sql(note) || parsed_change(note) ||
+	return as_sql(note) || parsed_change(note) || refusal_of(note) ||
 	       (names_of(note, &servers, &clients) && find_quoted(message, servers));
 }
 
@@ -200,6 +212,8 @@ bool prepared_put_error(const void *note, const uint8_t *body, uint32_t size, st
 	struct field_reader reader;
 	struct field_writer writer;
 	const char *servers, *clients;
+	if (refusal_of(note))
+		return response_put_error(out, MESSAGE_WHOLE_MAX, "ERROR", refusal_of(note));
 	if (!names_of(note, &servers, &clients))
 		servers = clients = NULL;
 	field_reader_init(&reader, body, size);

@@ -458,13 +458,12 @@ static enum relay_action send_changed(const char *text, size_t size, struct rela
 	return RELAY_REPLACE;
 }
 
-/* How the client's settings make PostgreSQL read its text. */
-static struct sql_dialect dialect_of(const struct prepared_link *link)
+struct sql_dialect prepared_sql_dialect(const struct parameter_set *parameters)
 {
-	const char *standard = parameter_get(link->parameters, "standard_conforming_strings");
+	const char *standard = parameter_get(parameters, "standard_conforming_strings");
 	return (struct sql_dialect){
 		.backslashes = standard && !strcmp(standard, "off"),
-		.wide = sql_encoding_is_wide(parameter_get(link->parameters, "client_encoding")),
+		.wide = sql_encoding_is_wide(parameter_get(parameters, "client_encoding")),
 	};
 }
 
@@ -472,14 +471,14 @@ bool prepared_sql_begins(const struct prepared_link *link, const char *text, siz
 {
 	struct sql_reader reader;
 	struct sql_statement sql;
-	sql_reader_init(&reader, text, size, dialect_of(link));
+	sql_reader_init(&reader, text, size, prepared_sql_dialect(link->parameters));
 	return sql_next_statement(&reader, &sql) && is_of_interest(&sql);
 }
 
 enum relay_action prepared_sql_query(struct prepared_link *link, const char *text, size_t size,
 				     struct relay_batch *batch)
 {
-	struct sql_dialect dialect = dialect_of(link);
+	struct sql_dialect dialect = prepared_sql_dialect(link->parameters);
 	struct sql_reader reader;
 	struct sql_statement sql;
 	if (!is_to_be_changed(text, size, dialect))
@@ -494,6 +493,24 @@ enum relay_action prepared_sql_query(struct prepared_link *link, const char *tex
 					       : send_changed(text, size, batch);
 	end_work();
 	return action;
+}
+
+enum relay_action prepared_sql_refuse(struct prepared_link *link, uint32_t size,
+				      const struct error *error, struct relay_batch *batch)
+{
+	static struct {
+		uint8_t header[MESSAGE_HEADER];
+		char text[sizeof PREPARED_REFUSED];
+	} query = {{MESSAGE_QUERY}, PREPARED_REFUSED};
+	struct sql_note *note = prepared_send_changes(link, MESSAGE_QUERY, TEXT_QUERY, NULL, 0);
+	if (!note)
+		return stop(link, "out of memory");
+	note->refusal = prepared_copy_error(error);
+	message_put32(query.header + 1, sizeof query.text + MESSAGE_LENGTH_MIN);
+	batch->replacement[0] = (struct iovec){.iov_base = &query, .iov_len = sizeof query};
+	batch->replacements = 1;
+	batch->replaced = MESSAGE_HEADER + size;
+	return RELAY_REPLACE;
 }
 
 /* ---- a Parse of such a text ---- */
@@ -533,7 +550,7 @@ bool prepared_sql_parse(struct prepared_link *link, const uint8_t *content, size
 	struct sql_statement sql, next;
 	char name[SQL_NAME_MAX];
 	*parse = (struct prepared_sql_parse){.change = NULL};
-	sql_reader_init(&reader, text, length, dialect_of(link));
+	sql_reader_init(&reader, text, length, prepared_sql_dialect(link->parameters));
 	if (!sql_next_statement(&reader, &sql) || !is_of_interest(&sql) || sql.is_bad ||
 	    sql.kind == SQL_DEALLOCATE_ALL || sql_next_statement(&reader, &next))
 		return true;

@@ -18,7 +18,7 @@ struct database *database_new(const char *name)
 	database->balance = BALANCE_UNSET;
 	database->pool_size = database->min_pool_size = database->reserve_pool_size = SECTION_UNSET;
 	database->max_db_connections = database->max_db_client_connections = SECTION_UNSET;
-	database->max_waiting_clients = SECTION_UNSET;
+	database->max_waiting_clients = database->session_features = SECTION_UNSET;
 	database->query_timeout_action = TIMEOUT_ACTION_UNSET;
 	database->server_idle_timeout = database->server_check_delay =
 		database->server_connect_timeout = database->query_wait_notify = SECTION_UNSET;
@@ -83,6 +83,7 @@ bool database_configure(struct database *database, const struct section_database
 	database->cancel_wait_timeout = row->cancel_wait_timeout;
 	database->query_wait_notify = row->query_wait_notify;
 	database->max_waiting_clients = row->max_waiting_clients;
+	database->session_features = row->session_features;
 	database->query_timeout_action = row->query_timeout_action;
 	database->query_timeout = row->query_timeout;
 	database->query_wait_timeout = row->query_wait_timeout;

@@ -17,6 +17,7 @@ struct user *user_new(const char *name)
 #define UNSET_DURATION SECTION_UNSET
 #define UNSET_POOL_MODE POOL_MODE_UNSET
 #define UNSET_AUTH_TYPE AUTH_UNSET
+#define UNSET_FEATURES SECTION_UNSET
 #define UNSET_TIMEOUT_ACTION TIMEOUT_ACTION_UNSET
 
 void user_configure(struct user *user, const struct section_user *row)
