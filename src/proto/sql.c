@@ -3,6 +3,7 @@
 #include "proto/sql.h"
 #include <string.h>
 #include <strings.h>
+#include "core/likely.h"
 
 /* ---- words ---- */
 
@@ -613,18 +614,30 @@ static inline bool is_any(block hits)
 	return halves[0] | halves[1];
 }
 
-/* Is there a semicolon, "dv" (pg_advisory_lock) or "emp" (INTO TEMP) in it? */
-static bool has_hint(const char *text, size_t size)
+static inline uint64_t load_word(const char *at)
 {
-	char copy[sizeof(block) + 2];
-	const char *last;
-	if (size < sizeof copy) { /* behind it lies what may not be read */
-		memset(copy, 0, sizeof copy);
-		memcpy(copy, text, size);
-		text = last = copy;
-	} else {
-		last = text + size - sizeof copy;
-	}
+	uint64_t word;
+	memcpy(&word, at, sizeof word);
+	return word;
+}
+
+static inline bool has_semicolon(uint64_t word)
+{
+	const uint64_t ones = UINT64_MAX / 0xff;
+	word ^= ones * ';'; /* is one of its bytes zero now? */
+	return (word - ones) & ~word & ones << 7;
+}
+
+/* Is there a semicolon, "dv" (pg_advisory_lock) or "emp" (INTO TEMP) in it? In little text only the
+ * first has room. */
+static inline bool has_hint(const char *text, size_t size)
+{
+	const size_t window = sizeof(block) + 2, word = sizeof(uint64_t);
+	if (size < window)
+		return size >= word && (has_semicolon(load_word(text)) ||
+					has_semicolon(load_word(text + size - word)) ||
+					(size > 2 * word && text[word] == ';'));
+	const char *last = text + size - window;
 	for (;;) {
 		block here = load(text), next = load(text + 1), third = load(text + 2);
 		block hits = (block)(here == ';') | ((block)(here == 'd') & (block)(next == 'v')) |
@@ -639,17 +652,9 @@ static bool has_hint(const char *text, size_t size)
 
 #define THREE(a, b, c) ((uint32_t)(a) << 16 | (uint32_t)(b) << 8 | (uint32_t)(c))
 
-bool sql_matters(const char *text, size_t size)
+/* Do these letters begin a command that matters? */
+static __attribute__((noinline)) bool begins_command(const char *text)
 {
-	while (size && is_space(*text)) {
-		text++;
-		size--;
-	}
-	while (size &&
-	       (text[size - 1] == '\0' || text[size - 1] == ';' || is_space(text[size - 1])))
-		size--;
-	if (size < 3)
-		return false;
 	switch (THREE(text[0] | 0x20, text[1] | 0x20, text[2] | 0x20)) {
 	case THREE('p', 'r', 'e'): /* PREPARE */
 	case THREE('e', 'x', 'e'): /* EXECUTE */
@@ -664,6 +669,29 @@ bool sql_matters(const char *text, size_t size)
 	case THREE('l', 'o', 'a'): /* LOAD */
 		return true;
 	default: /* or a comment stands before it */
-		return *text == '/' || *text == '-' || has_hint(text, size);
+		return *text == '/' || *text == '-';
 	}
+}
+
+/* What most texts begin with. */
+static inline bool begins_select(const char *text)
+{
+	uint32_t here, letters;
+	memcpy(&here, text, sizeof here);
+	memcpy(&letters, "sele", sizeof letters);
+	return (here | 0x20202020) == letters;
+}
+
+bool sql_matters(const char *text, size_t size)
+{
+	while (UNLIKELY(size && is_space(*text))) {
+		text++;
+		size--;
+	}
+	while (size &&
+	       (text[size - 1] == '\0' || text[size - 1] == ';' || is_space(text[size - 1])))
+		size--;
+	if (size < sizeof(uint32_t))
+		return false;
+	return (!begins_select(text) && begins_command(text)) || has_hint(text, size);
 }
