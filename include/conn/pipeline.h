@@ -25,10 +25,12 @@ enum pipeline_end {
 };
 
 struct pipeline {
-	uint8_t *entries; /* ring of message types; NULL: entries_inline */
-	void **notes;	  /* beside the entries, as many; NULL: none of them has one yet */
+	uint8_t *entries; /* ring of message types; at first entries_inline, hence never moved */
+	void **notes;	  /* beside the entries, as many; NULL: none, and where there is no entry */
 	uint32_t size, first, length;
+	uint32_t locals; /* how many of the entries are PIPELINE_LOCAL */
 	uint8_t entries_inline[PIPELINE_INLINE];
+	void *notes_inline[PIPELINE_INLINE];
 	bool copy_in;	    /* the server reads CopyData until CopyDone or CopyFail */
 	bool sync_in_copy;  /* a Sync was sent that the server will read as part of the COPY, and
 			       ignore */
@@ -42,14 +44,6 @@ struct pipeline {
 void pipeline_init(struct pipeline *pipeline);
 void pipeline_fini(struct pipeline *pipeline);
 
-/* A message of this type goes to the server (frontend type, or PIPELINE_INTERNAL). False: no memory
- * to note it. */
-bool pipeline_sent(struct pipeline *pipeline, uint8_t type) __attribute__((warn_unused_result));
-/* The same for an extended request, a Query or PIPELINE_LOCAL, whose end somebody wants to know:
- * @note is handed to the function of pipeline_on_end() once. Not while pipeline_discards(). */
-bool pipeline_sent_noted(struct pipeline *pipeline, uint8_t type, void *note)
-	__attribute__((warn_unused_result));
-void pipeline_on_end(void (*ended)(void *note, enum pipeline_end how));
 /* Will the server not look at a request that is sent now? It skips to Sync, or takes it for the end
  * of a COPY. */
 static inline bool pipeline_discards(const struct pipeline *pipeline)
@@ -62,29 +56,55 @@ static inline bool pipeline_is_full(const struct pipeline *pipeline)
 	return pipeline->length >= PIPELINE_MAX;
 }
 
+/* A message of this type goes to the server (frontend type, or PIPELINE_INTERNAL). False: no memory
+ * to note it. */
+bool pipeline_sent(struct pipeline *pipeline, uint8_t type) __attribute__((warn_unused_result));
+/* The same, quick for the usual request. */
+extern const uint8_t pipeline_usual[256]; /* what a type is when nothing is skipped or copied */
+enum { PIPELINE_SIMPLE = 2, PIPELINE_EXTENDED = 3 };
+static inline __attribute__((warn_unused_result)) bool pipeline_send(struct pipeline *pipeline,
+								     uint8_t type)
+{
+	uint8_t kind = pipeline_usual[type];
+	if (!kind || pipeline_discards(pipeline) || pipeline->length == pipeline->size)
+		return pipeline_sent(pipeline, type);
+	pipeline->entries[(pipeline->first + pipeline->length++) & (pipeline->size - 1)] = type;
+	pipeline->unsynced |= kind & 1;
+	return true;
+}
+/* The same for an extended request, a Query or PIPELINE_LOCAL, whose end somebody wants to know: @note is
+ * handed to the function of pipeline_on_end() once. Not while pipeline_discards(). */
+bool pipeline_sent_noted(struct pipeline *pipeline, uint8_t type, void *note)
+	__attribute__((warn_unused_result));
+void pipeline_on_end(void (*ended)(void *note, enum pipeline_end how));
+
 /* A message of this type came from the server; false: the server may not send that now. Types that
  * mean nothing here (rows, notices) need not be told. */
 bool pipeline_received(struct pipeline *pipeline, uint8_t type);
-/* The same, quick for the usual answer to a request that has no note. */
-extern const uint8_t pipeline_completes[128]; /* which request a type of answer completes */
+/* The same, quick for the usual answer. */
+extern const uint8_t pipeline_completes[256]; /* which request a type of answer completes */
+void pipeline_answered(void *note);
 static inline bool pipeline_complete(struct pipeline *pipeline, uint8_t type)
 {
 	uint32_t first = pipeline->first;
-	if (pipeline->length == 0 || pipeline->sync_in_copy || type >= 128 ||
-	    (pipeline->notes && pipeline->notes[first]) ||
-	    (pipeline->entries ? pipeline->entries : pipeline->entries_inline)[first] !=
-		    pipeline_completes[type])
+	if (pipeline->length == 0 || pipeline->sync_in_copy ||
+	    pipeline->entries[first] != pipeline_completes[type])
 		return pipeline_received(pipeline, type);
+	void *note = pipeline->notes[first];
 	pipeline->first = (first + 1) & (pipeline->size - 1);
 	pipeline->length--;
+	if (note) {
+		pipeline->notes[first] = NULL;
+		pipeline_answered(note);
+	}
 	return true;
 }
 /* ReadyForQuery came: the same, quick for the usual end of the usual request. */
 static inline bool pipeline_ready(struct pipeline *pipeline, uint8_t type)
 {
-	uint32_t first = pipeline->first;
-	if (pipeline->length != 1 || pipeline->entries || pipeline->entries_inline[first] != 'Q' ||
-	    (pipeline->notes && pipeline->notes[first]))
+	uint8_t front = pipeline->entries[pipeline->first];
+	if (pipeline->length != 1 || (front != 'Q' && front != 'S') ||
+	    pipeline->notes[pipeline->first])
 		return pipeline_received(pipeline, type);
 	pipeline->length = 0;
 	pipeline->first = 0;
@@ -94,28 +114,29 @@ static inline bool pipeline_ready(struct pipeline *pipeline, uint8_t type)
 /* What the server is answering: the oldest entry, 0: nothing. */
 static inline uint8_t pipeline_front(const struct pipeline *pipeline)
 {
-	return pipeline->length ? (pipeline->entries ? pipeline->entries
-						     : pipeline->entries_inline)[pipeline->first]
-				: 0;
+	return pipeline->length ? pipeline->entries[pipeline->first] : 0;
 }
 /* The note of the oldest entry; NULL: it has none. */
 static inline void *pipeline_front_note(const struct pipeline *pipeline)
 {
-	return pipeline->notes && pipeline->length ? pipeline->notes[pipeline->first] : NULL;
+	return pipeline->notes[pipeline->first];
 }
 /* The note of the latest entry; NULL: it has none. */
 static inline void *pipeline_last_note(const struct pipeline *pipeline)
 {
 	uint32_t last = pipeline->first + pipeline->length - 1;
-	return pipeline->notes && pipeline->length ? pipeline->notes[last & (pipeline->size - 1)]
-						   : NULL;
+	return pipeline->length ? pipeline->notes[last & (pipeline->size - 1)] : NULL;
 }
-/* Is the one behind the oldest entry PIPELINE_LOCAL? */
+/* Is the oldest entry PIPELINE_LOCAL? */
+static inline bool pipeline_is_local(const struct pipeline *pipeline)
+{
+	return pipeline->locals && pipeline_front(pipeline) == PIPELINE_LOCAL;
+}
+/* Is the one behind the oldest entry? */
 static inline bool pipeline_is_local_behind(const struct pipeline *pipeline)
 {
-	const uint8_t *all = pipeline->entries ? pipeline->entries : pipeline->entries_inline;
-	return pipeline->length > 1 &&
-	       all[(pipeline->first + 1) & (pipeline->size - 1)] == PIPELINE_LOCAL;
+	return pipeline->locals && pipeline->length > 1 &&
+	       pipeline->entries[(pipeline->first + 1) & (pipeline->size - 1)] == PIPELINE_LOCAL;
 }
 /* Take off the PIPELINE_LOCAL at the front. */
 void pipeline_answer_local(struct pipeline *pipeline);

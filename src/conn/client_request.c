@@ -311,7 +311,7 @@ static enum relay_action see(struct endpoint *from, uint8_t type, const uint8_t 
 	(void)available;
 	(void)batch;
 	if (type == MESSAGE_TERMINATE || pipeline_is_full(pipeline) ||
-	    is_disallowed(client, type) || !pipeline_sent(pipeline, type))
+	    is_disallowed(client, type) || !pipeline_send(pipeline, type))
 		return RELAY_STOP;
 	return RELAY_FORWARD;
 }

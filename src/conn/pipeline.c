@@ -26,6 +26,8 @@ void pipeline_init(struct pipeline *pipeline)
 {
 	memset(pipeline, 0, sizeof *pipeline);
 	pipeline->size = PIPELINE_INLINE;
+	pipeline->entries = pipeline->entries_inline;
+	pipeline->notes = pipeline->notes_inline;
 }
 
 static void tell(struct pipeline *pipeline, uint32_t index, enum pipeline_end how)
@@ -36,23 +38,30 @@ static void tell(struct pipeline *pipeline, uint32_t index, enum pipeline_end ho
 		on_end(note, how);
 }
 
-void pipeline_fini(struct pipeline *pipeline)
+void pipeline_answered(void *note)
 {
-	for (uint32_t i = 0; pipeline->notes && i < pipeline->size; i++)
-		tell(pipeline, i, PIPELINE_SKIPPED);
-	memory_free(&pipeline->notes);
-	memory_free(&pipeline->entries);
-	pipeline_init(pipeline);
+	on_end(note, PIPELINE_ANSWERED);
 }
 
-static uint8_t *entries(struct pipeline *pipeline)
+static void free_entries(struct pipeline *pipeline)
 {
-	return pipeline->entries ? pipeline->entries : pipeline->entries_inline;
+	if (pipeline->entries == pipeline->entries_inline)
+		return;
+	memory_free(&pipeline->entries);
+	memory_free(&pipeline->notes);
+}
+
+void pipeline_fini(struct pipeline *pipeline)
+{
+	for (uint32_t i = 0; i < pipeline->size; i++)
+		tell(pipeline, i, PIPELINE_SKIPPED);
+	free_entries(pipeline);
+	pipeline_init(pipeline);
 }
 
 static uint8_t *entry(struct pipeline *pipeline, uint32_t i)
 {
-	return &entries(pipeline)[(pipeline->first + i) & (pipeline->size - 1)];
+	return &pipeline->entries[(pipeline->first + i) & (pipeline->size - 1)];
 }
 
 static uint32_t place(const struct pipeline *pipeline, uint32_t i)
@@ -63,10 +72,10 @@ static uint32_t place(const struct pipeline *pipeline, uint32_t i)
 static void pop_as(struct pipeline *pipeline, enum pipeline_end how)
 {
 	uint32_t index = pipeline->first;
+	pipeline->locals -= pipeline->entries[index] == PIPELINE_LOCAL;
 	pipeline->first = place(pipeline, 1);
 	pipeline->length--;
-	if (pipeline->notes)
-		tell(pipeline, index, how);
+	tell(pipeline, index, how);
 }
 
 static void pop(struct pipeline *pipeline)
@@ -79,21 +88,18 @@ static bool grow(struct pipeline *pipeline)
 {
 	uint32_t size = pipeline->size * 2;
 	uint8_t *larger = memory_try_alloc(size);
-	void **notes = pipeline->notes ? memory_try_alloc(size * sizeof *notes) : NULL;
-	if (!larger || (pipeline->notes && !notes)) {
+	void **notes = memory_try_alloc(size * sizeof *notes);
+	if (!larger || !notes) {
 		memory_free(&larger);
 		memory_free(&notes);
 		return false;
 	}
-	if (notes)
-		memset(notes, 0, size * sizeof *notes);
+	memset(notes, 0, size * sizeof *notes);
 	for (uint32_t i = 0; i < pipeline->length; i++) {
 		larger[i] = *entry(pipeline, i);
-		if (notes)
-			notes[i] = pipeline->notes[place(pipeline, i)];
+		notes[i] = pipeline->notes[place(pipeline, i)];
 	}
-	memory_free(&pipeline->entries);
-	memory_free(&pipeline->notes);
+	free_entries(pipeline);
 	pipeline->entries = larger;
 	pipeline->notes = notes;
 	pipeline->size = size;
@@ -112,16 +118,10 @@ static bool push(struct pipeline *pipeline, uint8_t type)
 bool pipeline_sent_noted(struct pipeline *pipeline, uint8_t type, void *note)
 {
 	assert(!pipeline_discards(pipeline));
-	if (!pipeline->notes) {
-		size_t size = pipeline->size * sizeof *pipeline->notes;
-		pipeline->notes = memory_try_alloc(size);
-		if (!pipeline->notes)
-			return false;
-		memset(pipeline->notes, 0, size);
-	}
 	if (!push(pipeline, type))
 		return false;
 	pipeline->unsynced |= type != MESSAGE_QUERY;
+	pipeline->locals += type == PIPELINE_LOCAL;
 	pipeline->notes[place(pipeline, pipeline->length - 1)] = note;
 	return true;
 }
@@ -180,6 +180,13 @@ bool pipeline_sent(struct pipeline *pipeline, uint8_t type)
 	}
 }
 
+const uint8_t pipeline_usual[256] = {
+	[MESSAGE_QUERY] = PIPELINE_SIMPLE,     [MESSAGE_FUNCTION_CALL] = PIPELINE_SIMPLE,
+	[MESSAGE_SYNC] = PIPELINE_SIMPLE,      [MESSAGE_PARSE] = PIPELINE_EXTENDED,
+	[MESSAGE_BIND] = PIPELINE_EXTENDED,    [MESSAGE_DESCRIBE] = PIPELINE_EXTENDED,
+	[MESSAGE_EXECUTE] = PIPELINE_EXTENDED, [MESSAGE_CLOSE] = PIPELINE_EXTENDED,
+};
+
 static bool is_extended(uint8_t type)
 {
 	return type == MESSAGE_PARSE || type == MESSAGE_BIND || type == MESSAGE_DESCRIBE ||
@@ -195,7 +202,7 @@ static void drop_stray_copy_ends(struct pipeline *pipeline)
 static void move(struct pipeline *pipeline, uint32_t from, uint32_t to)
 {
 	*entry(pipeline, to) = *entry(pipeline, from);
-	if (pipeline->notes && from != to) {
+	if (from != to) {
 		pipeline->notes[place(pipeline, to)] = pipeline->notes[place(pipeline, from)];
 		pipeline->notes[place(pipeline, from)] = NULL;
 	}
@@ -217,8 +224,8 @@ static void enter_copy_in(struct pipeline *pipeline)
 		}
 		if (pipeline->copy_in) {
 			pipeline->copy_in = type == PIPELINE_LOCAL; /* the server never saw it */
-			if (pipeline->notes)
-				tell(pipeline, place(pipeline, i), PIPELINE_SKIPPED);
+			pipeline->locals -= type == PIPELINE_LOCAL;
+			tell(pipeline, place(pipeline, i), PIPELINE_SKIPPED);
 			continue;
 		}
 		move(pipeline, i, kept++);
@@ -235,7 +242,7 @@ static void skip_to_sync(struct pipeline *pipeline)
 	pipeline->skips_to_sync = pipeline->length == 0;
 }
 
-const uint8_t pipeline_completes[128] = {
+const uint8_t pipeline_completes[256] = {
 	[MESSAGE_PARSE_COMPLETE] = MESSAGE_PARSE,
 	[MESSAGE_BIND_COMPLETE] = MESSAGE_BIND,
 	[MESSAGE_CLOSE_COMPLETE] = MESSAGE_CLOSE,
@@ -319,8 +326,7 @@ bool pipeline_copies_both(const struct pipeline *pipeline)
 
 static uint8_t type_at(const struct pipeline *pipeline, uint32_t i)
 {
-	const uint8_t *all = pipeline->entries ? pipeline->entries : pipeline->entries_inline;
-	return all[place(pipeline, i)];
+	return pipeline->entries[place(pipeline, i)];
 }
 
 bool pipeline_owes_answer(const struct pipeline *pipeline)
@@ -343,10 +349,9 @@ bool pipeline_owes_ready(const struct pipeline *pipeline)
 
 bool pipeline_owes_one_ready(const struct pipeline *pipeline)
 {
-	const uint8_t *all = pipeline->entries ? pipeline->entries : pipeline->entries_inline;
 	uint32_t last = pipeline->length - 1;
 	for (uint32_t i = 0; i < pipeline->length; i++) {
-		uint8_t type = all[(pipeline->first + i) & (pipeline->size - 1)];
+		uint8_t type = type_at(pipeline, i);
 		bool is_end = !is_extended(type) && type != COPY_END;
 		if (is_end != (i == last))
 			return false;

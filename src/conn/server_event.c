@@ -39,7 +39,7 @@ static enum relay_action see_unexpected(struct server *server)
 /* Is it our turn to answer after this message? */
 static bool is_ours_next(const struct server *server)
 {
-	return pipeline_front(&server->pipeline) == PIPELINE_LOCAL;
+	return pipeline_is_local(&server->pipeline);
 }
 
 static void see_parameter(struct server *server, const uint8_t *body, uint32_t size)
