@@ -35,12 +35,17 @@ enum relay_end {
 	RELAY_BAD_LENGTH, /* ... or has a length below 4, or beyond the maximum */
 };
 
+struct relay;
 struct relay_batch;
+typedef enum relay_end relay_walk_fn(const struct relay *relay, struct endpoint *from,
+				     const uint8_t *bytes, size_t size, uint32_t maximum,
+				     struct relay_batch *batch);
 struct relay {
 	const uint8_t *care; /* enum message_care by type */
 	/* See a message: @body has @available of its @size bytes, as many as its care asks for. */
 	enum relay_action (*see)(struct endpoint *from, uint8_t type, const uint8_t *body,
 				 uint32_t size, uint32_t available, struct relay_batch *batch);
+	relay_walk_fn *walk; /* relay_walk(), or what does the same with less */
 };
 
 enum {
@@ -63,7 +68,6 @@ struct relay_batch {
 
 /* Walk @bytes that @from received. No message may be longer than @maximum (its length field).
  * from->body_left is kept: a message may go on in what comes next. */
-enum relay_end relay_walk(const struct relay *relay, struct endpoint *from, const uint8_t *bytes,
-			  size_t size, uint32_t maximum, struct relay_batch *batch);
+relay_walk_fn relay_walk;
 
 #endif

@@ -2,6 +2,7 @@
 #include "config.h"
 #include "conn/client_request.h"
 #include "client_priv.h"
+#include "relay_priv.h"
 #include "config/snapshot.h"
 #include "conn/client_feature.h"
 #include "conn/prepared.h"
@@ -405,8 +406,9 @@ see_text(struct client *client, uint8_t type, const uint8_t *body, uint32_t size
 	return action;
 }
 
-static enum relay_action see_prepared(struct endpoint *from, uint8_t type, const uint8_t *body,
-				      uint32_t size, uint32_t available, struct relay_batch *batch)
+static inline __attribute__((always_inline)) enum relay_action
+see_prepared(struct endpoint *from, uint8_t type, const uint8_t *body, uint32_t size,
+	     uint32_t available, struct relay_batch *batch)
 {
 	struct client *client = container_of(from, struct client, endpoint);
 	enum relay_action action;
@@ -451,8 +453,19 @@ static enum relay_action see_prepared(struct endpoint *from, uint8_t type, const
 
 /* How requests are looked at: nothing is prepared; they may be rewritten. */
 static uint8_t care_for_prepared[256];
-static const struct relay requests = {.care = message_frontend_care, .see = see};
-static const struct relay prepared_requests = {.care = care_for_prepared, .see = see_prepared};
+static const struct relay requests = {
+	.care = message_frontend_care, .see = see, .walk = relay_walk};
+static relay_walk_fn walk_prepared;
+static const struct relay prepared_requests = {
+	.care = care_for_prepared, .see = see_prepared, .walk = walk_prepared};
+
+static enum relay_end walk_prepared(const struct relay *relay, struct endpoint *from,
+				    const uint8_t *bytes, size_t size, uint32_t maximum,
+				    struct relay_batch *batch)
+{
+	(void)relay;
+	return relay_walk_inline(&prepared_requests, from, bytes, size, maximum, batch);
+}
 
 static void open_care(void)
 {
@@ -536,8 +549,8 @@ static bool may_be_replayed(const struct client *client, const struct server *se
 }
 
 /* Requests that may have to be rewritten. */
-static void forward_prepared(struct client *client, struct server *server, const uint8_t *bytes,
-			     size_t size)
+static __attribute__((noinline)) void forward_prepared(struct client *client, struct server *server,
+						       const uint8_t *bytes, size_t size)
 {
 	uint32_t maximum = (uint32_t)settings_current()->max_packet_size;
 	struct relay_batch batch;
@@ -547,8 +560,8 @@ static void forward_prepared(struct client *client, struct server *server, const
 	buffer_free(&server->replay);
 	keep = keep && buffer_append(&server->replay, bytes, size, REPLAY_MAX);
 	for (;;) {
-		end = relay_walk(&prepared_requests, &client->endpoint, bytes, size, maximum,
-				 &batch);
+		end = walk_prepared(&prepared_requests, &client->endpoint, bytes, size, maximum,
+				    &batch);
 		if (walk.barrier)
 			wait_at_barrier(server, &batch);
 		join_pieces(&batch);

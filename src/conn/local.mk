@@ -6,7 +6,7 @@ src_conn_libconn_a_SOURCES = \
 	include/conn/endpoint.h src/conn/endpoint.c \
 	include/conn/parameter.h src/conn/parameter.c \
 	include/conn/pipeline.h src/conn/pipeline.c \
-	include/conn/relay.h src/conn/relay.c \
+	include/conn/relay.h src/conn/relay.c src/conn/relay_priv.h \
 	include/conn/statement.h src/conn/statement.c \
 	include/conn/prepared_book.h src/conn/prepared_book.c src/conn/prepared_book_priv.h \
 	include/conn/prepared_error.h src/conn/prepared_error.c \

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "config.h"
 #include "conn/server_event.h"
+#include "relay_priv.h"
 #include "server_priv.h"
 #include "config/snapshot.h"
 #include "conn/prepared.h"
@@ -207,8 +208,9 @@ static enum relay_action see_abandoned(struct endpoint *from, uint8_t type, cons
 }
 
 /* In the answer to a simple Query what it consists of does not matter, only its end. */
-static enum relay_action see_simple(struct endpoint *from, uint8_t type, const uint8_t *body,
-				    uint32_t size, uint32_t available, struct relay_batch *batch)
+static inline __attribute__((always_inline)) enum relay_action
+see_simple(struct endpoint *from, uint8_t type, const uint8_t *body, uint32_t size,
+	   uint32_t available, struct relay_batch *batch)
 {
 	struct server *server = seen(from);
 	if (LIKELY(type == MESSAGE_READY_FOR_QUERY)) {
@@ -319,8 +321,9 @@ see_prepared_with_care(struct endpoint *from, uint8_t type, const uint8_t *body,
 	return action == RELAY_FORWARD && is_ours_next(server) ? RELAY_FORWARD_PAUSE : action;
 }
 
-static enum relay_action see_prepared(struct endpoint *from, uint8_t type, const uint8_t *body,
-				      uint32_t size, uint32_t available, struct relay_batch *batch)
+static inline __attribute__((always_inline)) enum relay_action
+see_prepared(struct endpoint *from, uint8_t type, const uint8_t *body, uint32_t size,
+	     uint32_t available, struct relay_batch *batch)
 {
 	struct server *server = seen(from);
 	struct pipeline *pipeline = &server->pipeline;
@@ -355,11 +358,32 @@ void server_answer_locally(struct server *server)
 
 /* How what comes next is to be looked at. */
 static uint8_t care_for_simple[256], care_for_all[256], care_for_prepared[256];
-static const struct relay serving = {.care = message_backend_care, .see = see};
-static const struct relay serving_simple = {.care = care_for_simple, .see = see_simple};
-static const struct relay abandoned = {.care = care_for_all, .see = see_abandoned};
-static const struct relay serving_prepared = {.care = care_for_prepared, .see = see_prepared};
-static const struct relay unasked = {.care = care_for_all, .see = see_unasked};
+static relay_walk_fn walk_simple, walk_prepared;
+static const struct relay serving = {.care = message_backend_care, .see = see, .walk = relay_walk};
+static const struct relay serving_simple = {
+	.care = care_for_simple, .see = see_simple, .walk = walk_simple};
+static const struct relay abandoned = {
+	.care = care_for_all, .see = see_abandoned, .walk = relay_walk};
+static const struct relay serving_prepared = {
+	.care = care_for_prepared, .see = see_prepared, .walk = walk_prepared};
+static const struct relay unasked = {.care = care_for_all, .see = see_unasked, .walk = relay_walk};
+
+/* Each its own, so that what is seen of the usual answer is seen without a call. */
+static enum relay_end walk_simple(const struct relay *relay, struct endpoint *from,
+				  const uint8_t *bytes, size_t size, uint32_t maximum,
+				  struct relay_batch *batch)
+{
+	(void)relay;
+	return relay_walk_inline(&serving_simple, from, bytes, size, maximum, batch);
+}
+
+static enum relay_end walk_prepared(const struct relay *relay, struct endpoint *from,
+				    const uint8_t *bytes, size_t size, uint32_t maximum,
+				    struct relay_batch *batch)
+{
+	(void)relay;
+	return relay_walk_inline(&serving_prepared, from, bytes, size, maximum, batch);
+}
 
 static const struct relay *eyes(const struct server *server)
 {
@@ -416,7 +440,8 @@ static void input(struct server *server, const uint8_t *bytes, size_t size)
 	do {
 		if (UNLIKELY(server->prepared) && !begin_prepared(server))
 			return;
-		end = relay_walk(eyes(server), endpoint, bytes, size, maximum, &batch);
+		const struct relay *relay = eyes(server);
+		end = relay->walk(relay, endpoint, bytes, size, maximum, &batch);
 		bytes = batch.rest;
 		size = batch.rest_size;
 		if (batch.size && endpoint->partner)

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: ISC */
+/* relay_priv: the walk of relay, for those who are called for each message of the usual request and
+ * its answer: a walk of their own calls nobody for what it sees. */
+#ifndef PGWEIR_SRC_CONN_RELAY_PRIV_H
+#define PGWEIR_SRC_CONN_RELAY_PRIV_H
+
+#include "conn/relay.h"
+#include "core/likely.h"
+#include "proto/message.h"
+
+static inline void relay_gather(struct relay_batch *batch, const uint8_t *from, const uint8_t *to)
+{
+	if (to <= from)
+		return;
+	batch->pieces[batch->count++] =
+		(struct iovec){.iov_base = (void *)(uintptr_t)from, .iov_len = (size_t)(to - from)};
+	batch->size += (size_t)(to - from);
+}
+
+/* How many bytes of the message must be there before it is seen; 0: it is longer than may be. */
+static inline size_t relay_needed(enum message_care care, uint32_t length)
+{
+	size_t body = length - MESSAGE_LENGTH_MIN;
+	switch (care) {
+	case MESSAGE_SEE_WHOLE:
+		return (size_t)length + 1 <= MESSAGE_WHOLE_MAX ? (size_t)length + 1 : 0;
+	case MESSAGE_SEE_HEAD:
+		return MESSAGE_HEADER + (body < MESSAGE_HEAD ? body : MESSAGE_HEAD);
+	default:
+		return MESSAGE_HEADER;
+	}
+}
+
+/* What stands for the beginning of a message. */
+static inline void relay_put_replacement(struct relay_batch *batch)
+{
+	for (int i = 0; i < batch->replacements; i++) {
+		batch->pieces[batch->count++] = batch->replacement[i];
+		batch->size += batch->replacement[i].iov_len;
+	}
+}
+
+/* relay_walk(). Where @relay is a constant of the caller, relay->see() becomes part of the walk. */
+static inline __attribute__((always_inline)) enum relay_end
+relay_walk_inline(const struct relay *relay, struct endpoint *from, const uint8_t *bytes,
+		  size_t size, uint32_t maximum, struct relay_batch *batch)
+{
+	const uint8_t *const care_of = relay->care;
+	const uint8_t *at = bytes, *const end = bytes + size, *begin = bytes;
+	enum relay_end result = RELAY_DONE;
+	batch->count = 0;
+	batch->size = 0;
+	if (from->body_left) {
+		size_t here = size < from->body_left ? size : from->body_left;
+		from->body_left -= (uint32_t)here;
+		at += here;
+		if (from->body_dropped) {
+			begin = at;
+			from->body_dropped = from->body_left > 0;
+		}
+	}
+	if (end - at < MESSAGE_HEADER)
+		goto out;
+	/* a header may begin there at the latest */
+	const uint8_t *const last = end - MESSAGE_HEADER;
+	do {
+		uint32_t length = message_length(at);
+		enum message_care care = care_of[*at];
+		size_t whole = (size_t)length + 1, here = (size_t)(end - at);
+		/* also below 4, by wrapping round */
+		if (UNLIKELY(length - MESSAGE_LENGTH_MIN > maximum - MESSAGE_LENGTH_MIN)) {
+			result = care == MESSAGE_INVALID ? RELAY_BAD_TYPE : RELAY_BAD_LENGTH;
+			break;
+		}
+		/* Most are messages that only pass. */
+		if (care == MESSAGE_PASS) {
+			if (UNLIKELY(here < whole)) {
+				from->body_left = (uint32_t)(whole - here);
+				whole = here;
+			}
+			at += whole;
+			continue;
+		}
+		/* The header is there; some want more, but no more than all of what may be long. */
+		bool is_unusual =
+			here < whole || whole > MESSAGE_WHOLE_MAX || care == MESSAGE_INVALID;
+		if (UNLIKELY(is_unusual) && care != MESSAGE_SEE_TYPE) {
+			size_t need = relay_needed(care, length);
+			if (care == MESSAGE_INVALID || need == 0) {
+				result = need == 0 ? RELAY_BAD_LENGTH : RELAY_BAD_TYPE;
+				break;
+			}
+			if (here < need)
+				break;
+		}
+		enum relay_action action = relay->see(
+			from, *at, at + MESSAGE_HEADER, length - MESSAGE_LENGTH_MIN,
+			(uint32_t)((here < whole ? here : whole) - MESSAGE_HEADER), batch);
+		if (LIKELY(action == RELAY_FORWARD && here >= whole)) {
+			at += whole;
+			continue;
+		}
+		if (action == RELAY_STOP) {
+			result = RELAY_STOPPED;
+			break;
+		}
+		if (action == RELAY_SHORT)
+			break;
+		bool drop = action == RELAY_DROP || action == RELAY_DROP_PAUSE;
+		if (drop)
+			relay_gather(batch, begin, at);
+		if (action == RELAY_REPLACE) {
+			relay_gather(batch, begin, at);
+			relay_put_replacement(batch);
+			begin = at + batch->replaced;
+		}
+		if (LIKELY(here >= whole)) {
+			at += whole;
+		} else {
+			from->body_left = (uint32_t)(whole - here);
+			from->body_dropped = drop;
+			at = end;
+		}
+		if (drop)
+			begin = at;
+		if (action == RELAY_FORWARD_PAUSE || action == RELAY_DROP_PAUSE ||
+		    batch->count >= RELAY_PIECES - RELAY_REPLACEMENT - 2 ||
+		    batch->size >= ENDPOINT_QUEUE_MAX) {
+			result = RELAY_PAUSED;
+			break;
+		}
+	} while (at <= last);
+out:
+	relay_gather(batch, begin, at);
+	batch->rest = at;
+	batch->rest_size = (size_t)(end - at);
+	return result;
+}
+
+#endif
