@@ -126,6 +126,15 @@ static bool is_asynchronous(uint8_t type)
 	       type == MESSAGE_NOTIFICATION_RESPONSE || type == MESSAGE_ERROR_RESPONSE;
 }
 
+/* ReadyForQuery of the client's own. */
+static inline enum relay_action see_end(struct server *server, const uint8_t *body, uint32_t size)
+{
+	if (!see_ready(server, body, size))
+		return RELAY_STOP;
+	partner->ready(server_client(server), server->status);
+	return pipeline_is_idle(&server->pipeline) ? RELAY_FORWARD_PAUSE : RELAY_FORWARD;
+}
+
 static enum relay_action see(struct endpoint *from, uint8_t type, const uint8_t *body,
 			     uint32_t size, uint32_t available, struct relay_batch *batch)
 {
@@ -135,10 +144,7 @@ static enum relay_action see(struct endpoint *from, uint8_t type, const uint8_t 
 		return see_errand(from, server, type, body, size, available);
 	switch (type) {
 	case MESSAGE_READY_FOR_QUERY:
-		if (!see_ready(server, body, size))
-			return RELAY_STOP;
-		partner->ready(server_client(server), server->status);
-		return pipeline_is_idle(&server->pipeline) ? RELAY_FORWARD_PAUSE : RELAY_FORWARD;
+		return see_end(server, body, size);
 	case MESSAGE_PARAMETER_STATUS:
 		see_parameter(server, body, size);
 		break;
@@ -327,14 +333,17 @@ see_prepared(struct endpoint *from, uint8_t type, const uint8_t *body, uint32_t 
 {
 	struct server *server = seen(from);
 	struct pipeline *pipeline = &server->pipeline;
-	/* The usual answer to a Bind, Describe or Execute, and nothing of ours near. */
-	const void *note = pipeline_front_note(pipeline);
-	bool is_usual = type == MESSAGE_PARSE_COMPLETE || type == MESSAGE_BIND_COMPLETE ||
-			type == MESSAGE_ROW_DESCRIPTION ||
-			(type == MESSAGE_COMMAND_COMPLETE && *body != 'D');
-	if (LIKELY(is_usual && !server->errand && !pipeline_is_local_behind(pipeline) &&
-		   (!note || prepared_is_plain(note))))
-		return pipeline_complete(pipeline, type) ? RELAY_FORWARD : see_unexpected(server);
+	/* The usual answer to a Parse, Bind, Describe or Execute, and nothing of ours near. */
+	if (LIKELY(pipeline_completes[type] && !pipeline->locals &&
+		   (type != MESSAGE_COMMAND_COMPLETE || *body != 'D'))) {
+		const void *note = pipeline_front_note(pipeline);
+		if (!note || prepared_is_plain(note))
+			return pipeline_complete(pipeline, type) ? RELAY_FORWARD
+								 : see_unexpected(server);
+	} else if (type == MESSAGE_READY_FOR_QUERY &&
+		   !(pipeline->locals | server->replays | server->was_described)) {
+		return see_end(server, body, size);
+	}
 	return see_prepared_with_care(from, type, body, size, available, batch);
 }
 
