@@ -59,15 +59,14 @@ static inline bool pipeline_is_full(const struct pipeline *pipeline)
 /* A message of this type goes to the server (frontend type, or PIPELINE_INTERNAL). False: no memory
  * to note it. */
 bool pipeline_sent(struct pipeline *pipeline, uint8_t type) __attribute__((warn_unused_result));
-/* The same, quick for the usual request. */
+/* The same for the usual request. False: it is not so usual, and nothing was done. */
 extern const uint8_t pipeline_usual[256]; /* what a type is when nothing is skipped or copied */
 enum { PIPELINE_SIMPLE = 2, PIPELINE_EXTENDED = 3 };
-static inline __attribute__((warn_unused_result)) bool pipeline_send(struct pipeline *pipeline,
-								     uint8_t type)
+static inline bool pipeline_sent_usual(struct pipeline *pipeline, uint8_t type)
 {
 	uint8_t kind = pipeline_usual[type];
 	if (!kind || pipeline_discards(pipeline) || pipeline->length == pipeline->size)
-		return pipeline_sent(pipeline, type);
+		return false;
 	pipeline->entries[(pipeline->first + pipeline->length++) & (pipeline->size - 1)] = type;
 	pipeline->unsynced |= kind & 1;
 	return true;
@@ -115,6 +114,12 @@ static inline bool pipeline_ready(struct pipeline *pipeline, uint8_t type)
 static inline uint8_t pipeline_front(const struct pipeline *pipeline)
 {
 	return pipeline->length ? pipeline->entries[pipeline->first] : 0;
+}
+/* The latest entry, 0: there is none. */
+static inline uint8_t pipeline_last(const struct pipeline *pipeline)
+{
+	uint32_t last = pipeline->first + pipeline->length - 1;
+	return pipeline->length ? pipeline->entries[last & (pipeline->size - 1)] : 0;
 }
 /* The note of the oldest entry; NULL: it has none. */
 static inline void *pipeline_front_note(const struct pipeline *pipeline)

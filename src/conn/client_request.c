@@ -90,11 +90,18 @@ static enum request scan(struct client *client, const uint8_t **bytes, size_t *s
 	while (end - at >= MESSAGE_HEADER) {
 		uint32_t length = message_length(at);
 		bool whole = (size_t)(end - at) > length;
-		if (message_frontend_care[*at] == MESSAGE_INVALID)
-			return REQUEST_BAD_TYPE;
-		if (length < MESSAGE_LENGTH_MIN || length > maximum)
-			return REQUEST_BAD_LENGTH;
+		/* also below 4, by wrapping round */
+		if (UNLIKELY(length - MESSAGE_LENGTH_MIN > maximum - MESSAGE_LENGTH_MIN))
+			return message_frontend_care[*at] == MESSAGE_INVALID ? REQUEST_BAD_TYPE
+									     : REQUEST_BAD_LENGTH;
 		switch (*at) {
+		case MESSAGE_PARSE:
+		case MESSAGE_BIND:
+		case MESSAGE_DESCRIBE:
+		case MESSAGE_EXECUTE:
+		case MESSAGE_CLOSE:
+			extended = true;
+			break;
 		case MESSAGE_QUERY:
 		case MESSAGE_SYNC:
 		case MESSAGE_FUNCTION_CALL:
@@ -121,7 +128,7 @@ static enum request scan(struct client *client, const uint8_t **bytes, size_t *s
 			*size = (size_t)(end - *bytes);
 			break;
 		default:
-			extended = true;
+			return REQUEST_BAD_TYPE;
 		}
 		if (!whole)
 			break;
@@ -301,8 +308,9 @@ static inline bool is_disallowed(const struct client *client, uint8_t type)
 	       !client->endpoint.replication && !client->is_own;
 }
 
-static enum relay_action see(struct endpoint *from, uint8_t type, const uint8_t *body,
-			     uint32_t size, uint32_t available, struct relay_batch *batch)
+static inline __attribute__((always_inline)) enum relay_action
+see(struct endpoint *from, uint8_t type, const uint8_t *body, uint32_t size, uint32_t available,
+    struct relay_batch *batch)
 {
 	/* relay_walk() hands back what it was given: the magic was checked then */
 	struct client *client = container_of(from, struct client, endpoint);
@@ -311,8 +319,12 @@ static enum relay_action see(struct endpoint *from, uint8_t type, const uint8_t 
 	(void)size;
 	(void)available;
 	(void)batch;
+	if (is_disallowed(client, type))
+		return RELAY_STOP;
+	if (LIKELY(pipeline_sent_usual(pipeline, type)))
+		return RELAY_FORWARD;
 	if (type == MESSAGE_TERMINATE || pipeline_is_full(pipeline) ||
-	    is_disallowed(client, type) || !pipeline_send(pipeline, type))
+	    !pipeline_sent(pipeline, type))
 		return RELAY_STOP;
 	return RELAY_FORWARD;
 }
@@ -332,6 +344,7 @@ enum { REPLAY_MAX = 4096 };
 
 static struct prepared_link walk; /* of the walk that is going on */
 static bool wants_local_answers;  /* it asked for what is there, and some of that is ours */
+static uint32_t ends_seen;	  /* Syncs and Queries in it */
 
 static void begin_walk(struct client *client, struct server *server)
 {
@@ -345,6 +358,7 @@ static void begin_walk(struct client *client, struct server *server)
 		.parameters = client->parameters,
 	};
 	wants_local_answers = false;
+	ends_seen = 0;
 	server->waits_at_barrier = false;
 	prepared_begin_batch();
 }
@@ -418,6 +432,7 @@ see_prepared(struct endpoint *from, uint8_t type, const uint8_t *body, uint32_t 
 	case MESSAGE_QUERY:
 		if (pipeline_is_full(walk.pipeline) || is_disallowed(client, type))
 			return RELAY_STOP;
+		ends_seen += type == MESSAGE_QUERY;
 		text = text_of(type, body, available);
 		action = text && sql_matters(text,
 					     available - (size_t)((const uint8_t *)text - body))
@@ -433,6 +448,7 @@ see_prepared(struct endpoint *from, uint8_t type, const uint8_t *body, uint32_t 
 			return RELAY_STOP;
 		return prepared_request(&walk, type, body, size, available, batch);
 	case MESSAGE_SYNC:
+		ends_seen++;
 		if (client->prepared)
 			prepared_sync(client->prepared);
 		break;
@@ -529,23 +545,21 @@ static void end_forward(struct client *client, struct server *server, enum relay
 /* One request of the extended protocol, alone and outside of a transaction, that begins with the
  * Bind or Describe of a prepared statement and ends with Sync? PostgreSQL may find that what the
  * statement refers to has changed since another client prepared it: then it is prepared anew, and
- * the request said again. */
+ * the request said again. Asked before the walk, and after it. */
 static bool may_be_replayed(const struct client *client, const struct server *server,
 			    const uint8_t *bytes, size_t size)
 {
-	const uint8_t *end = bytes + size;
-	if (size > REPLAY_MAX || (*bytes != MESSAGE_BIND && *bytes != MESSAGE_DESCRIBE) ||
-	    server->status != 'I' || server->pipeline.length > 0 || server->pipeline.unsynced ||
-	    client->endpoint.body_left)
-		return false;
-	while (end - bytes > MESSAGE_HEADER) {
-		uint32_t length = message_length(bytes);
-		if (length >= (size_t)(end - bytes) || *bytes == MESSAGE_SYNC ||
-		    *bytes == MESSAGE_QUERY)
-			return false;
-		bytes += (size_t)length + 1;
-	}
-	return end - bytes == MESSAGE_HEADER && *bytes == MESSAGE_SYNC;
+	return size <= REPLAY_MAX && (*bytes == MESSAGE_BIND || *bytes == MESSAGE_DESCRIBE) &&
+	       server->status == 'I' && pipeline_is_idle(&server->pipeline) &&
+	       !client->endpoint.body_left && !server->replays;
+}
+
+static void keep_for_replay(const struct client *client, struct server *server,
+			    const uint8_t *bytes, size_t size)
+{
+	if (ends_seen == 1 && pipeline_last(&server->pipeline) == MESSAGE_SYNC &&
+	    !client->endpoint.body_left && buffer_append(&server->replay, bytes, size, REPLAY_MAX))
+		server->replay_owed = server->pipeline.length;
 }
 
 /* Requests that may have to be rewritten. */
@@ -555,10 +569,11 @@ static __attribute__((noinline)) void forward_prepared(struct client *client, st
 	uint32_t maximum = (uint32_t)settings_current()->max_packet_size;
 	struct relay_batch batch;
 	enum relay_end end;
-	bool keep = may_be_replayed(client, server, bytes, size) && !server->replays;
+	const uint8_t *const all = bytes;
+	const size_t all_size = size;
+	bool keep = may_be_replayed(client, server, bytes, size);
 	begin_walk(client, server);
 	buffer_free(&server->replay);
-	keep = keep && buffer_append(&server->replay, bytes, size, REPLAY_MAX);
 	for (;;) {
 		end = walk_prepared(&prepared_requests, &client->endpoint, bytes, size, maximum,
 				    &batch);
@@ -582,10 +597,8 @@ static __attribute__((noinline)) void forward_prepared(struct client *client, st
 		prepared_begin_batch();
 	}
 	end_walk(client);
-	if (end != RELAY_DONE || batch.rest_size) /* not all of it is sent */
-		buffer_free(&server->replay);
-	else if (keep)
-		server->replay_owed = server->pipeline.length;
+	if (keep && end == RELAY_DONE && !batch.rest_size) /* all of it is sent */
+		keep_for_replay(client, server, all, all_size);
 	if (walk.refusal) {
 		client_fail(client, SQLSTATE_PROGRAM_LIMIT_EXCEEDED, walk.refusal);
 		return;

@@ -260,7 +260,9 @@ static const uint8_t *string_end(const uint8_t *at, const uint8_t *end)
 /* Send it as it is: what is wrong with it the server says best. */
 static enum relay_action pass(struct prepared_link *link, uint8_t type)
 {
-	return pipeline_send(link->pipeline, type) ? RELAY_FORWARD : no_memory(link);
+	if (LIKELY(pipeline_sent_usual(link->pipeline, type)))
+		return RELAY_FORWARD;
+	return pipeline_sent(link->pipeline, type) ? RELAY_FORWARD : no_memory(link);
 }
 
 static enum relay_action wait_for(struct prepared_link *link, uint32_t body)

@@ -72,8 +72,11 @@ relay_walk_inline(const struct relay *relay, struct endpoint *from, const uint8_
 			result = care == MESSAGE_INVALID ? RELAY_BAD_TYPE : RELAY_BAD_LENGTH;
 			break;
 		}
-		/* Most are messages that only pass. */
-		if (care == MESSAGE_PASS) {
+		if (care <= MESSAGE_PASS) { /* most are messages that only pass */
+			if (UNLIKELY(care == MESSAGE_INVALID)) {
+				result = RELAY_BAD_TYPE;
+				break;
+			}
 			if (UNLIKELY(here < whole)) {
 				from->body_left = (uint32_t)(whole - here);
 				whole = here;
@@ -82,12 +85,11 @@ relay_walk_inline(const struct relay *relay, struct endpoint *from, const uint8_
 			continue;
 		}
 		/* The header is there; some want more, but no more than all of what may be long. */
-		bool is_unusual =
-			here < whole || whole > MESSAGE_WHOLE_MAX || care == MESSAGE_INVALID;
-		if (UNLIKELY(is_unusual) && care != MESSAGE_SEE_TYPE) {
+		if (UNLIKELY(here < whole || whole > MESSAGE_WHOLE_MAX) &&
+		    care != MESSAGE_SEE_TYPE) {
 			size_t need = relay_needed(care, length);
-			if (care == MESSAGE_INVALID || need == 0) {
-				result = need == 0 ? RELAY_BAD_LENGTH : RELAY_BAD_TYPE;
+			if (need == 0) {
+				result = RELAY_BAD_LENGTH;
 				break;
 			}
 			if (here < need)
