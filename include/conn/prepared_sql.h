@@ -46,6 +46,10 @@ struct prepared_sql_parse {
 bool prepared_sql_parse(struct prepared_link *link, const uint8_t *content, size_t size,
 			struct prepared_sql_parse *parse);
 
+/* Does the name in the text of a statement mean something else by now, or would it, if it were
+ * executed a second time? Then it is to be changed anew, out of its original. */
+bool prepared_sql_is_outdated(struct prepared_link *link, const struct sql_change *change);
+
 /* The text that prepares a statement, without a semicolon. False: there is no such text, for it was
  * prepared by protocol in a way that SQL has no words for, or it is forgotten; or memory is out. */
 bool prepared_sql_put_prepare(struct buffer **out, const struct statement *statement);

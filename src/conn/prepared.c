@@ -206,6 +206,8 @@ static bool bring(struct prepared_link *link, struct statement *statement,
 		  struct relay_batch *batch)
 {
 	struct place *place = prepared_find_place(*link->server, statement);
+	if (place && place->is_closing) /* to make room, in front of the same message */
+		place = NULL;
 	if (statement_is_forgotten(statement) || (place && !place->is_stale))
 		return true; /* of a forgotten one PostgreSQL says that it is not there */
 	if (place && !send_close(link, place, batch))
@@ -213,18 +215,59 @@ static bool bring(struct prepared_link *link, struct statement *statement,
 	return inject(link, statement, batch);
 }
 
-/* Executing what is bound comes to this. */
-static bool bind_change(struct prepared_link *link, struct sql_change *change,
-			struct relay_batch *batch)
+/* What a changed text speaks of is to be at the server, or not to be. False: no memory. */
+static bool make_ready(struct prepared_link *link, const struct prepared_sql_parse *changed,
+		       struct relay_batch *batch)
+{
+	static const uint8_t nothing[] = "SELECT 1\0\0"; /* and no types */
+	struct place *old = changed->must_close
+				    ? prepared_find_place(*link->server, changed->must_close)
+				    : NULL;
+	if (old && !send_close(link, old, batch))
+		return false;
+	if (changed->needs && !bring(link, changed->needs, batch))
+		return false;
+	if (!changed->spare)
+		return true;
+	put_parse(batch, changed->spare, strlen(changed->spare) + 1, nothing, sizeof nothing);
+	return prepared_send_noted(link, MESSAGE_PARSE, HIDDEN);
+}
+
+/* What executing needs besides; NULL: nothing. */
+static struct statement *needed_by(const struct sql_change *change)
+{
+	bool needs = change && (change->kind == CHANGE_USED || change->kind == CHANGE_DOUBLED);
+	return needs ? change->statement : NULL;
+}
+
+/* Whether that is at the server shows only when earlier requests are answered. */
+static bool is_change_doubtful(const struct prepared_link *link, const struct sql_change *change)
+{
+	const struct statement *needed = needed_by(change);
+	const struct place *place = needed ? prepared_find_place(*link->server, needed) : NULL;
+	return place && prepared_place_is_doubtful(place, *link->client);
+}
+
+/* A statement whose execution comes to @change (NULL: to nothing of that kind) is described or
+ * bound. False: no memory. */
+static bool use_change(struct prepared_link *link, uint8_t type, struct sql_change *change,
+		       struct relay_batch *batch)
 {
 	struct prepared_server *server = *link->server;
 	if (LIKELY(!change && (!server || !server->bound_change)))
 		return true;
-	server = prepared_server_of(link);
-	sql_change_release(&server->bound_change);
-	server->bound_change = sql_change_share(change);
-	return !change || change->kind != CHANGE_USED || bring(link, change->statement, batch);
+	if (type == MESSAGE_BIND) {
+		server = prepared_server_of(link);
+		sql_change_release(&server->bound_change);
+		server->bound_change = sql_change_share(change);
+		if (change)
+			change->is_bound = true;
+	}
+	struct statement *needed = needed_by(change);
+	return !needed || bring(link, needed, batch);
 }
+
+static uint64_t last_version; /* of an unnamed statement */
 
 /* Is the client's unnamed statement at the server when what was sent is done? */
 enum presence { PRESENT, ABSENT, NOT_KEPT, UNCERTAIN };
@@ -295,6 +338,42 @@ static void mark_unnamed_dropper(struct prepared_link *link)
 		prepared_server_of(link)->has_dropper = true;
 }
 
+/* The names in a statement's text mean something else by now: it is changed anew. */
+static bool renew(struct prepared_link *link, struct sql_change **change,
+		  struct prepared_sql_parse *changed, struct relay_batch *batch)
+{
+	const struct buffer *original = (*change)->original;
+	if (!prepared_sql_parse(link, buffer_bytes(original), buffer_length(original), changed))
+		return false;
+	sql_change_release(change);
+	*change = changed->change;
+	return make_ready(link, changed, batch);
+}
+
+static bool renew_unnamed(struct prepared_link *link, struct relay_batch *batch)
+{
+	struct prepared_client *client = *link->client;
+	struct prepared_sql_parse changed;
+	if (!renew(link, &client->unnamed_change, &changed, batch))
+		return false;
+	buffer_free(&client->unnamed);
+	client->version = ++last_version;
+	return buffer_append(&client->unnamed, changed.content, changed.size, PREPARED_UNNAMED_MAX);
+}
+
+static bool renew_named(struct prepared_link *link, struct name *name, struct relay_batch *batch)
+{
+	struct prepared_sql_parse changed;
+	if (!renew(link, &name->change, &changed, batch))
+		return false;
+	struct statement *statement = statement_get(changed.content, changed.size);
+	if (!statement)
+		return false;
+	statement_release(&name->statement);
+	name->statement = statement;
+	return true;
+}
+
 static enum relay_action use_unnamed(struct prepared_link *link, uint8_t type,
 				     const uint8_t *before, size_t before_size, uint32_t size,
 				     struct relay_batch *batch)
@@ -302,8 +381,20 @@ static enum relay_action use_unnamed(struct prepared_link *link, uint8_t type,
 	struct prepared_client *client = *link->client;
 	struct own_note *note;
 	enum presence presence = unnamed_presence(client, *link->server);
-	if (presence != UNCERTAIN && type == MESSAGE_BIND &&
-	    !bind_change(link, client ? client->unnamed_change : NULL, batch))
+	if (presence != UNCERTAIN && client && client->unnamed_change && !client->parses &&
+	    prepared_sql_is_outdated(link, client->unnamed_change)) {
+		if (pipeline_owes_answer(link->pipeline))
+			return barrier(link);
+		if (!renew_unnamed(link, batch))
+			return no_memory(link);
+		presence = unnamed_presence(client, *link->server);
+	}
+	struct sql_change *change = !client	     ? NULL
+				    : client->parses ? client->sent_change
+						     : client->unnamed_change;
+	if (UNLIKELY(is_change_doubtful(link, change)) && !batch->replacements)
+		return barrier(link);
+	if (presence != UNCERTAIN && !use_change(link, type, change, batch))
 		return no_memory(link);
 	switch (presence) {
 	case UNCERTAIN:
@@ -340,15 +431,22 @@ static enum relay_action use(struct prepared_link *link, uint8_t type, const uin
 	if (!*text)
 		return use_unnamed(link, type, before, before_size, size, batch);
 	struct name *name = prepared_find_name(*link->client, text);
+	if (name && name->change && prepared_sql_is_outdated(link, name->change)) {
+		if (pipeline_owes_answer(link->pipeline))
+			return barrier(link);
+		if (!renew_named(link, name, batch))
+			return no_memory(link);
+	}
 	struct statement *statement = name ? name->statement : NULL;
 	struct place *place = statement ? prepared_find_place(*link->server, statement) : NULL;
 	if ((name && prepared_name_is_doubtful(name, *link->client)) ||
-	    (place && prepared_place_is_doubtful(place, *link->client)))
+	    (place && prepared_place_is_doubtful(place, *link->client)) ||
+	    (name && UNLIKELY(is_change_doubtful(link, name->change))))
 		return barrier(link);
 	if (!statement || (!place && statement_is_forgotten(statement)))
 		return use_unknown(link, type, before, before_size, text, size, batch);
 	statement_touch(statement);
-	if ((!place || place->is_stale) && is_overfull(link))
+	if ((!place || place->is_stale) && is_overfull(link) && !batch->replacements)
 		return barrier(link);
 	if (place && place->is_stale && statement->content) {
 		if (!send_close(link, place, batch))
@@ -359,7 +457,7 @@ static enum relay_action use(struct prepared_link *link, uint8_t type, const uin
 		prepared_touch_place(*link->server, place);
 	else if (!inject(link, statement, batch))
 		return no_memory(link);
-	if (type == MESSAGE_BIND && !bind_change(link, name->change, batch))
+	if (!use_change(link, type, name->change, batch))
 		return no_memory(link);
 	if (!pipeline_sent_noted(link->pipeline, type, name))
 		return no_memory(link);
@@ -429,7 +527,6 @@ static enum relay_action request_close(struct prepared_link *link, const uint8_t
 static enum relay_action parse_unnamed(struct prepared_link *link, const uint8_t *content,
 				       uint32_t size, bool is_whole, struct sql_change *change)
 {
-	static uint64_t last_version;
 	struct prepared_client *client = prepared_client_of(link);
 	struct buffer *copy = NULL;
 	if (is_whole && !buffer_append(&copy, content, size, PREPARED_UNNAMED_MAX))
@@ -441,8 +538,8 @@ static enum relay_action parse_unnamed(struct prepared_link *link, const uint8_t
 	}
 	note->content = copy;
 	note->change = sql_change_share(change);
-	sql_change_release(&client->unnamed_change);
-	client->unnamed_change = sql_change_share(change);
+	sql_change_release(&client->sent_change);
+	client->sent_change = sql_change_share(change);
 	note->version = client->version_sent = prepared_server_of(link)->unnamed = ++last_version;
 	client->parses++;
 	client->parsed_in = client->group;
@@ -468,9 +565,13 @@ static enum relay_action parse_new(struct prepared_link *link, const char *text,
 	struct prepared_client *client = prepared_client_of(link);
 	struct place *place = prepared_find_place(*link->server, statement);
 	struct own_note *note;
-	if (place && (place->is_closing || place->is_pending))
+	/* What is in front of it already is of use only if it follows. */
+	bool is_begun = batch->replacements;
+	if (place && (place->is_closing || place->is_pending) && !is_begun)
 		return barrier(link);
-	if ((!place || place->is_stale) && is_overfull(link))
+	if (place && place->is_closing)
+		place = NULL;
+	if ((!place || place->is_stale) && is_overfull(link) && !is_begun)
 		return barrier(link);
 	if (place && place->is_stale) {
 		if (!send_close(link, place, batch))
@@ -513,14 +614,15 @@ static enum relay_action parse_doubled(struct prepared_link *link, struct name *
 {
 	struct statement *old = name->statement;
 	struct place *place = prepared_find_place(*link->server, old);
-	if (prepared_name_is_doubtful(name, *link->client) ||
-	    (place && (place->is_closing || place->is_pending)))
+	bool is_begun = batch->replacements;
+	if (!is_begun && (prepared_name_is_doubtful(name, *link->client) ||
+			  (place && (place->is_closing || place->is_pending))))
 		return barrier(link);
 	if (!place && statement_is_forgotten(old)) { /* then it may be made anew */
 		prepared_remove_name(*link->client, name);
 		return RELAY_SHORT;
 	}
-	if (!place && is_overfull(link))
+	if (!place && is_overfull(link) && !is_begun)
 		return barrier(link);
 	if (!place && !inject(link, old, batch))
 		return no_memory(link);
@@ -568,20 +670,8 @@ static enum relay_action parse_changed(struct prepared_link *link, const char *t
 {
 	uint32_t name_size = (uint32_t)strlen(text) + 1;
 	enum relay_action action;
-	struct place *old = changed->must_close
-				    ? prepared_find_place(*link->server, changed->must_close)
-				    : NULL;
-	if (old && !send_close(link, old, batch))
+	if (!make_ready(link, changed, batch))
 		return no_memory(link);
-	if (changed->needs && !bring(link, changed->needs, batch))
-		return no_memory(link);
-	if (changed->spare) {
-		static const uint8_t nothing[] = "SELECT 1\0\0"; /* and no types */
-		if (!prepared_send_noted(link, MESSAGE_PARSE, HIDDEN))
-			return no_memory(link);
-		put_parse(batch, changed->spare, strlen(changed->spare) + 1, nothing,
-			  sizeof nothing);
-	}
 	if (*text) {
 		action = parse_named(link, text, changed->content, changed->content + changed->size,
 				     name_size + (uint32_t)changed->size, changed->change, batch);

@@ -20,6 +20,7 @@ void sql_change_release(struct sql_change **change)
 	if (!c || --c->references)
 		return;
 	statement_release(&c->statement);
+	buffer_free(&c->original);
 	memory_cache_free(&change_cache, c);
 }
 
@@ -92,6 +93,7 @@ static void release_client(struct prepared_client **client)
 void prepared_forget_unnamed(struct prepared_client *client)
 {
 	buffer_free(&client->unnamed);
+	sql_change_release(&client->unnamed_change);
 	client->version = 0;
 }
 
@@ -102,7 +104,7 @@ void prepared_client_free(struct prepared_client **client)
 	map_foreach (node, &(*client)->names)
 		prepared_remove_name(*client, container_of(node, struct name, node));
 	prepared_forget_unnamed(*client);
-	sql_change_release(&(*client)->unnamed_change);
+	sql_change_release(&(*client)->sent_change);
 	(*client)->is_gone = true;
 	release_client(client);
 }
@@ -338,6 +340,9 @@ static void take_effect(const struct sql_note *note, const struct sql_change *ch
 		if (name)
 			prepared_remove_name(client, name);
 		break;
+	case CHANGE_TAKEN:
+		note->server->has_taken = true;
+		break;
 	case CHANGE_DOUBLED:
 	case CHANGE_USED:
 	case CHANGE_UNKNOWN:
@@ -377,6 +382,7 @@ static void end_unnamed(struct own_note *note, enum pipeline_end how)
 	prepared_forget_unnamed(client);
 	if (how == PIPELINE_ANSWERED) {
 		client->unnamed = note->content;
+		client->unnamed_change = sql_change_share(note->change);
 		client->version = note->version;
 		note->content = NULL;
 	}
@@ -477,8 +483,10 @@ void prepared_sync(struct prepared_client *client)
 
 void prepared_drop_all(struct prepared_client *client, struct prepared_server *server)
 {
-	if (server)
+	if (server) {
 		remove_places(server, false);
+		server->has_taken = false;
+	}
 	if (!client)
 		return;
 	map_foreach (node, &client->names) {

@@ -58,6 +58,7 @@ enum sql_change_kind {
 	CHANGE_PREPARED,
 	CHANGE_CLOSED,
 	CHANGE_SPARED, /* a statement that is there to be dropped */
+	CHANGE_TAKEN,  /* ... or so that its name is taken */
 };
 
 enum { SERVER_NAME = 40 };
@@ -65,7 +66,9 @@ enum { SERVER_NAME = 40 };
 struct sql_change {
 	uint32_t references;
 	uint8_t kind;
-	uint32_t at; /* which statement of the text that was sent */
+	bool is_bound;		 /* of a Parse: it was */
+	struct buffer *original; /* ... its text and types as the client sent them */
+	uint32_t at;		 /* which statement of the text that was sent */
 	struct statement *statement;
 	/* The server's name in the text that was sent: where, how long, and how much longer than
 	 * the client's; in characters, behind what stands in front of the client's text. */
@@ -104,7 +107,8 @@ struct prepared_client {
 	bool is_gone;
 	struct map names;
 	struct buffer *unnamed;		   /* content of the unnamed statement; NULL: not kept */
-	struct sql_change *unnamed_change; /* what executing the last Parse of it comes to */
+	struct sql_change *unnamed_change; /* what executing it comes to */
+	struct sql_change *sent_change;	   /* ... the one that is under way */
 	uint64_t version;		   /* of it, unique among all clients'; 0: there is none */
 	uint64_t version_sent;		   /* of the Parse that is under way */
 	uint32_t parses, closes;	   /* of it under way */
@@ -133,6 +137,7 @@ struct prepared_server {
 			   */
 	const struct prepared_client *last_client; /* only to be compared */
 	struct sql_change *bound_change;	   /* what executing comes to that was bound last */
+	bool has_taken;				   /* the statement of CHANGE_TAKEN */
 	bool has_dropper;  /* something bound here may drop statements when it is executed */
 	bool barrier_next; /* a request under way may drop them */
 };

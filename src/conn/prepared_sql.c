@@ -6,6 +6,7 @@
 #include "prepared_book_priv.h"
 #include "conn/parameter.h"
 #include "conn/statement.h"
+#include "core/memory.h"
 #include "proto/message.h"
 #include "proto/sql.h"
 
@@ -17,13 +18,28 @@ enum {
 
 /* ---- what is sent instead ---- */
 
-static struct buffer *texts[RELAY_PIECES + 1]; /* of one batch */
-static int text_count;
+/* Of one batch, the latest first. */
+static struct text {
+	struct text *next;
+	struct buffer *bytes;
+} * texts;
+
+static struct buffer **new_text(void)
+{
+	struct text *text = memory_alloc(sizeof *text);
+	text->next = texts;
+	texts = text;
+	return &text->bytes;
+}
 
 void prepared_sql_begin_batch(void)
 {
-	while (text_count > 0)
-		buffer_free(&texts[--text_count]);
+	while (texts) {
+		struct text *text = texts;
+		texts = text->next;
+		buffer_free(&text->bytes);
+		memory_free(&text);
+	}
 }
 
 static bool put(struct buffer **out, const void *bytes, size_t size)
@@ -262,13 +278,29 @@ static struct statement *statement_of(const struct sql_statement *sql)
 	return statement;
 }
 
+/* A name that is taken at the server, for a PREPARE that is to be told so. */
+static const char taken[] = STATEMENT_PREFIX "taken";
+
+static void take_name(void)
+{
+	if (prepared_server_of(work.link)->has_taken)
+		return;
+	for (uint32_t i = 0; i < work.count; i++)
+		if (work.changes[i]->kind == CHANGE_TAKEN)
+			return;
+	work.failed |= !put_text(&work.front, "PREPARE \"") || !put_text(&work.front, taken) ||
+		       !put_text(&work.front, "\" AS SELECT 1");
+	add_hidden(CHANGE_TAKEN, NULL, taken);
+}
+
 static void see_prepare(const struct sql_statement *sql, uint32_t at, const char *name)
 {
 	struct statement *old = resolve(name);
 	if (old) {
-		bool there = need(old);
-		change_name(there ? CHANGE_DOUBLED : CHANGE_UNKNOWN, at, old,
-			    there ? old->name : PREPARED_NO_STATEMENT, name, &sql->name);
+		bool there = is_there(old);
+		if (!there)
+			take_name();
+		change_name(CHANGE_DOUBLED, at, old, there ? old->name : taken, name, &sql->name);
 		return;
 	}
 	struct statement *statement = statement_of(sql);
@@ -429,7 +461,7 @@ static void number_changes(void)
 static enum relay_action send_changed(const char *text, size_t size, struct relay_batch *batch)
 {
 	struct prepared_link *link = work.link;
-	struct buffer **out = &texts[text_count++], *changed = NULL;
+	struct buffer **out = new_text(), *changed = NULL;
 	uint8_t header[MESSAGE_HEADER] = {MESSAGE_QUERY};
 	size_t front = buffer_length(work.front);
 	bool well = put_changed(&changed, text, size);
@@ -570,8 +602,10 @@ bool prepared_sql_parse(struct prepared_link *link, const uint8_t *content, size
 		parse->spare = new_spare();
 		parse->change = change_parsed(CHANGE_DROPPED, NULL, parse->spare, name, &sql.name);
 	}
-	struct buffer **out = &texts[text_count++];
-	well = well && put_changed(out, text, length) && put(out, content + length, size - length);
+	struct buffer **out = new_text();
+	well = well && put_changed(out, text, length) &&
+	       put(out, content + length, size - length) &&
+	       put(&parse->change->original, content, size);
 	if (well) {
 		parse->content = buffer_bytes(*out);
 		parse->size = buffer_length(*out);
@@ -580,4 +614,18 @@ bool prepared_sql_parse(struct prepared_link *link, const uint8_t *content, size
 	}
 	end_work();
 	return well;
+}
+
+bool prepared_sql_is_outdated(struct prepared_link *link, const struct sql_change *change)
+{
+	begin_work(link);
+	const struct statement *now = resolve(change->clients);
+	switch ((enum sql_change_kind)change->kind) {
+	case CHANGE_MADE:
+		return change->is_bound || now;
+	case CHANGE_DROPPED:
+		return change->is_bound || !now;
+	default:
+		return now != change->statement;
+	}
 }

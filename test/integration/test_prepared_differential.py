@@ -122,6 +122,12 @@ DROPPING = [("DEALLOCATE ALL", 0), ("DISCARD ALL", 0), ("/* all of /* them */ */
 SIMPLE = ["SELECT 'simple'", "BEGIN", "BEGIN", "COMMIT", "ROLLBACK", "ROLLBACK", "SELECT 1/0", "SELECT 1; SELECT 2", "SELEC", "",
           "DEALLOCATE ALL", "DISCARD ALL", "SELECT 1; DEALLOCATE ALL", "DEALLOCATE ALL; SELECT 1/0", "BEGIN; SELECT 1", "SELECT 1; COMMIT",
           "COPY (SELECT 1) TO STDOUT", "SELECT g FROM generate_series(1, 50) g", "DEALLOCATE nobodys"]
+BY_SQL = ["PREPARE {n} AS {text}", "PREPARE {n}(int) AS SELECT $1 + 1", "PREPARE {n}(text, int) AS SELECT $1, $2", "EXECUTE {n}", "EXECUTE {n}",
+          "EXECUTE {n}", "EXECUTE {n}(7)", "EXECUTE {n}('x', 7)", "EXPLAIN (COSTS off) EXECUTE {n}", "DEALLOCATE {n}", "DEALLOCATE PREPARE {n}",
+          "/* {n} */ EXECUTE {n} -- {n}", "PREPARE {n} AS SELECT nothing"]
+BY_SQL_ONLY_SIMPLE = ["PREPARE {n} AS {text}; EXECUTE {n}", "EXECUTE {n}; EXECUTE {m}", "DEALLOCATE {n}; PREPARE {n} AS {text}; EXECUTE {n}; EXECUTE {m}",
+                      "PREPARE {n} AS {text}; PREPARE {m} AS {text}; DEALLOCATE {n}; EXECUTE {m}", "DEALLOCATE ALL; PREPARE {n} AS {text}; EXECUTE {n}",
+                      "EXECUTE {n}; SELECT 1/0; DEALLOCATE {n}", "BEGIN; PREPARE {n} AS {text}; EXECUTE {n}; ROLLBACK; EXECUTE {n}"]
 LONG_NAME = "n" * 63 + "-and-more"
 NAMES = ["", "", "", "s1", "s1", "s2", "s2", "s3", 'q"4', LONG_NAME]
 PORTALS = ["", "", "", "", "p1", "p2"]
@@ -140,6 +146,18 @@ class Generator:
         self.drops = self.chance.choice((0, 0.02, 0.06))
         self.odds = self.chance.choice((0, 0.05, 0.2))
         self.wild = self.chance.choice((0.02, 0.1, 0.3))
+        self.by_sql = self.chance.choice((0, 0.1, 0.4))
+
+    def sql(self, forms):
+        """PREPARE, EXECUTE or DEALLOCATE as SQL."""
+        names = ["\"" + name.replace("\"", "\"\"") + "\"" for name in self.chance.sample([name for name in NAMES if name and name != LONG_NAME], 2)]
+        text = self.chance.choice([text for text, count in self.texts if not count] or ["SELECT 1"])
+        return self.chance.choice(forms).format(n=names[0], m=names[1], text=text)
+
+    def simple(self):
+        if self.chance.random() < self.by_sql:
+            return self.sql(BY_SQL + BY_SQL_ONLY_SIMPLE)
+        return self.chance.choice(SIMPLE)
 
     def text(self):
         roll = self.chance.random()
@@ -160,6 +178,8 @@ class Generator:
     def parse(self, client, name):
         sql, count = self.text()
         types = () if self.chance.random() > self.wild else self.chance.choice(TYPES)
+        if self.by_sql and name:  # what SQL has no PREPARE for it cannot EXECUTE on another server
+            (sql, count), types = self.chance.choice(self.texts), ()
         self.meanings[client][name] = count
         return parse(name, sql, types)
 
@@ -175,6 +195,12 @@ class Generator:
         """A few messages that belong together."""
         chance, roll = self.chance, self.chance.random()
         portal = chance.choice(PORTALS)
+        if chance.random() < self.by_sql:  # what its name means is looked up when it is parsed: hence at once
+            self.meanings[client][""] = 0
+            steps = [parse("", self.sql(BY_SQL), ())]
+            if chance.random() < 0.3:
+                steps += [describe(b"S", "")]
+            return steps + [bind(portal, "", []), execute(portal), parse("", "SELECT 'last'")]
         if roll < 0.25:  # as a driver does who prepares
             name = self.name(client, known=False)
             steps = [close(b"S", name)] if name and chance.random() < 0.5 else []
@@ -196,15 +222,15 @@ class Generator:
             lambda: self.parse(client, self.name(client, known=False)), lambda: self.bind(client, portal, self.name(client)),
             lambda: describe(b"S", self.name(client)), lambda: describe(b"P", portal), lambda: close(b"S", self.name(client)),
             lambda: close(b"P", portal), lambda: execute(portal), lambda: FLUSH, lambda: SYNC,
-            lambda: query(chance.choice(SIMPLE)) if chance.random() < 0.5 else SYNC,
+            lambda: query(self.simple()) if chance.random() < 0.5 else SYNC,
             lambda: describe(b"X", "s1") if chance.random() < self.wild else FLUSH,
             lambda: close(b"X", "s1") if chance.random() < self.wild else FLUSH,
         ))()]
 
     def batch(self):
         client, messages = self.chance.randrange(CLIENTS), []
-        if self.chance.random() < 0.1:
-            return client, [query(self.chance.choice(SIMPLE))]
+        if self.chance.random() < 0.1 + self.by_sql / 2:
+            return client, [query(self.simple())]
         for _ in range(self.chance.choice((1, 1, 2, 2, 3, 4, 8))):
             messages += self.step(client)
             if self.chance.random() < 0.3:
@@ -263,9 +289,12 @@ def comparable(message):
     return kind, body
 
 
-def may_differ(wanted, got):
-    """Where the transaction has failed and this server has not got the statement yet, it cannot get it any more: a Describe
+def may_differ(wanted, got, by_sql):
+    """What a name in the text of an EXECUTE means PostgreSQL looks up when it is executed, but what a Describe says of it is
+    from when it was parsed; here it is what is executed. Where the transaction has failed and this server has not got the statement yet, it cannot get it any more: a Describe
     that PostgreSQL would answer fails. And whatever else is wrong with a request that fails, the transaction comes first."""
+    if by_sql and wanted == (b"n", b"") and got[0] == b"T":
+        return True
     return got[:3:2] == (b"E", "C=25P02") and wanted[0] in (b"E", b"t") and wanted != got
 
 
@@ -306,7 +335,7 @@ class Client:
         if kind == b"Z":
             self.status = body
 
-    def run(self, messages, cut):
+    def run(self, messages, cut, by_sql):
         data = b"".join(message.data for message in messages)
         self.direct.connection.send_raw(data)
         sizes = cut or [len(data)]
@@ -325,7 +354,7 @@ class Client:
                     got.append("no answer")
                 except Exception as error:  # the connection's end
                     got.append(repr(error))
-                if may_differ(wanted[-1], got[-1]):
+                if may_differ(wanted[-1], got[-1], by_sql):
                     if wanted[-1][0] != b"E":
                         raise Parted
                 elif got[-1] != wanted[-1]:
@@ -338,6 +367,7 @@ def run(pooler, postgres, program, seed, patience=ANSWER_SECONDS):
     chance = random.Random(seed)
     pooler.console("SET max_prepared_statements = 200")
     pooler.console("RECONNECT")
+    by_sql = any("EXECUTE " in repr(step) for step in program)
     clients = []
     try:
         try:
@@ -354,7 +384,7 @@ def run(pooler, postgres, program, seed, patience=ANSWER_SECONDS):
                 continue  # would wait for ever
             cut = [chance.choice((1, 3, 7, 50, 1000)) for _ in range(200)] if chance.random() < 0.1 else None
             try:
-                client.run(messages, cut)
+                client.run(messages, cut, by_sql)
             except Difference as difference:
                 difference.state = "\n".join(str(list(row.values())) for show in ("POOLS", "SERVERS", "CLIENTS")
                                              for row in pooler.console(f"SHOW {show}"))
