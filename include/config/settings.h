@@ -26,6 +26,7 @@ enum sslmode {
 };
 enum tls_negotiation { NEGOTIATION_POSTGRES, NEGOTIATION_DIRECT, NEGOTIATION_UNSET };
 enum timeout_action { TIMEOUT_CANCEL, TIMEOUT_CLOSE, TIMEOUT_ACTION_UNSET };
+enum startup_parameters { STARTUP_PARAMETERS_APPLY, STARTUP_PARAMETERS_REFUSE };
 enum balance { BALANCE_ROUND_ROBIN, BALANCE_DISABLE, BALANCE_UNSET };
 
 /* Row types and their C types. Bare numbers of DURATION are seconds, of MSEC milliseconds; SECONDS
@@ -46,6 +47,7 @@ enum balance { BALANCE_ROUND_ROBIN, BALANCE_DISABLE, BALANCE_UNSET };
 #define SETTING_C_BALANCE enum balance
 #define SETTING_C_TIMEOUT_ACTION enum timeout_action
 #define SETTING_C_FEATURES int /* policies of feature.h */
+#define SETTING_C_STARTUP_PARAMETERS enum startup_parameters
 
 /* One value each; texts are owned, never NULL ("" when unset). */
 struct settings {
@@ -58,6 +60,9 @@ enum setting_index {
 #include "config/settings.def"
 	SETTING_COUNT
 };
+
+/* Of track_extra_parameters: names, and bytes of one with its NUL. */
+enum { SETTING_TRACKED_MAX = 27, SETTING_TRACKED_SIZE = 64 };
 
 enum setting_scope { SCOPE_GLOBAL = 1, SCOPE_DATABASE = 2, SCOPE_USER = 4 };
 enum setting_change { CHANGE_RELOAD, CHANGE_RESTART };

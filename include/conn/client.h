@@ -49,6 +49,7 @@ struct client {
 	struct database *database; /* after login */
 	struct user *user;	   /* who it says to be, proven */
 	struct parameter_set *parameters;
+	struct parameter_set *startup;	  /* those it began with: what a reset comes back to */
 	struct prepared_client *prepared; /* its prepared statements; NULL: it never made one */
 	usec_t work_limit, idle_limit; /* the shortest of those that may end it while it is active;
 					  while it is idle; 0: none */

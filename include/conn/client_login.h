@@ -33,11 +33,12 @@ enum client_login_exchange {
 
 struct client;
 struct client_check;
+struct settings;
 
 struct client_login {
 	struct client *client; /* whose it is; for callbacks */
 	char *user, *database;
-	struct parameter_set *parameters; /* the tracked ones that the client asked for */
+	struct parameter_set *parameters; /* that the client asked for */
 	bool is_own;			  /* of auth_query: proven without being asked */
 	enum replication replication;	  /* what it wants to be */
 	char *startup;	     /* then its start-up parameters, as in the packet; else NULL */
@@ -89,10 +90,10 @@ void client_login_free(struct client_login **login);
  * begun); NULL: none. */
 void client_login_take_secret(struct client_login *login, const struct secret *secret);
 
-/* Read a StartupMessage's parameters. @ignored: comma list of names to ignore
- * (ignore_startup_parameters). False: refused. */
+/* Read a StartupMessage's parameters; @settings: what is to be ignored or refused. False: refused.
+ */
 bool client_login_startup(struct client_login *login, const struct startup *startup,
-			  const char *ignored, struct error *error);
+			  const struct settings *settings, struct error *error);
 
 /* Begin the exchange of the method: *@out gets the question. The user's secret is in the login;
  * that there is none shows only at the end. @iterations: scram_iterations; @mock_is_scram: what to

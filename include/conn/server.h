@@ -46,13 +46,13 @@ struct server {
 	uint8_t state; /* enum server_state */
 	uint8_t errand;
 	bool errand_failed, errand_done;
-	bool refuses_block; /* it opened a transaction block in statement mode */
-	char *complaint;    /* why our own query failed; owned, or NULL */
-	bool is_broken;	    /* it said something that the protocol does not allow */
-	char status;	    /* of the last ReadyForQuery: I, T, E; 0: none since the last request */
-	bool said_fatal;    /* the server's last word was FATAL: it closes */
-	bool is_reading;    /* inside the walk of what was received */
-	bool let_go;	    /* its client left during that walk */
+	bool refuses_block;	 /* it opened a transaction block in statement mode */
+	struct error *complaint; /* why our own query failed; owned, or NULL */
+	bool is_broken;		 /* it said something that the protocol does not allow */
+	char status;	 /* of the last ReadyForQuery: I, T, E; 0: none since the last request */
+	bool said_fatal; /* the server's last word was FATAL: it closes */
+	bool is_reading; /* inside the walk of what was received */
+	bool let_go;	 /* its client left during that walk */
 	bool unfit; /* never clean again: its client left in the middle of a message, or it is one
 		       client's own */
 	uint8_t tls_step; /* enum server_tls_step */
@@ -68,7 +68,7 @@ struct server {
 	bool was_described;    /* its client has the ParameterDescription of what is said again */
 	bool answer_waits;     /* an answer of ours is queued for what comes next */
 	bool waits_at_barrier; /* its client does not go on before all is answered */
-	struct parameter_set *parameters; /* as the server reported them */
+	struct parameter_set *parameters; /* as the server reported them, extras as we set them */
 	uint32_t process_id; /* with the key: of BackendKeyData; to a peer: of the request */
 	uint8_t *key;	     /* cancel key; owned */
 	uint16_t key_size;
@@ -118,7 +118,7 @@ void server_dismiss(struct server *server, bool mid_message);
 /* Give its client the answers that are ours, as far as it is their turn. */
 void server_answer_locally(struct server *server);
 /* Prepare for a client's first request: true: ready, possibly with a SET in its out-queue; false:
- * its values must be set first, client_server_ready() follows. */
+ * its values must be set first, .prepared or .unprepared follows, or the server is closed. */
 bool server_prepare(struct server *server, struct parameter_set *wanted);
 /* Test a server that rested long. */
 void server_test(struct server *server);
@@ -154,6 +154,8 @@ struct server_partner_ops {
 	void (*ready)(struct client *client, char status);
 	/* The client's values are set: what it holds may go on. */
 	void (*prepared)(struct client *client);
+	/* The server refused them, hence has the values it had. */
+	void (*unprepared)(struct client *client, const struct error *error);
 	/* No cancel of ours is under way any more: what it holds may go on. */
 	void (*free)(struct client *client);
 	/* The server's out-queue has drained, or its pipeline has room again. */

@@ -50,7 +50,13 @@ void text_append(struct text_builder *builder, const char *format, ...)
  * @text itself. */
 char *text_printable(const char *text, char *out, size_t size);
 
+/* Is it a name as PostgreSQL's parameters have it: words of letters, digits, _ and $, at most 63 of
+ * them and no digit or $ first, joined by dots? */
+bool text_is_qualified_name(const char *text);
+
 /* Lower-case ASCII compare, independent of the locale. */
 bool text_equals_nocase(const char *a, const char *b);
+/* The same for an order: below, at or above 0. */
+int text_compare_nocase(const char *a, const char *b);
 
 #endif

@@ -12,8 +12,10 @@ struct error;
  * stop. */
 typedef bool options_fn(void *context, const char *name, const char *value, struct error *error);
 
-/* Walk @text. False: malformed (error filled with the contract's text "unsupported options startup
- * parameter: only '-c config=val' and '--config=val' are allowed"), or @each said so. */
-bool options_walk(const char *text, options_fn *each, void *context, struct error *error);
+/* Walk @text; what each is given lies in @words, of strlen(@text) + 1 bytes. False: malformed
+ * (error filled with the contract's text "unsupported options startup parameter: only '-c
+ * config=val' and '--config=val' are allowed"), or @each said so. */
+bool options_walk(const char *text, char *words, options_fn *each, void *context,
+		  struct error *error);
 
 #endif

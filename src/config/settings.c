@@ -24,6 +24,7 @@ static const char *const sslmodes[] = {"disable",   "allow",	   "prefer", "requi
 				       "verify-ca", "verify-full", NULL};
 static const char *const negotiations[] = {"postgres", "direct", NULL};
 static const char *const timeout_actions[] = {"cancel", "close", NULL};
+static const char *const startup_parameters[] = {"apply", "refuse", NULL};
 static const char *const balances[] = {"round-robin", "disable", NULL};
 
 static const struct {
@@ -46,6 +47,7 @@ static const struct {
 	[VALUE_BALANCE] = {"load balancing", balances},
 	[VALUE_TIMEOUT_ACTION] = {"timeout action", timeout_actions},
 	[VALUE_FEATURES] = {"policies", NULL},
+	[VALUE_STARTUP_PARAMETERS] = {"startup parameters", startup_parameters},
 };
 
 /* Keywords are enums, which have the size of an int. */
@@ -53,7 +55,8 @@ static_assert(sizeof(enum pool_mode) == sizeof(int) && sizeof(enum auth_method) 
 		      sizeof(enum sslmode) == sizeof(int) &&
 		      sizeof(enum tls_negotiation) == sizeof(int) &&
 		      sizeof(enum balance) == sizeof(int) &&
-		      sizeof(enum timeout_action) == sizeof(int),
+		      sizeof(enum timeout_action) == sizeof(int) &&
+		      sizeof(enum startup_parameters) == sizeof(int),
 	      "a keyword is no int");
 static_assert(sizeof(usec_t) == sizeof(int64_t), "usec_t has 64 bits");
 

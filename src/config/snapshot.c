@@ -9,6 +9,7 @@
 #include "core/list.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "core/text.h"
 #include <string.h>
 
 enum section { SECTION_MAIN, SECTION_DATABASES, SECTION_USERS, SECTION_PEERS, SECTION_TLS };
@@ -184,6 +185,22 @@ static bool take_value(void *context, const char *key, const char *value,
 
 /* ---- what must fit together ---- */
 
+static bool check_tracked(const char *list, struct error *error)
+{
+	char name[SETTING_TRACKED_SIZE + 1], shown[VALUE_SHOWN_SIZE];
+	for (int count = 0; text_next_item(&list, name, sizeof name); count++) {
+		if (strlen(name) >= SETTING_TRACKED_SIZE || !text_is_qualified_name(name))
+			return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
+					 "track_extra_parameters: \"%s\" is no parameter's name",
+					 value_show(name, shown));
+		if (count == SETTING_TRACKED_MAX)
+			return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
+					 "track_extra_parameters names more than %d parameters",
+					 SETTING_TRACKED_MAX);
+	}
+	return true;
+}
+
 /* Rules over the settings as a whole. *@culprit: the setting to change. */
 static bool check_settings(const struct settings *settings, enum setting_index *culprit,
 			   struct error *error)
@@ -207,7 +224,8 @@ static bool check_settings(const struct settings *settings, enum setting_index *
 		return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
 				 "nothing to listen on: set listen_addr (and a listen_port) or "
 				 "unix_socket_dir");
-	return true;
+	*culprit = SETTING_track_extra_parameters;
+	return check_tracked(settings->track_extra_parameters, error);
 }
 
 /* "FILE:LINE: " of the setting, or of the file as a whole; of a variable or option that set it. */

@@ -345,6 +345,7 @@ void client_close_saying(struct client *client, enum close_reason reason, const 
 	part(client, reason);
 	client_login_free(&client->login);
 	parameter_release(&client->parameters);
+	parameter_release(&client->startup);
 	prepared_client_free(&client->prepared);
 	buffer_erase(&endpoint->held); /* there may be a password in it */
 	client->database = NULL;

@@ -129,7 +129,7 @@ static const struct greeting *find_greeting(struct client *client)
 	greeting = memory_alloc(sizeof *greeting);
 	greeting->asked = parameter_share(client->parameters);
 	put_database_wishes(client);
-	parameter_put_over(&client->parameters, pool->welcome_parameters);
+	parameter_put_over(&client->parameters, pool->welcome_parameters, pool);
 	greeting->result = parameter_share(client->parameters);
 	bool well = put_parameters(client, &greeting->bytes);
 	well &= put_login_notice(&greeting->bytes);
@@ -170,6 +170,7 @@ static void greet(struct client *client, struct buffer **out)
 	if (settings_current()->application_name_add_host && !client->is_own)
 		add_host_to_name(client);
 	const struct greeting *greeting = find_greeting(client);
+	client->startup = parameter_share(client->parameters);
 	if (!greeting || !put_greeting(greeting, &client->key, out)) {
 		client_close(client, CLOSE_OUT_OF_MEMORY, NULL);
 		return;
@@ -323,7 +324,7 @@ static void start(struct client *client, const struct startup *startup)
 	struct buffer *out = NULL;
 	struct error error;
 	char tls[128];
-	if (!client_login_startup(login, startup, settings->ignore_startup_parameters, &error)) {
+	if (!client_login_startup(login, startup, settings, &error)) {
 		client_close(client, CLOSE_CLIENT_ERROR, &error);
 		return;
 	}

@@ -224,6 +224,7 @@ void client_event_open(void)
 		.settle = client_request_settle,
 		.ready = client_request_ready,
 		.prepared = client_request_prepared,
+		.unprepared = client_request_unprepared,
 		.free = client_request_free,
 		.writable = client_request_writable,
 		.lost = client_replication_lost,

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 #include "auth/md5.h"
+#include "config/settings.h"
 #include "conn/cancel.h"
 #include "conn/client_check.h"
 #include "core/memory.h"
@@ -66,22 +67,75 @@ void client_login_free(struct client_login **login)
 
 struct take {
 	struct client_login *login;
-	const char *ignored;
+	const struct settings *settings;
 	struct parameter_values values; /* bytes of the packet; not yet in the login's set */
+	char words[STARTUP_MAX];	/* of its options */
 };
+
+/* Not to be had later in a session, or not to be taken back: what a transaction begins with, who
+ * one is, where chance begins. */
+static bool is_never_applied(const char *name)
+{
+	static const char *const names[] = {"transaction_isolation", "transaction_read_only",
+					    "transaction_deferrable", "session_authorization",
+					    "seed"};
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (text_equals_nocase(names[i], name))
+			return true;
+	return false;
+}
+
+/* One that PostgreSQL is to judge. What cannot be a name goes into no SQL. */
+static bool take_extra(struct take *take, const char *name, const char *value, struct error *error)
+{
+	char printable[128];
+	if (!text_is_qualified_name(name))
+		return error_set(error, SQLSTATE_UNDEFINED_OBJECT,
+				 "unrecognized configuration parameter \"%s\"",
+				 text_printable(name, printable, sizeof printable));
+	return parameter_note_extra(&take->values, name, value) ||
+	       error_set(error, SQLSTATE_PROGRAM_LIMIT_EXCEEDED,
+			 "too many startup parameters: at most %d are applied",
+			 PARAMETER_EXTRAS_MAX);
+}
+
+/* @where: "", or " in options". */
+static bool take_value(struct take *take, const char *name, const char *value, const char *where,
+		       struct error *error)
+{
+	char printable[128];
+	if (parameter_note(&take->values, name, value) ||
+	    text_list_has(take->settings->ignore_startup_parameters, name))
+		return true;
+	if (take->settings->startup_parameters == STARTUP_PARAMETERS_APPLY &&
+	    !is_never_applied(name))
+		return take_extra(take, name, value, error);
+	return error_set(error, SQLSTATE_FEATURE_NOT_SUPPORTED,
+			 "unsupported startup parameter%s: %s", where,
+			 text_printable(name, printable, sizeof printable));
+}
+
+static bool ignores_options(const struct take *take)
+{
+	return text_list_has(take->settings->ignore_startup_parameters, "options");
+}
 
 static bool take_option(void *context, const char *name, const char *value, struct error *error)
 {
 	struct take *take = context;
-	const char *tracked = parameter_tracked(name);
-	char printable[128];
-	if (tracked)
-		parameter_put(&take->login->parameters, tracked, value);
-	else if (!text_list_has(take->ignored, name) && !text_list_has(take->ignored, "options"))
-		return error_set(error, SQLSTATE_FEATURE_NOT_SUPPORTED,
-				 "unsupported startup parameter in options: %s",
-				 text_printable(name, printable, sizeof printable));
-	return true;
+	if (ignores_options(take)) {
+		parameter_note(&take->values, name, value);
+		return true;
+	}
+	return take_value(take, name, value, " in options", error);
+}
+
+/* Where options are ignored, what cannot be understood in there does not matter. */
+static bool take_options(struct take *take, const char *options, struct error *error)
+{
+	struct error why;
+	return options_walk(options, take->words, take_option, take, &why) ||
+	       ignores_options(take) || (*error = why, false);
 }
 
 static bool replace(char **field, const char *value)
@@ -125,57 +179,72 @@ static inline bool is(const char *name, const char *word)
 	return *name == *word && !strcmp(name, word);
 }
 
-static bool take_parameter(struct take *take, const char *name, const char *value,
-			   struct error *error)
+/* Who it is, where it wants to go and for what; *@options: the value of that one. */
+static bool take_names(struct client_login *login, const char *parameters, const char **options,
+		       struct error *error)
 {
-	char printable[128];
-	if (is(name, "user"))
-		return strlen(value) > NAME_MAX_USER
-			       ? error_set(error, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,
-					   "username too long")
-			       : replace(&take->login->user, value);
-	if (is(name, "database"))
-		return strlen(value) > NAME_MAX_DATABASE
-			       ? error_set(error, SQLSTATE_INVALID_CATALOG_NAME,
-					   "database name too long")
-			       : replace(&take->login->database, value);
-	/* The server that it gets for itself judges all the rest. */
-	if (is(name, "replication") || take->login->replication)
-		return true;
-	if (is(name, "options")) {
-		struct error why;
-		parameter_put_values(&take->login->parameters, &take->values);
-		/* "options" among the ignored names: what cannot be understood in there does not
-		 * matter. */
-		return options_walk(value, take_option, take, &why) ||
-		       text_list_has(take->ignored, "options") || (*error = why, false);
+	const char *cursor = parameters, *name, *value;
+	while (startup_next_parameter(&cursor, &name, &value)) {
+		bool well = true;
+		if (is(name, "user"))
+			well = strlen(value) > NAME_MAX_USER
+				       ? error_set(error,
+						   SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,
+						   "username too long")
+				       : replace(&login->user, value);
+		else if (is(name, "database"))
+			well = strlen(value) > NAME_MAX_DATABASE
+				       ? error_set(error, SQLSTATE_INVALID_CATALOG_NAME,
+						   "database name too long")
+				       : replace(&login->database, value);
+		else if (is(name, "replication"))
+			well = take_replication(login, value, error);
+		else if (is(name, "options"))
+			*options = value;
+		if (!well)
+			return false;
 	}
-	if (parameter_note(&take->values, name, value))
-		return true;
+	/* The server that it gets for itself judges all the rest; @cursor is at the NUL that ends
+	 * them. */
+	if (login->replication) {
+		login->startup_size = (size_t)(cursor - parameters) + 1;
+		login->startup = memory_dup(parameters, login->startup_size);
+	}
+	return true;
+}
+
+static bool is_taken(const char *name)
+{
 	/* "_pq_." names are protocol options: answered by NegotiateProtocolVersion, not refused. */
-	if (!strncmp(name, "_pq_.", 5) || text_list_has(take->ignored, name))
-		return true;
-	return error_set(error, SQLSTATE_FEATURE_NOT_SUPPORTED, "unsupported startup parameter: %s",
-			 text_printable(name, printable, sizeof printable));
+	return is(name, "user") || is(name, "database") || is(name, "replication") ||
+	       is(name, "options") || !strncmp(name, "_pq_.", 5);
+}
+
+/* As in PostgreSQL, what is inside options gives way to what stands beside them. */
+static bool take_values(struct take *take, const char *parameters, const char *options,
+			struct error *error)
+{
+	const char *cursor = parameters, *name, *value;
+	if (!take_options(take, options, error))
+		return false;
+	while (startup_next_parameter(&cursor, &name, &value))
+		if (!is_taken(name) && !take_value(take, name, value, "", error))
+			return false;
+	parameter_put_values(&take->login->parameters, &take->values);
+	return true;
 }
 
 bool client_login_startup(struct client_login *login, const struct startup *startup,
-			  const char *ignored, struct error *error)
+			  const struct settings *settings, struct error *error)
 {
-	struct take take = {.login = login, .ignored = ignored};
-	const char *cursor = startup->parameters, *name, *value;
-	while (startup_next_parameter(&cursor, &name, &value))
-		if (!strcmp(name, "replication") && !take_replication(login, value, error))
-			return false;
-	cursor = startup->parameters;
-	while (startup_next_parameter(&cursor, &name, &value))
-		if (!take_parameter(&take, name, value, error))
-			return false;
-	parameter_put_values(&login->parameters, &take.values);
-	if (login->replication) { /* @cursor is at the NUL that ends them */
-		login->startup_size = (size_t)(cursor - startup->parameters) + 1;
-		login->startup = memory_dup(startup->parameters, login->startup_size);
-	}
+	const char *options = "";
+	struct take take;
+	take.login = login;
+	take.settings = settings;
+	take.values = (struct parameter_values){0};
+	if (!take_names(login, startup->parameters, &options, error) ||
+	    (!login->replication && !take_values(&take, startup->parameters, options, error)))
+		return false;
 	if (!login->user || !*login->user)
 		return error_set(error, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,
 				 "no username supplied");

@@ -764,6 +764,12 @@ void client_request_settle(struct client *client)
 		client_request_go_on(client);
 }
 
+static void take_values(struct parameter_set **set, struct parameter_set *values)
+{
+	parameter_release(set);
+	*set = parameter_share(values);
+}
+
 void client_request_prepared(struct client *client)
 {
 	struct server *server = client_server(client);
@@ -771,20 +777,34 @@ void client_request_prepared(struct client *client)
 	 * they differ. */
 	struct buffer *out = NULL;
 	const char *cursor = NULL, *name, *value;
+	parameter_take_extras(&server->parameters, client->parameters);
 	while (parameter_next(server->parameters, &cursor, &name, &value)) {
 		const char *mine = parameter_get(client->parameters, name);
 		if (!mine || strcmp(mine, value))
 			response_put_parameter_status(&out, ENDPOINT_QUEUE_MAX, name, value);
 	}
-	parameter_prove(client->parameters);
-	parameter_prove(server->parameters);
-	parameter_release(&client->parameters);
-	client->parameters = parameter_share(server->parameters);
+	parameter_prove(client->parameters, true);
+	parameter_prove(server->parameters, true);
+	if (client->startup == client->parameters)
+		take_values(&client->startup, server->parameters);
+	take_values(&client->parameters, server->parameters);
 	client_send(client, &out);
 	if (client->stalled && client->state == CLIENT_ACTIVE) {
 		client->stalled = false;
 		client_request_go_on(client);
 	}
+}
+
+void client_request_unprepared(struct client *client, const struct error *error)
+{
+	struct server *server = client_server(client);
+	parameter_prove(client->parameters, false);
+	/* All was one implicit transaction, so nothing of it is left: the server is as it was, and
+	 * goes back. But not if it was sent more, which must not be done with other values. */
+	if (server_is_clean(server))
+		client_close(client, CLOSE_PARAMETER_INVALID, error);
+	else
+		server_close(server, CLOSE_PARAMETER_FAILED, error);
 }
 
 void client_request_free(struct client *client)

@@ -85,9 +85,7 @@ void gate_open(void)
 
 void gate_reconfigured(void)
 {
-	struct error error;
-	if (!parameter_track(settings_current()->track_extra_parameters, &error))
-		log_error("", "%s", error.message);
+	parameter_track(settings_current()->track_extra_parameters);
 	auth_query_forget();
 	derive_known();
 	client_limit_renew();

@@ -343,19 +343,21 @@ bool server_prepare(struct server *server, struct parameter_set *wanted)
 		return true;
 	struct buffer *query = NULL;
 	unsigned count;
-	if (!parameter_put_query(&query, ENDPOINT_QUEUE_MAX, wanted, server->parameters, &count) ||
-	    count == 0) {
-		buffer_free(&query);
+	bool well =
+		parameter_put_query(&query, ENDPOINT_QUEUE_MAX, wanted, server->parameters, &count);
+	if (well && count == 0)
 		return true;
-	}
 	bool proven = parameter_is_proven(wanted);
-	bool well = stream_queue(&server->endpoint.stream, buffer_bytes(query),
-				 buffer_length(query), ENDPOINT_QUEUE_MAX) &&
-		    pipeline_sent(&server->pipeline,
-				  PIPELINE_INTERNAL); /* the first entry needs no memory */
+	well = well &&
+	       stream_queue(&server->endpoint.stream, buffer_bytes(query), buffer_length(query),
+			    ENDPOINT_QUEUE_MAX) &&
+	       pipeline_sent(&server->pipeline,
+			     PIPELINE_INTERNAL); /* the first entry needs no memory */
 	buffer_free(&query);
-	if (!well)
-		return true; /* no memory: serve with the values there are */
+	if (!well) { /* it may have what is another client's */
+		server_close(server, CLOSE_OUT_OF_MEMORY, NULL);
+		return false;
+	}
 	server->errand = ERRAND_PARAMETERS;
 	server->errand_failed = false;
 	if (server->prepared)

@@ -530,7 +530,7 @@ static void logged_in(struct server *server)
 	login->welcome = NULL;
 	parameter_release(&server->parameters);
 	server->parameters = parameter_share(login->parameters);
-	parameter_prove(server->parameters);
+	parameter_prove(server->parameters, true);
 	server->process_id = login->process_id;
 	if (login->key_size) {
 		server->key = memory_dup(login->key, login->key_size);

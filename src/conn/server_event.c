@@ -13,6 +13,7 @@
 #include "core/memory.h"
 #include "proto/response.h"
 #include <string.h>
+#include <strings.h>
 
 enum { READS_PER_EVENT = 8 };
 
@@ -83,12 +84,42 @@ static void see_in_welcome(struct server *server, const uint8_t *body, uint32_t 
 						     value);
 }
 
+static bool is_tag(const uint8_t *body, uint32_t available, const char *tag)
+{
+	size_t size = strlen(tag) + 1;
+	return available >= size && !memcmp(body, tag, size);
+}
+
+/* Is there a RESET ALL in it? */
+static bool resets_all(const char *query)
+{
+	for (; (query = strcasestr(query, "reset")); query++) {
+		const char *at = query + strlen("reset");
+		size_t blanks = strspn(at, " \t\r\n");
+		if (blanks && !strncasecmp(at + blanks, "all", 3))
+			return true;
+	}
+	return false;
+}
+
+/* Has a command of our own taken away what was set for the last client? */
+static void see_reset(struct server *server, const uint8_t *body, uint32_t available)
+{
+	bool is_reset = server->errand == ERRAND_RESET && is_tag(body, available, "RESET");
+	if (is_tag(body, available, "DISCARD ALL"))
+		parameter_drop_extras(&server->parameters, false);
+	else if (is_reset && resets_all(settings_current()->server_reset_query))
+		parameter_drop_extras(&server->parameters, true);
+}
+
 /* An answer to our own query: nobody else sees it. */
 static enum relay_action see_errand(struct endpoint *from, struct server *server, uint8_t type,
 				    const uint8_t *body, uint32_t size, uint32_t available)
 {
 	if (type == MESSAGE_COMMAND_COMPLETE && prepared_tag_drops_all(body, available))
 		prepared_drop_all(NULL, server->prepared);
+	if (type == MESSAGE_COMMAND_COMPLETE)
+		see_reset(server, body, available);
 	if (type == MESSAGE_PARAMETER_STATUS) {
 		see_parameter(server, body, size);
 		if (server->welcome) /* its client gets the last word on each */
@@ -102,13 +133,15 @@ static enum relay_action see_errand(struct endpoint *from, struct server *server
 		if (type == MESSAGE_ERROR_RESPONSE) {
 			char severity[16];
 			struct error error;
+			if (from->partner && available < size && size < MESSAGE_WHOLE_MAX)
+				return RELAY_SHORT; /* it is told all of it */
 			response_parse_error(body, available, severity, &error);
 			server->errand_failed = true;
 			/* What the client did not see it is not spared. */
 			if (!from->partner)
 				server->said_fatal = response_error_is_fatal(body, available);
 			memory_free(&server->complaint);
-			server->complaint = memory_strdup(error.message);
+			server->complaint = memory_dup(&error, sizeof error);
 			log_warning(server_subject(server), "our own query failed: %s %s",
 				    error.sqlstate, error.message);
 		}
@@ -434,6 +467,20 @@ static bool end_prepared(struct server *server)
 	return server->state != SERVER_CLOSING;
 }
 
+/* Its client's values are set, or refused. Whose client left meanwhile is not clean, and closed. */
+static void parameters_ended(struct server *server)
+{
+	bool well = !server->errand_failed;
+	server->errand = ERRAND_NONE;
+	server->errand_done = false;
+	if (!server->endpoint.partner)
+		server_close(server, CLOSE_PARAMETER_FAILED, NULL);
+	else if (well)
+		partner->prepared(server_client(server));
+	else
+		partner->unprepared(server_client(server), server->complaint);
+}
+
 static void lost(struct server *server);
 
 static void input(struct server *server, const uint8_t *bytes, size_t size)
@@ -463,18 +510,7 @@ static void input(struct server *server, const uint8_t *bytes, size_t size)
 			if (server->state == SERVER_CLOSING)
 				return;
 		} else if (server->errand_done && server->errand == ERRAND_PARAMETERS) {
-			bool well = !server->errand_failed;
-			server->errand = ERRAND_NONE;
-			server->errand_done = false;
-			if (!well) {
-				struct error error;
-				close_reason_error(CLOSE_PARAMETER_INVALID, &error);
-				if (server->complaint)
-					error_detail(&error, "%s", server->complaint);
-				server_close(server, CLOSE_PARAMETER_FAILED, &error);
-			} else if (endpoint->partner) {
-				partner->prepared(server_client(server));
-			}
+			parameters_ended(server);
 			if (server->state == SERVER_CLOSING)
 				return;
 		}

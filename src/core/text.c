@@ -302,3 +302,31 @@ bool text_equals_nocase(const char *a, const char *b)
 	}
 	return false;
 }
+
+int text_compare_nocase(const char *a, const char *b)
+{
+	while (*a && lower(*a) == lower(*b)) {
+		a++;
+		b++;
+	}
+	return (unsigned char)lower(*a) - (unsigned char)lower(*b);
+}
+
+bool text_is_qualified_name(const char *text)
+{
+	enum { WORD_MAX = 63 };
+	for (;; text++) {
+		size_t length = 0;
+		for (; *text && *text != '.'; text++, length++) {
+			bool first = (*text >= 'a' && *text <= 'z') ||
+				     (*text >= 'A' && *text <= 'Z') || *text == '_';
+			bool later = (*text >= '0' && *text <= '9') || *text == '$';
+			if (!first && (!later || length == 0))
+				return false;
+		}
+		if (length == 0 || length > WORD_MAX)
+			return false;
+		if (!*text)
+			return true;
+	}
+}

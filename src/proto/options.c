@@ -2,7 +2,6 @@
 #include "config.h"
 #include "proto/options.h"
 #include "core/error.h"
-#include "core/memory.h"
 #include <stddef.h>
 #include <string.h>
 
@@ -11,25 +10,27 @@ static bool is_space(char c)
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* The next word of *@text into @word, as pg_split_opts() of PostgreSQL does: a backslash takes the
- * next character as it is. False: no more words. */
-static bool next_word(const char **text, char *word)
+/* The next word of *@text into *@room, as pg_split_opts() of PostgreSQL does: a backslash takes the
+ * next character as it is. Returns it, and *@room is behind it; NULL: no more words. */
+static char *next_word(const char **text, char **room)
 {
 	const char *at = *text;
+	char *word = *room, *end = word;
 	while (is_space(*at))
 		at++;
 	if (!*at)
-		return false;
+		return NULL;
 	for (; *at && !is_space(*at); at++) {
 		if (*at == '\\') {
 			if (!*++at)
 				break;
 		}
-		*word++ = *at;
+		*end++ = *at;
 	}
-	*word = '\0';
+	*end++ = '\0';
+	*room = end;
 	*text = at;
-	return true;
+	return word;
 }
 
 static bool refuse(struct error *error)
@@ -53,22 +54,18 @@ static bool give(char *assignment, options_fn *each, void *context, struct error
 	return each(context, assignment, equals + 1, error);
 }
 
-bool options_walk(const char *text, options_fn *each, void *context, struct error *error)
+bool options_walk(const char *text, char *words, options_fn *each, void *context,
+		  struct error *error)
 {
-	/* A word is never longer than the text; the text's length is the peer's choice. */
-	char *word = memory_try_alloc(strlen(text) + 1);
-	if (!word)
-		return error_set(error, SQLSTATE_OUT_OF_MEMORY, "out of memory");
 	bool good = true;
-	while (good && next_word(&text, word)) {
+	for (char *word; good && (word = next_word(&text, &words));) {
 		if (strcmp(word, "-c") == 0)
-			good = next_word(&text, word) ? give(word, each, context, error)
-						      : refuse(error);
+			good = (word = next_word(&text, &words)) ? give(word, each, context, error)
+								 : refuse(error);
 		else if (word[0] == '-' && (word[1] == '-' || word[1] == 'c'))
 			good = give(word + 2, each, context, error);
 		else
 			good = refuse(error);
 	}
-	memory_free(&word);
 	return good;
 }

@@ -16,7 +16,9 @@ static void fuzz_options(const uint8_t *bytes, size_t size)
 {
 	struct error error = {0};
 	char *text = fuzz_text(bytes, size);
-	FUZZ_HOLDS(options_walk(text, each, &size, &error) || *error.message);
+	char *words = malloc(strlen(text) + 1);
+	FUZZ_HOLDS(options_walk(text, words, each, &size, &error) || *error.message);
+	free(words);
 	free(text);
 }
 

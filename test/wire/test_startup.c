@@ -176,8 +176,9 @@ START_TEST(names_that_are_too_long_are_refused)
 }
 END_TEST
 
-START_TEST(a_parameter_that_is_not_known_is_refused)
+START_TEST(a_parameter_that_is_not_tracked_may_be_refused)
 {
+	begin_with("startup_parameters = refuse");
 	wire_expect_fatal(says_startup(PAIRS("user\0u1\0database\0db\0search_path\0x")), "0A000",
 			  "unsupported startup parameter: search_path|");
 	wire_expect_fatal(says_startup(PAIRS("user\0u1\0database\0db\0options\0-c geqo=off")),
@@ -188,6 +189,47 @@ START_TEST(a_parameter_that_is_not_known_is_refused)
 	wire_expect_fatal(says_startup(PAIRS("user\0u1\0database\0db\0bad\033[2J\0x")), "0A000",
 			  "unsupported startup parameter: bad");
 	ck_assert(!wire_logged("\033"));
+	finish();
+}
+END_TEST
+
+START_TEST(what_is_no_name_of_a_parameter_is_refused)
+{
+	wire_expect_fatal(says_startup(PAIRS("user\0u1\0database\0db\0bad\033[2J\0x")), "42704",
+			  "unrecognized configuration parameter \"bad");
+	ck_assert(!wire_logged("\033"));
+	wire_expect_fatal(says_startup(PAIRS("user\0u1\0database\0db\0a;b\0x")), "42704",
+			  "unrecognized configuration parameter \"a;b\"|");
+	wire_expect_fatal(says_startup(PAIRS("user\0u1\0database\0db\0options\0-c a\"b=x")),
+			  "42704", "unrecognized configuration parameter \"a\"b\"|");
+	wire_expect_fatal(says_startup(PAIRS("user\0u1\0database\0db\0options\0-x y")), "0A000",
+			  "unsupported options startup parameter: only '-c config=val' and "
+			  "'--config=val' are allowed|");
+}
+END_TEST
+
+START_TEST(what_cannot_be_taken_back_is_refused)
+{
+	static const char *const names[] = {"transaction_isolation", "Transaction_Read_Only",
+					    "transaction_deferrable", "session_authorization",
+					    "seed"};
+	char pairs[128] = "user\0u1\0database\0db", text[128];
+	snprintf(pairs + 20, sizeof pairs - 20, "%s", names[_i]);
+	snprintf(text, sizeof text, "unsupported startup parameter: %s|", names[_i]);
+	wire_expect_fatal(says_startup(pairs, 20 + strlen(names[_i]) + 2), "0A000", text);
+}
+END_TEST
+
+START_TEST(too_many_parameters_are_refused)
+{
+	char pairs[1024] = "user\0u1\0database\0db";
+	size_t size = 20;
+	for (int i = 0; i < 65; i++, size += strlen(pairs + size) + 3) {
+		snprintf(pairs + size, sizeof pairs - size, "x%d", i);
+		pairs[size + strlen(pairs + size) + 1] = '1';
+	}
+	wire_expect_fatal(says_startup(pairs, size), "54000",
+			  "too many startup parameters: at most 64 are applied|");
 }
 END_TEST
 
@@ -729,7 +771,9 @@ Suite *suite_startup(void)
 	tcase_add_test(tcase, a_user_must_be_named);
 	tcase_add_test(tcase, an_unknown_user_is_refused_with_trust);
 	tcase_add_test(tcase, names_that_are_too_long_are_refused);
-	tcase_add_test(tcase, a_parameter_that_is_not_known_is_refused);
+	tcase_add_test(tcase, what_is_no_name_of_a_parameter_is_refused);
+	tcase_add_loop_test(tcase, what_cannot_be_taken_back_is_refused, 0, 5);
+	tcase_add_test(tcase, too_many_parameters_are_refused);
 	tcase_add_test(tcase, protocol_2_is_refused);
 	tcase_add_test(tcase, versions_and_options_are_negotiated_and_keys_as_long_as_agreed);
 	tcase_add_test(tcase, ssl_and_gss_are_answered_with_no_and_startup_follows);
@@ -752,6 +796,7 @@ Suite *suite_startup(void)
 	tcase_add_test(tcase, whoever_comes_when_the_entrance_is_full_is_refused_at_the_door);
 	tcase_add_test(tcase, more_clients_of_a_database_than_allowed_are_refused);
 	tcase_add_test(tcase, more_clients_of_a_user_than_allowed_are_refused);
+	tcase_add_test(tcase, a_parameter_that_is_not_tracked_may_be_refused);
 	tcase_add_test(tcase, ignored_parameters_are_passed_over);
 	tcase_add_test(tcase,
 		       a_client_that_does_not_answer_the_challenge_is_closed_when_its_time_is_over);

@@ -148,6 +148,10 @@ START_TEST(errors_name_file_and_line)
 }
 END_TEST
 
+#define FORTY "abcdefghijabcdefghijabcdefghijabcdefghij"
+#define NINE(x) x "1," x "2," x "3," x "4," x "5," x "6," x "7," x "8," x "9"
+#define TWENTY_SEVEN NINE("a") "," NINE("b") "," NINE("c")
+
 START_TEST(settings_are_held_against_each_other)
 {
 	assert_fails("[pgbouncer]\nunix_socket_dir =\n", "a.ini:2: nothing to listen on");
@@ -159,6 +163,13 @@ START_TEST(settings_are_held_against_each_other)
 	assert_loads("[pgbouncer]\nsyslog_facility = local0\n");
 	assert_fails("[pgbouncer]\nauth_dbname = pgbouncer\n",
 		     "a.ini:2: cannot use the reserved \"pgbouncer\" database as an auth_dbname");
+	assert_fails("[pgbouncer]\ntrack_extra_parameters = search_path, a b\n",
+		     "a.ini:2: track_extra_parameters: \"a b\" is no parameter's name");
+	assert_fails("[pgbouncer]\ntrack_extra_parameters = " FORTY "." FORTY "\n",
+		     "a.ini:2: track_extra_parameters: \"" FORTY);
+	assert_fails("[pgbouncer]\n\ntrack_extra_parameters = " TWENTY_SEVEN ", one_more\n",
+		     "a.ini:3: track_extra_parameters names more than 27 parameters");
+	assert_loads("[pgbouncer]\ntrack_extra_parameters = " TWENTY_SEVEN "\n");
 }
 END_TEST
 

@@ -10,15 +10,18 @@ static void no_set_is_left(void)
 	ck_assert_uint_eq(parameter_sets(), 0);
 }
 
-/* A set from "name=value" words, ended by NULL. */
+/* A set from "name=value" words, ended by NULL; those that are not tracked are extras. */
 static struct parameter_set *made_of(const char *const *words)
 {
 	struct parameter_set *set = parameter_empty();
 	for (; *words; words++) {
+		struct parameter_values values = {0};
 		char name[64];
 		const char *equals = strchr(*words, '=');
 		snprintf(name, sizeof name, "%.*s", (int)(equals - *words), *words);
-		parameter_put(&set, parameter_tracked(name), equals + 1);
+		ck_assert(parameter_note(&values, name, equals + 1) ||
+			  parameter_note_extra(&values, name, equals + 1));
+		parameter_put_values(&set, &values);
 	}
 	return set;
 }
@@ -169,10 +172,10 @@ START_TEST(put_over_keeps_own_values_and_takes_the_rest)
 	struct parameter_set *set = SET("TimeZone=CET", "application_name=x");
 	struct parameter_set *expected =
 		SET("TimeZone=CET", "DateStyle=ISO", "client_encoding=UTF8", "application_name=x");
-	parameter_put_over(&set, base);
+	parameter_put_over(&set, base, NULL);
 	ck_assert_ptr_eq(set, expected);
 	ck_assert_str_eq(parameter_get(base, "TimeZone"), "UTC");
-	parameter_put_over(&set, base);
+	parameter_put_over(&set, base, &base); /* whose they are matters to extras alone */
 	ck_assert_ptr_eq(set, expected);
 	parameter_release(&base);
 	parameter_release(&set);
@@ -258,15 +261,203 @@ START_TEST(proven_belongs_to_the_values)
 {
 	struct parameter_set *a = SET("TimeZone=UTC"), *b = SET("TimeZone=CET");
 	ck_assert(!parameter_is_proven(a));
-	parameter_prove(a);
+	parameter_prove(a, true);
 	struct parameter_set *again = SET("TimeZone=UTC");
 	ck_assert(parameter_is_proven(again));
 	ck_assert(!parameter_is_proven(b));
 	parameter_put(&again, parameter_tracked("TimeZone"), "MET");
 	ck_assert(!parameter_is_proven(again));
+	parameter_prove(a, false);
+	ck_assert(!parameter_is_proven(a));
 	parameter_release(&a);
 	parameter_release(&b);
 	parameter_release(&again);
+}
+END_TEST
+
+START_TEST(extras_stand_behind_in_lower_case_and_in_order)
+{
+	struct parameter_set *set =
+		SET("Work_Mem=1MB", "lock_timeout=5", "TimeZone=UTC", "a.B=x", "WORK_MEM=2MB");
+	const char *cursor = NULL, *name, *value;
+	char seen[256] = "";
+	while (parameter_next(set, &cursor, &name, &value))
+		snprintf(seen + strlen(seen), sizeof seen - strlen(seen), "%s=%s;", name, value);
+	ck_assert_str_eq(seen, "TimeZone=UTC;a.b=x;lock_timeout=5;work_mem=2MB;");
+	struct parameter_set *same = SET("a.b=x", "TimeZone=UTC", "work_mem=2MB", "LOCK_TIMEOUT=5");
+	ck_assert_ptr_eq(set, same);
+	ck_assert(parameter_has_extras(set));
+	ck_assert_str_eq(parameter_get(set, "Lock_Timeout"), "5");
+	parameter_put(&set, parameter_tracked("TimeZone"), "CET"); /* they stay */
+	ck_assert_str_eq(parameter_get(set, "a.b"), "x");
+	ck_assert_str_eq(parameter_get(set, "timezone"), "CET");
+	parameter_release(&set);
+	parameter_release(&same);
+	set = SET("TimeZone=UTC");
+	ck_assert(!parameter_has_extras(set));
+	parameter_release(&set);
+}
+END_TEST
+
+START_TEST(too_many_extras_are_refused)
+{
+	struct parameter_values values = {0};
+	char names[PARAMETER_EXTRAS_MAX + 1][8];
+	for (int i = 0; i <= PARAMETER_EXTRAS_MAX; i++) {
+		snprintf(names[i], sizeof names[i], "x%d", i);
+		ck_assert_int_eq(parameter_note_extra(&values, names[i], "1"),
+				 i < PARAMETER_EXTRAS_MAX);
+	}
+	ck_assert(parameter_note_extra(&values, "X7", "2")); /* known already */
+	struct parameter_set *set = parameter_empty();
+	parameter_put_values(&set, &values);
+	ck_assert_str_eq(parameter_get(set, "x7"), "2");
+	ck_assert_str_eq(parameter_get(set, "x63"), "1");
+	ck_assert_ptr_null(parameter_get(set, "x64"));
+	parameter_release(&set);
+}
+END_TEST
+
+START_TEST(extras_are_proven_for_their_owner_only)
+{
+	int owners[2];
+	struct parameter_set *base = SET("TimeZone=UTC"), *sets[2], *tracked[2];
+	for (int i = 0; i < 2; i++) {
+		sets[i] = SET("work_mem=1MB");
+		parameter_put_over(&sets[i], base, &owners[i]);
+		tracked[i] = parameter_share(base);
+		parameter_put_over(&tracked[i], base, &owners[i]);
+	}
+	ck_assert_ptr_ne(sets[0], sets[1]);
+	ck_assert_ptr_eq(tracked[0], tracked[1]);
+	parameter_prove(sets[0], true);
+	ck_assert(!parameter_is_proven(sets[1]));
+	ck_assert_str_eq(query(sets[0], sets[1], 0), "");
+	/* what the first one's server has become is the same */
+	struct parameter_set *server = SET("TimeZone=UTC");
+	parameter_take_extras(&server, sets[0]);
+	ck_assert_ptr_eq(server, sets[0]);
+	parameter_put(&sets[1], parameter_tracked("TimeZone"), "CET");
+	parameter_put(&sets[1], parameter_tracked("TimeZone"), "UTC");
+	ck_assert_ptr_ne(sets[0], sets[1]);
+	parameter_release(&server);
+	parameter_release(&base);
+	for (int i = 0; i < 2; i++) {
+		parameter_release(&sets[i]);
+		parameter_release(&tracked[i]);
+	}
+}
+END_TEST
+
+START_TEST(extras_are_taken_and_dropped)
+{
+	struct parameter_set *server = SET("TimeZone=UTC", "role=bob", "work_mem=1MB");
+	struct parameter_set *client = SET("TimeZone=CET", "lock_timeout=5");
+	struct parameter_set *plain = SET("TimeZone=UTC"), *role = SET("TimeZone=UTC", "role=bob");
+	struct parameter_set *had = parameter_share(server);
+	parameter_drop_extras(&server, true);
+	ck_assert_ptr_eq(server, role);
+	parameter_drop_extras(&server, false);
+	ck_assert_ptr_eq(server, plain);
+	parameter_drop_extras(&server, true);
+	ck_assert_ptr_eq(server, plain);
+	parameter_take_extras(&had, client);
+	ck_assert_str_eq(parameter_get(had, "lock_timeout"), "5");
+	ck_assert_str_eq(parameter_get(had, "TimeZone"), "UTC");
+	ck_assert_ptr_null(parameter_get(had, "work_mem"));
+	parameter_take_extras(&had, plain);
+	ck_assert_ptr_eq(had, plain);
+	parameter_release(&server);
+	parameter_release(&client);
+	parameter_release(&plain);
+	parameter_release(&role);
+	parameter_release(&had);
+}
+END_TEST
+
+START_TEST(a_query_sets_extras_and_takes_others_away)
+{
+	struct parameter_set *plain = SET("TimeZone=UTC"), *none = parameter_empty();
+	struct parameter_set *one = SET("TimeZone=UTC", "statement_timeout=5s", "my.thing=it's");
+	struct parameter_set *two = SET("TimeZone=UTC", "select=\xe9", "my.thing=it's");
+	struct parameter_set *path = SET("search_path=\"a\", b");
+	ck_assert_str_eq(query(one, plain, 2),
+			 "SET \"my\".\"thing\"='it''s';SET \"statement_timeout\"='5s';");
+	ck_assert_str_eq(query(plain, one, 2),
+			 "RESET \"my\".\"thing\";RESET \"statement_timeout\";");
+	/* no word is a keyword, and bytes stay what they are whatever client_encoding is */
+	ck_assert_str_eq(query(two, one, 2),
+			 "RESET \"statement_timeout\";SET \"select\"=E'\\351';");
+	ck_assert_str_eq(query(one, one, 0), "");
+	/* a list is given as it stands: as a literal it would be one name */
+	ck_assert_str_eq(query(path, none, 1),
+			 "SELECT pg_catalog.set_config('search_path','\"a\", b',false);");
+	/* all of it */
+	ck_assert_str_eq(query(two, none, 3), "SET TimeZone='UTC';SET \"my\".\"thing\"='it''s';"
+					      "SET \"select\"=E'\\351';");
+	parameter_release(&plain);
+	parameter_release(&one);
+	parameter_release(&two);
+	parameter_release(&path);
+	parameter_release(&none);
+}
+END_TEST
+
+START_TEST(the_role_goes_first_and_comes_last)
+{
+	struct parameter_set *bob = SET("log_statement=all", "role=bob", "work_mem=1MB");
+	struct parameter_set *also = SET("role=bob", "work_mem=2MB");
+	struct parameter_set *none = parameter_empty();
+	ck_assert_str_eq(query(none, bob, 3),
+			 "RESET \"role\";RESET \"log_statement\";RESET \"work_mem\";");
+	ck_assert_str_eq(query(bob, none, 3), "SET \"log_statement\"='all';SET "
+					      "\"work_mem\"='1MB';SET \"role\"='bob';");
+	ck_assert_str_eq(query(also, bob, 2), "RESET \"role\";RESET \"log_statement\";SET "
+					      "\"work_mem\"='2MB';SET \"role\"='bob';");
+	ck_assert_str_eq(query(bob, bob, 0), "");
+	parameter_release(&bob);
+	parameter_release(&also);
+	parameter_release(&none);
+}
+END_TEST
+
+START_TEST(half_a_datestyle_does_not_take_the_other_half_from_the_last_client)
+{
+	struct parameter_set *server = SET("DateStyle=ISO, YMD"), *half = SET("DateStyle=german");
+	struct parameter_set *whole = SET("DateStyle=German, DMY");
+	ck_assert_str_eq(query(half, server, 1), "RESET DateStyle;SET DateStyle='german';");
+	ck_assert_str_eq(query(whole, server, 1), "SET DateStyle='German, DMY';");
+	parameter_release(&server);
+	parameter_release(&half);
+	parameter_release(&whole);
+}
+END_TEST
+
+START_TEST(other_names_may_be_tracked)
+{
+	struct parameter_set *set =
+		SET("TimeZone=CET", "IntervalStyle=iso_8601", "search_path=x", "work_mem=1MB");
+	ck_assert(!parameter_track("IntervalStyle"));
+	ck_assert(parameter_track("Search_Path, timezone, in_hot_standby"));
+	ck_assert(!parameter_track("Search_Path, in_hot_standby"));
+	ck_assert_ptr_null(parameter_tracked("IntervalStyle"));
+	ck_assert_str_eq(parameter_tracked("search_path"), "Search_Path");
+	struct parameter_set *base = SET("in_hot_standby=off", "TimeZone=UTC");
+	struct parameter_set *expected =
+		SET("TimeZone=CET", "search_path=x", "in_hot_standby=off", "work_mem=1MB");
+	parameter_renew(&set, base);
+	ck_assert_ptr_eq(set, expected);
+	ck_assert_ptr_null(parameter_get(set, "IntervalStyle"));
+	/* the order counts: a set keeps it */
+	ck_assert(parameter_track("in_hot_standby, search_path"));
+	ck_assert(parameter_track(""));
+	parameter_renew(&set, NULL);
+	ck_assert_ptr_null(parameter_get(set, "search_path"));
+	ck_assert_str_eq(parameter_get(set, "work_mem"), "1MB");
+	ck_assert(parameter_track("IntervalStyle"));
+	parameter_release(&set);
+	parameter_release(&base);
+	parameter_release(&expected);
 }
 END_TEST
 
@@ -287,6 +478,14 @@ Suite *suite_parameter(void)
 	tcase_add_test(tcase, values_are_quoted_so_that_they_stay_values);
 	tcase_add_test(tcase, a_query_longer_than_the_cap_is_refused);
 	tcase_add_test(tcase, proven_belongs_to_the_values);
+	tcase_add_test(tcase, extras_stand_behind_in_lower_case_and_in_order);
+	tcase_add_test(tcase, too_many_extras_are_refused);
+	tcase_add_test(tcase, extras_are_proven_for_their_owner_only);
+	tcase_add_test(tcase, extras_are_taken_and_dropped);
+	tcase_add_test(tcase, a_query_sets_extras_and_takes_others_away);
+	tcase_add_test(tcase, the_role_goes_first_and_comes_last);
+	tcase_add_test(tcase, half_a_datestyle_does_not_take_the_other_half_from_the_last_client);
+	tcase_add_test(tcase, other_names_may_be_tracked);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

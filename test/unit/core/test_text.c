@@ -314,6 +314,34 @@ START_TEST(case_is_ignored_in_ascii_only)
 }
 END_TEST
 
+START_TEST(words_have_an_order)
+{
+	ck_assert_int_eq(text_compare_nocase("", ""), 0);
+	ck_assert_int_eq(text_compare_nocase("A_b", "a_B"), 0);
+	ck_assert_int_lt(text_compare_nocase("a", "ab"), 0);
+	ck_assert_int_gt(text_compare_nocase("B", "ab"), 0);
+	ck_assert_int_lt(text_compare_nocase("Z", "\xC3"), 0);
+}
+END_TEST
+
+START_TEST(names_of_parameters_are_known)
+{
+	static const char *const good[] = {"a", "_a", "work_mem", "My.Thing", "a.b.c$1", "a1"};
+	static const char *const bad[] = {"",	 ".",	"a.",	".a",  "a..b",	    "1a",  "$a",
+					  "a b", "a;b", "a\"b", "a-b", "a\xC3\xA9", "a\n", "a.1"};
+	char word[66];
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+		ck_assert_msg(text_is_qualified_name(good[i]), "%s", good[i]);
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		ck_assert_msg(!text_is_qualified_name(bad[i]), "%s", bad[i]);
+	memset(word, 'x', sizeof word);
+	word[64] = '\0';
+	ck_assert(!text_is_qualified_name(word));
+	word[63] = '\0';
+	ck_assert(text_is_qualified_name(word));
+}
+END_TEST
+
 Suite *suite_text(void)
 {
 	Suite *suite = suite_create("text");
@@ -329,5 +357,7 @@ Suite *suite_text(void)
 	tcase_add_test(tcase, building_stops_when_full);
 	tcase_add_test(tcase, control_characters_are_hidden);
 	tcase_add_test(tcase, case_is_ignored_in_ascii_only);
+	tcase_add_test(tcase, words_have_an_order);
+	tcase_add_test(tcase, names_of_parameters_are_known);
 	return suite;
 }

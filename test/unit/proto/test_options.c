@@ -22,7 +22,12 @@ static bool note(void *context, const char *name, const char *value, struct erro
 static bool parse(const char *text, struct error *error)
 {
 	*seen = '\0';
-	return options_walk(text, note, NULL, error);
+	char words[256];
+	memset(words, '?', sizeof words);
+	ck_assert_uint_lt(strlen(text) + 1, sizeof words);
+	bool good = options_walk(text, words, note, NULL, error);
+	ck_assert_int_eq(words[strlen(text) + 1], '?');
+	return good;
 }
 
 START_TEST(assignments_of_all_forms_are_given)
@@ -74,8 +79,9 @@ START_TEST(the_callee_may_stop_it)
 {
 	struct error error;
 	char name[] = "b";
+	char words[32];
 	*seen = '\0';
-	ck_assert(!options_walk("-c a=1 -c b=2 -c c=3", note, name, &error));
+	ck_assert(!options_walk("-c a=1 -c b=2 -c c=3", words, note, name, &error));
 	ck_assert_str_eq(seen, "a=1;b=2;");
 	ck_assert_str_eq(error.message, "not b");
 }
