@@ -14,7 +14,8 @@ void gate_open(void);
 void gate_close(void);
 
 /* Another configuration is in force: what was learned under the old one is forgotten, and
- * limits of time are those of the new one, for who is connected or waits, too. */
+ * limits of time and tracked parameters are those of the new one, for who is connected or waits,
+ * too. */
 void gate_reconfigured(void);
 
 /* The listener's callback. */

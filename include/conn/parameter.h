@@ -72,9 +72,11 @@ void parameter_take_extras(struct parameter_set **set, const struct parameter_se
 /* Take the extras out of *@set: what DISCARD ALL leaves of a server's. RESET ALL does not touch the
  * role: @role_stays. */
 void parameter_drop_extras(struct parameter_set **set, bool role_stays);
-/* Other names are tracked now: *@set without those that are not any more, and with those of @base
- * (NULL: none) that it lacks. */
-void parameter_renew(struct parameter_set **set, const struct parameter_set *base);
+/* Other names are tracked now: *@set, of @owner, without those that are not any more, and with those
+ * of @base (NULL: none) that it lacks. If @former, what servers had of themselves, is there then what
+ * differs from that was asked for, and becomes an extra. */
+void parameter_renew(struct parameter_set **set, const struct parameter_set *former,
+		     const struct parameter_set *base, const void *owner);
 
 /* Some server of its owner has had exactly these values: they are known to be valid. */
 bool parameter_is_proven(const struct parameter_set *set);

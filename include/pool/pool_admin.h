@@ -9,6 +9,8 @@
 void pool_close_idle(struct pool *pool, enum close_reason reason);
 /* Close every server as soon as it is free, those logging in at once. */
 void pool_retire(struct pool *pool, enum close_reason reason);
+/* The same, though the servers that come next are no others: what is known of them stays. */
+void pool_retire_servers(struct pool *pool, enum close_reason reason);
 /* Close one server as soon as it is free. */
 void pool_retire_server(struct pool_server *server, enum close_reason reason);
 /* Close clients and servers at once. */

@@ -11,7 +11,7 @@
 #include "conn/client_request.h"
 #include "conn/server_connect.h"
 #include "config/snapshot.h"
-#include "conn/parameter.h"
+#include "conn/tracking.h"
 #include "conn/derive.h"
 #include "core/log.h"
 #include "core/loop.h"
@@ -85,7 +85,7 @@ void gate_open(void)
 
 void gate_reconfigured(void)
 {
-	parameter_track(settings_current()->track_extra_parameters);
+	tracking_renew();
 	auth_query_forget();
 	derive_known();
 	client_limit_renew();

@@ -31,4 +31,5 @@ src_conn_libconn_a_SOURCES = \
 	include/conn/client_cancel.h src/conn/client_cancel.c \
 	include/conn/client_entry.h src/conn/client_entry.c \
 	include/conn/client_event.h src/conn/client_event.c \
+	include/conn/tracking.h src/conn/tracking.c \
 	include/conn/gate.h src/conn/gate.c

@@ -35,6 +35,7 @@ struct parameter_set {
 enum { OWNER_SIZE = 1 + sizeof(void *) };
 
 static struct map sets;
+static struct parameter_set empty; /* not among them, and not counted */
 
 /* ---- the tracked ones ---- */
 
@@ -144,8 +145,7 @@ static struct parameter_set *intern(char *bytes, size_t extras, size_t size, con
 
 struct parameter_set *parameter_empty(void)
 {
-	static struct parameter_set empty = {.references = 1};
-	return parameter_share(&empty);
+	return &empty;
 }
 
 struct parameter_set *parameter_share(struct parameter_set *set)
@@ -158,7 +158,7 @@ void parameter_release(struct parameter_set **set)
 {
 	struct parameter_set *s = *set;
 	*set = NULL;
-	if (!s || --s->references)
+	if (!s || s == &empty || --s->references)
 		return;
 	map_remove(&sets, &s->node);
 	memory_free(&s);
@@ -188,6 +188,13 @@ const char *parameter_get(const struct parameter_set *set, const char *name)
 		if (n == name || text_equals_nocase(n, name))
 			return v;
 	return NULL;
+}
+
+/* Has the set another value for @name, or none? */
+static bool differs(const struct parameter_set *set, const char *name, const char *value)
+{
+	const char *has = parameter_get(set, name);
+	return !has || strcmp(has, value) != 0;
 }
 
 static bool is_extra(const struct parameter_set *set, const char *name)
@@ -343,10 +350,23 @@ void parameter_drop_extras(struct parameter_set **set, bool role_stays)
 	replace(set, &values);
 }
 
-void parameter_renew(struct parameter_set **set, const struct parameter_set *base)
+/* Take those that were tracked, with other values than servers have of themselves. */
+static void fill_wishes(struct parameter_values *values, const struct parameter_set *set,
+			const struct parameter_set *former)
 {
-	struct parameter_values values = {0};
+	const char *cursor = NULL, *name, *value;
+	while (parameter_next(set, &cursor, &name, &value) && !is_extra(set, name))
+		if (!parameter_tracked(name) && differs(former, name, value))
+			fill_one(values, name, value, true);
+}
+
+void parameter_renew(struct parameter_set **set, const struct parameter_set *former,
+		     const struct parameter_set *base, const void *owner)
+{
+	struct parameter_values values = {.owner = owner};
 	fill_up(&values, *set);
+	if (former)
+		fill_wishes(&values, *set, former);
 	if (base)
 		fill_tracked(&values, base);
 	replace(set, &values);
@@ -450,13 +470,6 @@ static void put_set(struct field_writer *writer, const char *name, const char *v
 	field_put_byte(writer, '=');
 	put_literal(writer, value, extra);
 	field_put_byte(writer, ';');
-}
-
-/* Has the set another value for @name, or none? */
-static bool differs(const struct parameter_set *set, const char *name, const char *value)
-{
-	const char *has = parameter_get(set, name);
-	return !has || strcmp(has, value) != 0;
 }
 
 /* Is this an extra that a server has and its next client does not want? */

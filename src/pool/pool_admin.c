@@ -56,18 +56,31 @@ static void mark_all(struct pool *pool, enum close_reason reason)
 			mark(server_of(node), reason);
 }
 
+static void retire(struct pool *pool, enum close_reason reason)
+{
+	mark_all(pool, reason);
+	close_all(&pool->servers[SERVER_PLACE_LOGIN], reason);
+	close_all(&pool->servers[SERVER_PLACE_IDLE], reason);
+	close_all(&pool->servers[SERVER_PLACE_USED], reason);
+}
+
+void pool_retire_servers(struct pool *pool, enum close_reason reason)
+{
+	bool before = begin_hold(pool);
+	retire(pool, reason);
+	end_hold(pool, before);
+	pool_work(pool);
+}
+
 void pool_retire(struct pool *pool, enum close_reason reason)
 {
 	bool before = begin_hold(pool);
 	pool_take_values(pool); /* what is launched below is of the new configuration */
-	mark_all(pool, reason);
 	pool_forget_learned(pool); /* it may be another server now */
 	pool_forget_welcome(pool);
 	pool_forget_failure(pool);
 	host_list_forget(&pool->database->hosts);
-	close_all(&pool->servers[SERVER_PLACE_LOGIN], reason);
-	close_all(&pool->servers[SERVER_PLACE_IDLE], reason);
-	close_all(&pool->servers[SERVER_PLACE_USED], reason);
+	retire(pool, reason);
 	end_hold(pool, before);
 	pool_work(pool);
 }

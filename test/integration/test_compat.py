@@ -11,6 +11,8 @@ from conftest import ADMIN, TOP, Unprivileged, wait_until
 
 LISTS = TOP / "test" / "compat"
 TYPES = {"": 25, "4": 23, "8": 20, "n": 1700}
+# PgBouncer wants a restart for these.
+RELOADABLE_HERE = {"track_extra_parameters"}
 
 
 def lines_of(name):

@@ -445,13 +445,21 @@ START_TEST(other_names_may_be_tracked)
 	struct parameter_set *base = SET("in_hot_standby=off", "TimeZone=UTC");
 	struct parameter_set *expected =
 		SET("TimeZone=CET", "search_path=x", "in_hot_standby=off", "work_mem=1MB");
-	parameter_renew(&set, base);
+	struct parameter_set *startup = parameter_share(set);
+	parameter_renew(&set, NULL, base, NULL);
 	ck_assert_ptr_eq(set, expected);
+	/* what was asked for stays in force */
+	parameter_renew(&startup, base, base, NULL);
+	ck_assert_str_eq(parameter_get(startup, "IntervalStyle"), "iso_8601");
+	parameter_take_extras(&set, startup);
+	ck_assert_ptr_eq(set, startup);
+	parameter_take_extras(&set, expected);
+	parameter_release(&startup);
 	ck_assert_ptr_null(parameter_get(set, "IntervalStyle"));
 	/* the order counts: a set keeps it */
 	ck_assert(parameter_track("in_hot_standby, search_path"));
 	ck_assert(parameter_track(""));
-	parameter_renew(&set, NULL);
+	parameter_renew(&set, NULL, NULL, NULL);
 	ck_assert_ptr_null(parameter_get(set, "search_path"));
 	ck_assert_str_eq(parameter_get(set, "work_mem"), "1MB");
 	ck_assert(parameter_track("IntervalStyle"));
