@@ -21,8 +21,6 @@ void client_entry_secured(struct client *client, const struct error *failure);
 /* A connection of our own that was just accepted: it is @user of @database. */
 void client_entry_admit(struct client *client, const char *database, const char *user);
 
-/* pool_ops.drop_greeting */
-void client_entry_drop_greeting(void *taken);
 /* pool_ops.welcome */
 void client_entry_welcome(struct pool_client *member);
 /* No logins but to the console. */

@@ -21,8 +21,17 @@ void client_request_go_on(struct client *client);
 /* It will send nothing more. Answers that are owed are still delivered, within bounds. */
 void client_request_depart(struct client *client, enum close_reason reason);
 
-/* pool_ops.assign */
+/* pool_ops.assign, of a client that has logged in. */
 void client_request_assign(struct pool_client *member, struct pool_server *server);
+
+/* @server is to take its values before it is greeted (CLIENT_TRIAL). Nothing may have to be done
+ * for that: then it is not @stalled. */
+void client_request_try(struct client *client, struct server *server);
+/* Its server has its values, or will have them before its next request: they are known to be good,
+ * and as the server made them from now on. */
+void client_request_take_values(struct client *client);
+/* It is not @stalled any more. */
+void client_request_unstall(struct client *client);
 
 /* server_partner_ops */
 void client_request_deliver(struct client *client, const struct iovec *pieces, int count,

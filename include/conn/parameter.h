@@ -35,7 +35,7 @@ struct parameter_values {
 	unsigned extra_count;
 	struct {
 		const char *name, *value;
-	} extras[PARAMETER_EXTRAS_MAX]; /* sorted */
+	} extras[PARAMETER_EXTRAS_MAX + PARAMETER_MAX]; /* sorted */
 };
 
 /* Is this a parameter that is tracked (any case)? Returns its canonical spelling, or NULL. */
@@ -49,8 +49,9 @@ void parameter_release(struct parameter_set **set);
 /* Replace *@set by the set that has @value for the canonical @name. Returns whether anything
  * changed. */
 bool parameter_put(struct parameter_set **set, const char *name, const char *value);
-/* Replace *@set by @base, which has no extras, with the values of *@set put over it. What servers
- * make of extras depends on who logs in where: @owner, the pool, whose servers they are for. */
+/* Replace *@set by @base, what servers reported, with the values of *@set put over it; those that
+ * they do not report become extras. What servers make of extras depends on who logs in where:
+ * @owner, the pool, whose servers they are for. */
 void parameter_put_over(struct parameter_set **set, const struct parameter_set *base,
 			const void *owner);
 /* Note the value of @name (any case); the last one counts. False: it is not tracked. */
@@ -72,9 +73,9 @@ void parameter_take_extras(struct parameter_set **set, const struct parameter_se
 /* Take the extras out of *@set: what DISCARD ALL leaves of a server's. RESET ALL does not touch the
  * role: @role_stays. */
 void parameter_drop_extras(struct parameter_set **set, bool role_stays);
-/* Other names are tracked now: *@set, of @owner, without those that are not any more, and with those
- * of @base (NULL: none) that it lacks. If @former, what servers had of themselves, is there then what
- * differs from that was asked for, and becomes an extra. */
+/* Other names are tracked now: *@set, of @owner, without those that are not any more, and with
+ * those of @base (NULL: none) that it lacks. If @former, what servers had of themselves, is there
+ * then what differs from that was asked for, and becomes an extra. */
 void parameter_renew(struct parameter_set **set, const struct parameter_set *former,
 		     const struct parameter_set *base, const void *owner);
 

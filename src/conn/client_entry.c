@@ -7,6 +7,7 @@
 #include "config/snapshot.h"
 #include "conn/client_auth.h"
 #include "conn/client_cancel.h"
+#include "conn/client_greeting.h"
 #include "conn/client_login.h"
 #include "conn/client_replication.h"
 #include "conn/client_request.h"
@@ -34,151 +35,6 @@ static void refuse(struct client *client, const struct error *error)
 		log_info(client_subject(client), "login failed: db=%s user=%s",
 			 client->login->database, client->login->user);
 	client_close(client, CLOSE_LOGIN_REFUSED, error);
-}
-
-/* Values for a client that asked for none. */
-static void put_database_wishes(struct client *client)
-{
-	const struct database *database = client->database;
-	const char *const wishes[][2] = {
-		{"client_encoding", database->client_encoding},
-		{"DateStyle", database->datestyle},
-		{"TimeZone", database->timezone},
-		{"application_name", database->application_name},
-	};
-	for (size_t i = 0; i < sizeof wishes / sizeof *wishes; i++)
-		if (wishes[i][1] && !parameter_get(client->parameters, wishes[i][0]))
-			parameter_put(&client->parameters, wishes[i][0], wishes[i][1]);
-}
-
-/* Most clients of a pool ask for the same: what was made for the last one is kept. */
-struct greeting {
-	struct parameter_set *asked, *result;
-	struct buffer *bytes; /* ParameterStatus messages, BackendKeyData, ReadyForQuery */
-	size_t key;	      /* where among them a client's own key belongs */
-};
-
-/* pool_ops.drop_greeting */
-void client_entry_drop_greeting(void *taken)
-{
-	struct greeting *greeting = taken;
-	parameter_release(&greeting->asked);
-	parameter_release(&greeting->result);
-	buffer_free(&greeting->bytes);
-	memory_free(&greeting);
-}
-
-/* ParameterStatus as the pool's server reported them, with the client's own values. False: no
- * memory. */
-static bool put_parameters(const struct client *client, struct buffer **out)
-{
-	const struct pool *pool = client->member.pool;
-	const uint8_t *at = pool->welcome ? buffer_bytes(pool->welcome) : NULL;
-	size_t left = buffer_length(pool->welcome);
-	struct message message;
-	bool well = true;
-	while (message_parse(at, left, ENDPOINT_QUEUE_MAX, &message) == FRAME_OK) {
-		const char *name = (const char *)message.body;
-		const char *own = parameter_get(client->parameters, name);
-		well &= own ? response_put_parameter_status(out, ENDPOINT_QUEUE_MAX, name, own)
-			    : buffer_append(out, at, message.size + MESSAGE_HEADER,
-					    ENDPOINT_QUEUE_MAX);
-		at += message.size + MESSAGE_HEADER;
-		left -= message.size + MESSAGE_HEADER;
-	}
-	return well;
-}
-
-static bool put_login_notice(struct buffer **out)
-{
-	const char *text = settings_current()->login_notify_message;
-	struct error notice;
-	if (!*text)
-		return true;
-	error_set(&notice, SQLSTATE_SUCCESSFUL_COMPLETION, "%s", text);
-	return response_put_notice(out, ENDPOINT_QUEUE_MAX, "NOTICE", &notice);
-}
-
-/* application_name_add_host: the name that servers see says where the client is. */
-static void add_host_to_name(struct client *client)
-{
-	char address[ADDRESS_TEXT];
-	const char *name = parameter_get(client->parameters, "application_name");
-	if (!name)
-		name = client->database->application_name;
-	char *more = memory_printf("%s - %s", name && *name ? name : "app",
-				   address_print(&client->endpoint.remote, address));
-	parameter_put(&client->parameters, "application_name", more);
-	memory_free(&more);
-}
-
-/* The greeting for what the client asked for, which its parameters become. NULL: no memory. */
-static const struct greeting *find_greeting(struct client *client)
-{
-	static const uint8_t no_key[CANCEL_SECRET];
-	struct pool *pool = client->member.pool;
-	struct greeting *greeting = pool->greeting;
-	if (greeting && greeting->asked == client->parameters) {
-		parameter_release(&client->parameters);
-		client->parameters = parameter_share(greeting->result);
-		return greeting;
-	}
-	if (greeting)
-		client_entry_drop_greeting(greeting);
-	pool->greeting = NULL;
-	greeting = memory_alloc(sizeof *greeting);
-	greeting->asked = parameter_share(client->parameters);
-	put_database_wishes(client);
-	parameter_put_over(&client->parameters, pool->welcome_parameters, pool);
-	greeting->result = parameter_share(client->parameters);
-	bool well = put_parameters(client, &greeting->bytes);
-	well &= put_login_notice(&greeting->bytes);
-	greeting->key = buffer_length(greeting->bytes) + MESSAGE_HEADER;
-	well &= response_put_backend_key_data(&greeting->bytes, ENDPOINT_QUEUE_MAX, 0, no_key,
-					      sizeof no_key);
-	well &= response_put_ready_for_query(&greeting->bytes, ENDPOINT_QUEUE_MAX, 'I');
-	if (!well) {
-		client_entry_drop_greeting(greeting);
-		return NULL;
-	}
-	return pool->greeting = greeting;
-}
-
-/* The greeting is made for a short key; a long one takes the place of that. */
-static bool put_greeting(const struct greeting *greeting, const struct cancel_key *key,
-			 struct buffer **out)
-{
-	size_t size = key->tail ? greeting->key - MESSAGE_HEADER : buffer_length(greeting->bytes);
-	uint8_t *room = buffer_reserve(out, size, ENDPOINT_QUEUE_MAX);
-	if (!room)
-		return false;
-	memcpy(room, buffer_bytes(greeting->bytes), size);
-	buffer_commit(*out, size);
-	if (key->tail)
-		return cancel_key_put(key, out, ENDPOINT_QUEUE_MAX) &&
-		       response_put_ready_for_query(out, ENDPOINT_QUEUE_MAX, 'I');
-	memcpy(room + greeting->key, key->head, CANCEL_HEAD);
-	return true;
-}
-
-/* Behind what is in *@out, which leaves with it. */
-static void greet(struct client *client, struct buffer **out)
-{
-	client->parameters = client->login->parameters;
-	client->login->parameters = NULL;
-	client_login_free(&client->login);
-	if (settings_current()->application_name_add_host && !client->is_own)
-		add_host_to_name(client);
-	const struct greeting *greeting = find_greeting(client);
-	client->startup = parameter_share(client->parameters);
-	if (!greeting || !put_greeting(greeting, &client->key, out)) {
-		client_close(client, CLOSE_OUT_OF_MEMORY, NULL);
-		return;
-	}
-	client_send(client, out);
-	/* A client may send its first request without waiting for this. */
-	if (client->state == CLIENT_IDLE && client->endpoint.held)
-		client_request_go_on(client);
 }
 
 /* What of the login is needed to log in to the pool's servers, if they are logged in to as this
@@ -268,8 +124,7 @@ static void proven(struct client *client, struct buffer **out)
 		stream_flush(&client->endpoint.stream);
 		client_replication_begin(client);
 	} else if (is_greeted) {
-		if (client_set_state(client, CLIENT_IDLE))
-			greet(client, out);
+		client_greet(client, out);
 	} else {
 		stream_flush(&client->endpoint.stream);
 		pool_request_welcome(pool, &client->member);
@@ -284,8 +139,7 @@ void client_entry_welcome(struct pool_client *member)
 	struct client *client = client_of_member(member);
 	struct buffer *out = NULL;
 	client->was_notified = false;
-	if (client_set_state(client, CLIENT_IDLE))
-		greet(client, &out);
+	client_greet(client, &out);
 	buffer_free(&out);
 }
 
@@ -488,6 +342,8 @@ void client_entry_startup(struct client *client, const uint8_t *bytes, size_t si
 					    "client password pkt before startup packet");
 			else if (client->state == CLIENT_IDLE && !client->console)
 				client_request_begin(client, bytes + startup.length, behind);
+			else if (client->state == CLIENT_ACTIVE)
+				client_request_forward(client, bytes + startup.length, behind);
 			else
 				client_hold(client, bytes + startup.length, behind);
 		}

@@ -5,6 +5,7 @@
 #include "conn/client_auth.h"
 #include "conn/client_cancel.h"
 #include "conn/client_entry.h"
+#include "conn/client_greeting.h"
 #include "conn/client_replication.h"
 #include "conn/client_limit.h"
 #include "conn/client_request.h"
@@ -82,6 +83,8 @@ static void input(struct client *client, const uint8_t *bytes, size_t size, size
 		client_hold_for_later(client, bytes, size);
 		break;
 	case CLIENT_WELCOME:
+	case CLIENT_TRIAL_WAITING:
+	case CLIENT_TRIAL:
 	case CLIENT_CLAIMING:
 	case CLIENT_CLAIMED:
 		client_hold_for_later(client, bytes, size);
@@ -223,7 +226,7 @@ void client_event_open(void)
 		.deliver = client_request_deliver,
 		.settle = client_request_settle,
 		.ready = client_request_ready,
-		.prepared = client_request_prepared,
+		.prepared = client_greeting_prepared,
 		.unprepared = client_request_unprepared,
 		.free = client_request_free,
 		.writable = client_request_writable,

@@ -113,7 +113,7 @@ static bool is_over(usec_t limit, usec_t since)
 static enum close_reason verdict(const struct client *client, const struct time_limits *limits)
 {
 	usec_t since = client->member.wait_since;
-	bool logs_in = client->state == CLIENT_WELCOME;
+	bool logs_in = client->state == CLIENT_WELCOME || client->state == CLIENT_TRIAL_WAITING;
 	if (is_over(limits->query_wait_timeout, since))
 		return CLOSE_QUERY_WAIT_TIMEOUT;
 	if (!logs_in && !client->endpoint.replication && is_over(limits->query_timeout, since))

@@ -25,7 +25,7 @@ void client_request_go_on(struct client *client)
 	buffer_free(&held);
 }
 
-static void link_to(struct client *client, struct server *server)
+static inline void link_to(struct client *client, struct server *server, enum client_state state)
 {
 	endpoint_link(&client->endpoint, &server->endpoint);
 	if (UNLIKELY(server->prepared)) {
@@ -39,13 +39,22 @@ static void link_to(struct client *client, struct server *server)
 		server->state == SERVER_ACTIVE && server->member.place == SERVER_PLACE_ACTIVE;
 	if (!is_active && !server_set_state(server, SERVER_ACTIVE))
 		return; /* from one client straight to the next it stays active */
-	if (!client_go(client, CLIENT_ACTIVE))
+	if (!client_go(client, state))
 		return;
 	client->stalled = !server_prepare(server, client->parameters);
 }
 
-/* pool_ops.assign: from the queue, or out of pool_request() in client_request_begin(), which goes
- * on by itself. */
+void client_request_try(struct client *client, struct server *server)
+{
+	link_to(client, server, CLIENT_TRIAL);
+	if (client->state != CLIENT_TRIAL || client->stalled || pipeline_is_idle(&server->pipeline))
+		return;
+	/* No request follows that its values could leave with. */
+	stream_flush(&server->endpoint.stream);
+	client->stalled = true;
+}
+
+/* From the queue, or out of pool_request() in client_request_begin(), which goes on by itself. */
 void client_request_assign(struct pool_client *member, struct pool_server *server)
 {
 	struct client *client = client_of_member(member);
@@ -55,7 +64,7 @@ void client_request_assign(struct pool_client *member, struct pool_server *serve
 		client_counters(client)->wait_time += (uint64_t)(clock_now() - member->wait_since);
 		client->was_notified = false;
 	}
-	link_to(client, server_of_member(server));
+	link_to(client, server_of_member(server), CLIENT_ACTIVE);
 	if (waited && client->state == CLIENT_ACTIVE && !client->stalled)
 		client_request_go_on(client);
 }
@@ -770,6 +779,17 @@ static void take_values(struct parameter_set **set, struct parameter_set *values
 	*set = parameter_share(values);
 }
 
+void client_request_take_values(struct client *client)
+{
+	struct server *server = client_server(client);
+	parameter_take_extras(&server->parameters, client->parameters);
+	parameter_prove(client->parameters, true);
+	parameter_prove(server->parameters, true);
+	if (client->startup == client->parameters)
+		take_values(&client->startup, server->parameters);
+	take_values(&client->parameters, server->parameters);
+}
+
 void client_request_prepared(struct client *client)
 {
 	struct server *server = client_server(client);
@@ -777,18 +797,18 @@ void client_request_prepared(struct client *client)
 	 * they differ. */
 	struct buffer *out = NULL;
 	const char *cursor = NULL, *name, *value;
-	parameter_take_extras(&server->parameters, client->parameters);
 	while (parameter_next(server->parameters, &cursor, &name, &value)) {
 		const char *mine = parameter_get(client->parameters, name);
-		if (!mine || strcmp(mine, value))
+		if (parameter_tracked(name) && (!mine || strcmp(mine, value)))
 			response_put_parameter_status(&out, ENDPOINT_QUEUE_MAX, name, value);
 	}
-	parameter_prove(client->parameters, true);
-	parameter_prove(server->parameters, true);
-	if (client->startup == client->parameters)
-		take_values(&client->startup, server->parameters);
-	take_values(&client->parameters, server->parameters);
+	client_request_take_values(client);
 	client_send(client, &out);
+	client_request_unstall(client);
+}
+
+void client_request_unstall(struct client *client)
+{
 	if (client->stalled && client->state == CLIENT_ACTIVE) {
 		client->stalled = false;
 		client_request_go_on(client);

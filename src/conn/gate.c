@@ -6,9 +6,9 @@
 #include "conn/client_auth.h"
 #include "conn/client_entry.h"
 #include "conn/client_event.h"
+#include "conn/client_greeting.h"
 #include "conn/client_replication.h"
 #include "conn/client_limit.h"
-#include "conn/client_request.h"
 #include "conn/server_connect.h"
 #include "config/snapshot.h"
 #include "conn/tracking.h"
@@ -63,7 +63,7 @@ static void connect_own(int fd, const char *database, const char *user)
 void gate_open(void)
 {
 	static const struct pool_ops ops = {
-		.assign = client_request_assign,
+		.assign = client_greeting_assign,
 		.reject = client_event_reject,
 		.welcome = client_entry_welcome,
 		.launch = server_launch,
@@ -72,7 +72,7 @@ void gate_open(void)
 		.test_server = test_server,
 		.close_client = close_client,
 		.drop_parameters = drop_parameters,
-		.drop_greeting = client_entry_drop_greeting,
+		.drop_greeting = client_greeting_drop,
 		.rearm = rearm,
 	};
 	static const struct auth_query_ops auth_query_ops = {.connect = connect_own};

@@ -26,6 +26,7 @@ src_conn_libconn_a_SOURCES = \
 	include/conn/client.h src/conn/client.c src/conn/client_priv.h \
 	include/conn/client_feature.h src/conn/client_feature.c \
 	include/conn/client_request.h src/conn/client_request.c \
+	include/conn/client_greeting.h src/conn/client_greeting.c \
 	include/conn/client_replication.h src/conn/client_replication.c \
 	include/conn/client_limit.h src/conn/client_limit.c \
 	include/conn/client_cancel.h src/conn/client_cancel.c \

@@ -100,20 +100,27 @@ static unsigned find_extra(const struct parameter_values *values, const char *na
 	return *found ? i - 1 : i;
 }
 
-bool parameter_note_extra(struct parameter_values *values, const char *name, const char *value)
+static void put_extra(struct parameter_values *values, const char *name, const char *value)
 {
 	bool found;
 	unsigned i = find_extra(values, name, &found);
 	assert(text_is_qualified_name(name)); /* it becomes a part of SQL */
 	if (!found) {
-		if (values->extra_count == PARAMETER_EXTRAS_MAX)
-			return false;
 		memmove(values->extras + i + 1, values->extras + i,
 			(values->extra_count - i) * sizeof *values->extras);
 		values->extra_count++;
 		values->extras[i].name = name;
 	}
 	values->extras[i].value = value;
+}
+
+bool parameter_note_extra(struct parameter_values *values, const char *name, const char *value)
+{
+	bool found;
+	find_extra(values, name, &found);
+	if (!found && values->extra_count >= PARAMETER_EXTRAS_MAX)
+		return false;
+	put_extra(values, name, value);
 	return true;
 }
 
@@ -217,7 +224,8 @@ static char *put_pair(char *at, const char *name, size_t name_size, const char *
 	return at + name_size + size;
 }
 
-static char *put_extra(char *at, const char *name, const char *value)
+/* The same, of an extra. */
+static char *put_lower_pair(char *at, const char *name, const char *value)
 {
 	size_t size = strlen(name) + 1;
 	char *end = put_pair(at, name, size, value);
@@ -250,39 +258,36 @@ static struct parameter_set *from_values(const struct parameter_values *values)
 			at = put_pair(at, tracked[i].name, tracked[i].size, values->of[i]);
 	size_t extras = (size_t)(at - bytes);
 	for (unsigned i = 0; i < values->extra_count; i++)
-		at = put_extra(at, values->extras[i].name, values->extras[i].value);
+		at = put_lower_pair(at, values->extras[i].name, values->extras[i].value);
 	struct parameter_set *set = intern(bytes, extras, (size_t)(at - bytes), values->owner);
 	memory_free(&large);
 	return set;
 }
 
-/* Take this one if there is none of that name yet. What was an extra may be tracked by now. */
-static void fill_one(struct parameter_values *values, const char *name, const char *value,
-		     bool extra)
-{
-	bool found;
-	int i = find(name);
-	if (i < tracked_count && !values->of[i])
-		values->of[i] = value;
-	if (i < tracked_count || !extra)
-		return;
-	find_extra(values, name, &found);
-	if (!found)
-		parameter_note_extra(values, name, value);
-}
-
+/* Take those that are tracked and have no value yet. */
 static void fill_tracked(struct parameter_values *values, const struct parameter_set *set)
 {
 	const char *cursor = NULL, *name, *value;
-	while (parameter_next(set, &cursor, &name, &value) && !is_extra(set, name))
-		fill_one(values, name, value, false);
+	while (parameter_next(set, &cursor, &name, &value) && !is_extra(set, name)) {
+		int i = find(name);
+		if (i < tracked_count && !values->of[i])
+			values->of[i] = value;
+	}
+}
+
+static void fill_extra(struct parameter_values *values, const char *name, const char *value)
+{
+	bool found;
+	find_extra(values, name, &found);
+	if (!found)
+		put_extra(values, name, value);
 }
 
 static void fill_extras(struct parameter_values *values, const struct parameter_set *set)
 {
 	const char *cursor = set->bytes + set->extras, *name, *value;
 	while (parameter_next(set, &cursor, &name, &value))
-		fill_one(values, name, value, true);
+		fill_extra(values, name, value);
 	if (!values->owner)
 		values->owner = set->owner;
 }
@@ -319,12 +324,24 @@ void parameter_put_values(struct parameter_set **set, struct parameter_values *v
 	*values = (struct parameter_values){0};
 }
 
+/* What servers do not report, as @base shows, must be treated as an extra though it is to be
+ * tracked. */
+static void put_over(struct parameter_values *values, const struct parameter_set *base)
+{
+	for (int i = 0; i < tracked_count; i++)
+		if (values->of[i] && !parameter_get(base, tracked[i].name)) {
+			put_extra(values, tracked[i].name, values->of[i]);
+			values->of[i] = NULL;
+		}
+	fill_tracked(values, base);
+}
+
 void parameter_put_over(struct parameter_set **set, const struct parameter_set *base,
 			const void *owner)
 {
 	struct parameter_values values = {.owner = owner};
 	fill_up(&values, *set);
-	fill_tracked(&values, base);
+	put_over(&values, base);
 	replace(set, &values);
 }
 
@@ -346,7 +363,7 @@ void parameter_drop_extras(struct parameter_set **set, bool role_stays)
 		return;
 	fill_tracked(&values, *set);
 	if (role)
-		fill_one(&values, "role", role, true);
+		put_extra(&values, "role", role);
 	replace(set, &values);
 }
 
@@ -357,7 +374,17 @@ static void fill_wishes(struct parameter_values *values, const struct parameter_
 	const char *cursor = NULL, *name, *value;
 	while (parameter_next(set, &cursor, &name, &value) && !is_extra(set, name))
 		if (!parameter_tracked(name) && differs(former, name, value))
-			fill_one(values, name, value, true);
+			fill_extra(values, name, value);
+}
+
+/* Extras that are tracked by now. */
+static void move_extras(struct parameter_values *values)
+{
+	unsigned kept = 0;
+	for (unsigned i = 0; i < values->extra_count; i++)
+		if (!parameter_note(values, values->extras[i].name, values->extras[i].value))
+			values->extras[kept++] = values->extras[i];
+	values->extra_count = kept;
 }
 
 void parameter_renew(struct parameter_set **set, const struct parameter_set *former,
@@ -367,8 +394,9 @@ void parameter_renew(struct parameter_set **set, const struct parameter_set *for
 	fill_up(&values, *set);
 	if (former)
 		fill_wishes(&values, *set, former);
+	move_extras(&values);
 	if (base)
-		fill_tracked(&values, base);
+		put_over(&values, base);
 	replace(set, &values);
 }
 

@@ -473,12 +473,14 @@ static void parameters_ended(struct server *server)
 	bool well = !server->errand_failed;
 	server->errand = ERRAND_NONE;
 	server->errand_done = false;
-	if (!server->endpoint.partner)
+	if (!server->endpoint.partner) {
 		server_close(server, CLOSE_PARAMETER_FAILED, NULL);
-	else if (well)
+	} else if (well) {
 		partner->prepared(server_client(server));
-	else
-		partner->unprepared(server_client(server), server->complaint);
+	} else {
+		struct error complaint = *server->complaint; /* its server may end by it */
+		partner->unprepared(server_client(server), &complaint);
+	}
 }
 
 static void lost(struct server *server);

@@ -2,8 +2,13 @@
 /* Values of session parameters follow their client from server to server. */
 #include "config.h"
 #include <string.h>
+#include <stdio.h>
+#include "config/snapshot.h"
 #include "conn/client.h"
+#include "conn/gate.h"
+#include "core/error.h"
 #include "pool/pool.h"
+#include "pool/registry.h"
 #include "suites.h"
 #include "wire.h"
 
@@ -399,6 +404,404 @@ START_TEST(a_session_sets_its_values_once)
 }
 END_TEST
 
+/* ---- extras: what PostgreSQL does not report ---- */
+
+/* A client that asks for what no server of its pool has had: one must take it first. */
+static struct wire_peer *tries(const char *pairs, size_t size, const char *set)
+{
+	struct wire_peer *who = wire_connect();
+	wire_say_startup(who, "u1", pairs, size);
+	wire_expect(who, "R");
+	wire_expect_message(server, 'Q', set);
+	wire_expect_nothing(server);
+	ck_assert_str_eq(wire_state(who), "TRIAL");
+	return who;
+}
+#define TRIES(text, set) tries(text, sizeof text, set)
+
+/* It is, and the client is greeted. */
+static struct wire_peer *taken(struct wire_peer *who)
+{
+	wire_server_says(server, "C");
+	wire_expect_nothing(who);
+	wire_server_says(server, "Z");
+	wire_expect(who, "SSSSSSSKZ");
+	return who;
+}
+
+static void logs_in(struct wire_peer *who, const char *pairs, size_t size)
+{
+	wire_say_startup(who, "u1", pairs, size);
+	wire_expect(who, "RSSSSSSSKZ");
+}
+
+START_TEST(extras_are_tried_then_go_out_with_the_request_and_are_taken_back)
+{
+	begin(NULL, NULL);
+	struct wire_peer *who =
+		taken(TRIES("Statement_Timeout\0005s", "SET \"statement_timeout\"='5s';|"));
+	wire_expect_pool("active 2 / idle 1");
+	asks_plainly(who); /* the server has it */
+	is_answered(who);
+	asks_with(client, "RESET \"statement_timeout\";|");
+	wire_server_says(server, "CZ");
+	is_answered(client);
+	asks_plainly(client);
+	is_answered(client);
+	asks_with(who, "SET \"statement_timeout\"='5s';|");
+	wire_server_says(server, "CZ");
+	is_answered(who);
+	/* the next that asks for the same is greeted at once, and finds it in force */
+	struct wire_peer *third = wire_connect();
+	logs_in(third, "options\0-c statement_timeout=5s", 32);
+	asks_plainly(third);
+	is_answered(third);
+	struct wire_peer *other = taken(TRIES(
+		"lock_timeout\0001s", "RESET \"statement_timeout\";SET \"lock_timeout\"='1s';|"));
+	asks_plainly(other);
+	is_answered(other);
+	wire_close();
+}
+END_TEST
+
+START_TEST(lists_are_set_as_they_stand)
+{
+	begin(NULL, NULL);
+	struct wire_peer *who = taken(
+		TRIES("search_path\0\"A b\", it's",
+		      "SELECT pg_catalog.set_config('search_path','\"A b\", it''s',false);|"));
+	asks_plainly(who);
+	is_answered(who);
+	asks_with(client, "RESET \"search_path\";|");
+	wire_server_says(server, "CZ");
+	is_answered(client);
+	asks_with(who, "SELECT pg_catalog.set_config('search_path',");
+	wire_server_says(server, "TDCZ");
+	wire_expect_nothing(who);
+	is_answered(who);
+	wire_close();
+}
+END_TEST
+
+START_TEST(what_postgresql_refuses_is_told_at_login_and_the_server_lives)
+{
+	begin(NULL, NULL);
+	for (int i = 0; i < 3; i++) {
+		struct wire_peer *who = TRIES("work_mem\0lots", "SET \"work_mem\"='lots';|");
+		wire_error(server, "ERROR", "22023", "invalid value for parameter \"work_mem\"");
+		wire_ready(server, 'I');
+		wire_expect_fatal(who, "22023", "invalid value for parameter \"work_mem\"|");
+		wire_expect_pool("active 1 / idle 1");
+	}
+	asks_plainly(client);
+	is_answered(client);
+	wire_close();
+}
+END_TEST
+
+START_TEST(an_error_in_pieces_is_told_whole)
+{
+	static const char error[] = "SERROR\0VERROR\0C22023\0Mno\0Dwhy\0Hdo better\0";
+	uint8_t bytes[128];
+	begin(NULL, NULL);
+	size_t size = wire_put(bytes, 'E', error, sizeof error);
+	size += wire_put_types(bytes + size, "Z", true);
+	for (size_t split = 1; split < size; split++) {
+		struct wire_peer *who = TRIES("work_mem\0lots", "SET \"work_mem\"='lots';|");
+		wire_send(server, bytes, split);
+		wire_send(server, bytes + split, size - split);
+		wire_expect_fatal(who, "22023", "no|Dwhy|Hdo better|");
+	}
+	wire_expect_pool("active 1 / idle 1");
+	wire_close();
+}
+END_TEST
+
+/* Nobody is greeted before it is known that PostgreSQL takes the values: until then it waits as
+ * clients wait. */
+START_TEST(who_must_be_tried_waits_for_a_server)
+{
+	begin("query_wait_timeout = 3", NULL);
+	asks_plainly(client);
+	struct wire_peer *first = wire_connect(), *second = wire_connect(), *late = wire_connect();
+	wire_say_startup(first, "u1", "work_mem\0001MB", 13);
+	wire_say_startup(second, "u1", "work_mem\0001MB", 13);
+	wire_expect(first, "R");
+	wire_query(second, "early");
+	wire_expect(second, "R");
+	ck_assert_str_eq(wire_state(first), "TRIAL_WAITING");
+	wire_expect_pool("active 1, waiting 2 / active 1");
+	is_answered(client);
+	wire_expect_message(server, 'Q', "SET \"work_mem\"='1MB';|");
+	wire_server_says(server, "CZ");
+	wire_expect(first, "SSSSSSSKZ");
+	/* The server has it already: nothing is to be tried. */
+	wire_expect(second, "SSSSSSSKZ");
+	wire_expect_message(server, 'Q', "early|");
+	/* It is proven by now. */
+	logs_in(late, "work_mem\0001MB", 13);
+	wire_hang_up(late);
+	late = wire_connect();
+	wire_say_startup(late, "u1", "work_mem\0002MB", 13);
+	wire_expect(late, "R");
+	wire_advance(3 * USEC_PER_SECOND);
+	wire_expect_fatal(late, "08006", "query_wait_timeout|");
+	is_answered(second);
+	wire_expect_pool("active 3 / idle 1");
+	wire_close();
+}
+END_TEST
+
+START_TEST(a_trial_comes_to_its_end_in_time)
+{
+	begin("client_login_timeout = 2", NULL);
+	struct wire_peer *who = TRIES("work_mem\0001MB", "SET ");
+	wire_advance(2 * USEC_PER_SECOND);
+	wire_expect_fatal(who, "08P01", "client_login_timeout|");
+	wire_expect_closed(server); /* what it will answer is not known */
+	wire_expect_pool("active 1 / -");
+	wire_close();
+}
+END_TEST
+
+START_TEST(who_leaves_while_it_is_tried_takes_its_server_along)
+{
+	begin(NULL, NULL);
+	struct wire_peer *who = TRIES("work_mem\0001MB", "SET ");
+	wire_hang_up(who);
+	wire_expect_closed(server);
+	wire_expect_pool("active 1 / -");
+	wire_close();
+}
+END_TEST
+
+START_TEST(the_first_client_of_a_pool_is_tried_too)
+{
+	wire_open(NULL, NULL);
+	struct wire_peer *who = wire_connect();
+	wire_say_startup(who, "u1", "work_mem\0001MB", 13);
+	server = wire_server();
+	wire_expect(who, "R");
+	wire_expect_message(server, 'Q', "SET \"work_mem\"='1MB';|");
+	wire_server_says(server, "CZ");
+	wire_expect(who, "SSSSSSSKZ");
+	asks_plainly(who);
+	is_answered(who);
+	wire_close();
+}
+END_TEST
+
+START_TEST(values_that_are_made_canonical_are_told_in_the_greeting)
+{
+	begin(NULL, NULL);
+	struct wire_peer *who =
+		TRIES("DateStyle\0german\0work_mem\0001MB",
+		      "RESET DateStyle;SET DateStyle='german';SET \"work_mem\"='1MB';|");
+	say_parameter(server, "DateStyle", "German, DMY");
+	wire_server_says(server, "CZ");
+	bool found = false;
+	while (wire_next(who))
+		found |= who->type == 'S' && !strcmp(who->text, "DateStyle|German, DMY|");
+	ck_assert(found && who->type == 'Z');
+	asks_plainly(who);
+	is_answered(who);
+	/* Who asks for the same is known to mean that. */
+	struct wire_peer *next =
+		WISHES("DateStyle\0german\0work_mem\0001MB", "DateStyle|German, DMY|");
+	asks_plainly(next);
+	is_answered(next);
+	ck_assert_ptr_eq(wire_inside(who)->startup, wire_inside(next)->startup);
+	ck_assert_str_eq(parameter_get(wire_inside(who)->startup, "DateStyle"), "German, DMY");
+	wire_close();
+}
+END_TEST
+
+START_TEST(what_another_client_proved_is_proven_for_its_pool_only)
+{
+	begin("default_pool_size = 1", NULL);
+	taken(TRIES("work_mem\0001MB", "SET "));
+	struct wire_peer *other = wire_connect();
+	wire_say_startup(other, "u2", "work_mem\0001MB", 13);
+	server = wire_server();
+	wire_expect(other, "R");
+	wire_expect_message(server, 'Q', "SET \"work_mem\"='1MB';|");
+	taken(other);
+	wire_close();
+}
+END_TEST
+
+START_TEST(a_proven_value_that_is_refused_all_the_same_ends_both)
+{
+	begin(NULL, NULL);
+	struct wire_peer *who = taken(TRIES("work_mem\0001MB", "SET "));
+	asks_with(client, "RESET ");
+	wire_server_says(server, "CZ");
+	is_answered(client);
+	asks_with(who, "SET \"work_mem\"='1MB';|");
+	wire_error(server, "ERROR", "42501", "permission denied");
+	wire_ready(server, 'I');
+	wire_expect_fatal(who, "42501", "permission denied|");
+	wire_expect_closed(server); /* it does the request with other values */
+	/* From then on it is not taken for granted. */
+	who = wire_connect();
+	wire_say_startup(who, "u1", "work_mem\0001MB", 13);
+	server = wire_server();
+	wire_expect(who, "R");
+	wire_expect_message(server, 'Q', "SET \"work_mem\"='1MB';|");
+	taken(who);
+	wire_close();
+}
+END_TEST
+
+/* @reset: server_reset_query, which leaves extras or not. */
+static void leaves_a_session(const char *reset, const char *tag, const char *expected)
+{
+	char settings[256];
+	snprintf(settings, sizeof settings, "pool_mode = session\nserver_reset_query = %s", reset);
+	wire_open(settings, NULL);
+	client = wire_client();
+	server = wire_first_server();
+	struct wire_peer *who = taken(
+		TRIES("role\0bob\0work_mem\0001MB", "SET \"work_mem\"='1MB';SET \"role\"='bob';|"));
+	ck_assert_str_eq(wire_state(who), "ACTIVE");
+	wire_client_says(who, "X");
+	if (*reset) {
+		wire_expect_message(server, 'Q', reset);
+		wire_answer(server, tag, 'I');
+	}
+	wire_query(client, "mine");
+	if (*expected) {
+		wire_expect_message(server, 'Q', expected);
+		wire_server_says(server, "CZ");
+	}
+	wire_expect_message(server, 'Q', "mine|");
+	is_answered(client);
+	wire_close();
+}
+
+START_TEST(a_reset_query_takes_extras_away)
+{
+	static const char *const rows[][3] = {
+		{"DISCARD ALL", "DISCARD ALL", ""},
+		{"reset  all", "RESET", "RESET \"role\";|"}, /* that does not touch the role */
+		{"RESET timezone", "RESET", "RESET \"role\";RESET \"work_mem\";|"},
+		{"SELECT 1", "SELECT 1", "RESET \"role\";RESET \"work_mem\";|"},
+		{"", "", "RESET \"role\";RESET \"work_mem\";|"},
+	};
+	leaves_a_session(rows[_i][0], rows[_i][1], rows[_i][2]);
+}
+END_TEST
+
+START_TEST(a_session_that_began_early_goes_on_behind_its_trial)
+{
+	begin("pool_mode = session", NULL);
+	struct wire_peer *who = TRIES("work_mem\0001MB", "SET ");
+	wire_query(who, "early");
+	wire_expect_nothing(server);
+	wire_server_says(server, "CZ");
+	wire_expect_message(server, 'Q', "early|");
+	wire_expect(who, "SSSSSSSKZ");
+	is_answered(who);
+	ck_assert_str_eq(wire_state(who), "ACTIVE");
+	wire_close();
+}
+END_TEST
+
+/* ---- other names are tracked ---- */
+
+static void track(const char *names)
+{
+	struct error error;
+	ck_assert_msg(snapshot_set(SETTING_track_extra_parameters, names, &error), "%s",
+		      error.message);
+	registry_apply();
+	gate_reconfigured();
+	wire_settle();
+}
+
+START_TEST(a_name_that_is_tracked_from_now_on_follows_those_who_are_there)
+{
+	begin(NULL, NULL);
+	track("IntervalStyle, server_version"); /* of the greeting */
+	wire_expect(server, "X");
+	wire_expect_closed(server);
+	ck_assert_str_eq(parameter_get(wire_inside(client)->parameters, "server_version"), "15.0");
+	wire_query(client, "mine");
+	server = wire_server();
+	wire_expect_message(server, 'Q', "mine|");
+	say_parameter(server, "server_version", "16");
+	wire_expect_message(client, 'S', "server_version|16|");
+	is_answered(client);
+	struct wire_peer *other = wire_connect();
+	logs_in(other, NULL, 0);
+	asks_with(other, "SET server_version='15.0';|");
+	say_parameter(server, "server_version", "15.0");
+	wire_server_says(server, "CZ");
+	is_answered(other);
+	wire_query(client, "mine");
+	wire_expect_message(server, 'Q', "SET server_version='16';|");
+	wire_close();
+}
+END_TEST
+
+START_TEST(a_name_that_is_tracked_no_more_stays_with_those_who_asked_for_it)
+{
+	begin(NULL, NULL);
+	struct wire_peer *who = WISHES("IntervalStyle\0iso_8601", "IntervalStyle|iso_8601|");
+	asks_after(who, "SET IntervalStyle='iso_8601';|");
+	say_parameter(server, "IntervalStyle", "iso_8601");
+	wire_server_says(server, "CZ");
+	wire_expect(server, "Q");
+	track(""); /* in the middle of a request */
+	is_answered(who);
+	wire_expect(server, "X");
+	ck_assert_ptr_null(parameter_get(wire_inside(client)->parameters, "IntervalStyle"));
+	wire_query(who, "mine");
+	server = wire_server();
+	wire_expect_message(server, 'Q', "SET \"intervalstyle\"='iso_8601';|");
+	wire_server_says(server, "CZ");
+	wire_expect_message(server, 'Q', "mine|");
+	is_answered(who);
+	asks_with(client, "RESET \"intervalstyle\";|");
+	wire_close();
+}
+END_TEST
+
+START_TEST(a_list_that_is_no_other_changes_nothing)
+{
+	begin(NULL, NULL);
+	track("IntervalStyle , timezone");
+	wire_expect_nothing(server);
+	asks_plainly(client);
+	is_answered(client);
+	wire_close();
+}
+END_TEST
+
+START_TEST(a_list_of_names_that_is_tracked_is_set_as_it_stands)
+{
+	begin(NULL, NULL);
+	track("IntervalStyle, search_path");
+	wire_expect_closed(server);
+	struct wire_peer *other = wire_client();
+	wire_query(client, "mine");
+	server = wire_server();
+	wire_expect(server, "Q");
+	say_parameter(server, "search_path", "\"$user\", public");
+	wire_answer(server, "SET", 'I');
+	wire_expect(client, "SCZ");
+	wire_query(other, "mine");
+	wire_expect_message(server, 'Q', "mine|"); /* it has none: none was there at its login */
+	say_parameter(server, "search_path", "b");
+	wire_answer(server, "SET", 'I');
+	wire_query(client, "mine");
+	wire_expect_message(
+		server, 'Q',
+		"SELECT pg_catalog.set_config('search_path','\"$user\", public',false);|");
+	wire_close();
+}
+END_TEST
+
 Suite *suite_parameters(void)
 {
 	Suite *suite = suite_create("wire/parameters");
@@ -421,6 +824,23 @@ Suite *suite_parameters(void)
 	tcase_add_test(tcase, a_database_row_has_values_for_those_who_ask_for_none);
 	tcase_add_test(tcase, values_are_quoted);
 	tcase_add_test(tcase, a_session_sets_its_values_once);
+	tcase_add_test(tcase, extras_are_tried_then_go_out_with_the_request_and_are_taken_back);
+	tcase_add_test(tcase, lists_are_set_as_they_stand);
+	tcase_add_test(tcase, what_postgresql_refuses_is_told_at_login_and_the_server_lives);
+	tcase_add_test(tcase, an_error_in_pieces_is_told_whole);
+	tcase_add_test(tcase, who_must_be_tried_waits_for_a_server);
+	tcase_add_test(tcase, a_trial_comes_to_its_end_in_time);
+	tcase_add_test(tcase, who_leaves_while_it_is_tried_takes_its_server_along);
+	tcase_add_test(tcase, the_first_client_of_a_pool_is_tried_too);
+	tcase_add_test(tcase, values_that_are_made_canonical_are_told_in_the_greeting);
+	tcase_add_test(tcase, what_another_client_proved_is_proven_for_its_pool_only);
+	tcase_add_test(tcase, a_proven_value_that_is_refused_all_the_same_ends_both);
+	tcase_add_loop_test(tcase, a_reset_query_takes_extras_away, 0, 5);
+	tcase_add_test(tcase, a_session_that_began_early_goes_on_behind_its_trial);
+	tcase_add_test(tcase, a_name_that_is_tracked_from_now_on_follows_those_who_are_there);
+	tcase_add_test(tcase, a_name_that_is_tracked_no_more_stays_with_those_who_asked_for_it);
+	tcase_add_test(tcase, a_list_that_is_no_other_changes_nothing);
+	tcase_add_test(tcase, a_list_of_names_that_is_tracked_is_set_as_it_stands);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

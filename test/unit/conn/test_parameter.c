@@ -169,9 +169,9 @@ END_TEST
 START_TEST(put_over_keeps_own_values_and_takes_the_rest)
 {
 	struct parameter_set *base = SET("TimeZone=UTC", "DateStyle=ISO", "client_encoding=UTF8");
-	struct parameter_set *set = SET("TimeZone=CET", "application_name=x");
+	struct parameter_set *set = SET("TimeZone=CET");
 	struct parameter_set *expected =
-		SET("TimeZone=CET", "DateStyle=ISO", "client_encoding=UTF8", "application_name=x");
+		SET("TimeZone=CET", "DateStyle=ISO", "client_encoding=UTF8");
 	parameter_put_over(&set, base, NULL);
 	ck_assert_ptr_eq(set, expected);
 	ck_assert_str_eq(parameter_get(base, "TimeZone"), "UTC");
@@ -433,6 +433,27 @@ START_TEST(half_a_datestyle_does_not_take_the_other_half_from_the_last_client)
 }
 END_TEST
 
+START_TEST(what_servers_do_not_report_is_an_extra_though_it_is_tracked)
+{
+	ck_assert(parameter_track("search_path"));
+	struct parameter_set *base = SET("TimeZone=UTC"), *set = SET("search_path=x");
+	struct parameter_set *none = SET("TimeZone=UTC"), *server = SET("TimeZone=UTC");
+	parameter_put_over(&set, base, &base);
+	ck_assert(parameter_has_extras(set));
+	ck_assert_str_eq(query(set, none, 1),
+			 "SELECT pg_catalog.set_config('search_path','x',false);");
+	parameter_take_extras(&server, set);
+	ck_assert_ptr_eq(server, set);
+	parameter_put(&server, parameter_tracked("TimeZone"), "CET");
+	ck_assert_str_eq(query(none, server, 2), "RESET \"search_path\";SET TimeZone='UTC';");
+	parameter_release(&base);
+	parameter_release(&set);
+	parameter_release(&none);
+	parameter_release(&server);
+	ck_assert(parameter_track("IntervalStyle"));
+}
+END_TEST
+
 START_TEST(other_names_may_be_tracked)
 {
 	struct parameter_set *set =
@@ -442,7 +463,8 @@ START_TEST(other_names_may_be_tracked)
 	ck_assert(!parameter_track("Search_Path, in_hot_standby"));
 	ck_assert_ptr_null(parameter_tracked("IntervalStyle"));
 	ck_assert_str_eq(parameter_tracked("search_path"), "Search_Path");
-	struct parameter_set *base = SET("in_hot_standby=off", "TimeZone=UTC");
+	struct parameter_set *base =
+		SET("in_hot_standby=off", "TimeZone=UTC", "search_path=public");
 	struct parameter_set *expected =
 		SET("TimeZone=CET", "search_path=x", "in_hot_standby=off", "work_mem=1MB");
 	struct parameter_set *startup = parameter_share(set);
@@ -493,6 +515,7 @@ Suite *suite_parameter(void)
 	tcase_add_test(tcase, a_query_sets_extras_and_takes_others_away);
 	tcase_add_test(tcase, the_role_goes_first_and_comes_last);
 	tcase_add_test(tcase, half_a_datestyle_does_not_take_the_other_half_from_the_last_client);
+	tcase_add_test(tcase, what_servers_do_not_report_is_an_extra_though_it_is_tracked);
 	tcase_add_test(tcase, other_names_may_be_tracked);
 	suite_add_tcase(suite, tcase);
 	return suite;
