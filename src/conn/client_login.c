@@ -99,20 +99,26 @@ static bool take_extra(struct take *take, const char *name, const char *value, s
 			 PARAMETER_EXTRAS_MAX);
 }
 
-/* @where: "", or " in options". */
-static bool take_value(struct take *take, const char *name, const char *value, const char *where,
-		       struct error *error)
+static bool refuse(const char *name, bool in_options, struct error *error)
 {
 	char printable[128];
+	text_printable(name, printable, sizeof printable);
+	return in_options ? error_set(error, SQLSTATE_FEATURE_NOT_SUPPORTED,
+				      "unsupported startup parameter in options: %s", printable)
+			  : error_set(error, SQLSTATE_FEATURE_NOT_SUPPORTED,
+				      "unsupported startup parameter: %s", printable);
+}
+
+static bool take_value(struct take *take, const char *name, const char *value, bool in_options,
+		       struct error *error)
+{
 	if (parameter_note(&take->values, name, value) ||
 	    text_list_has(take->settings->ignore_startup_parameters, name))
 		return true;
 	if (take->settings->startup_parameters == STARTUP_PARAMETERS_APPLY &&
 	    !is_never_applied(name))
 		return take_extra(take, name, value, error);
-	return error_set(error, SQLSTATE_FEATURE_NOT_SUPPORTED,
-			 "unsupported startup parameter%s: %s", where,
-			 text_printable(name, printable, sizeof printable));
+	return refuse(name, in_options, error);
 }
 
 static bool ignores_options(const struct take *take)
@@ -127,7 +133,7 @@ static bool take_option(void *context, const char *name, const char *value, stru
 		parameter_note(&take->values, name, value);
 		return true;
 	}
-	return take_value(take, name, value, " in options", error);
+	return take_value(take, name, value, true, error);
 }
 
 /* Where options are ignored, what cannot be understood in there does not matter. */
@@ -228,7 +234,7 @@ static bool take_values(struct take *take, const char *parameters, const char *o
 	if (!take_options(take, options, error))
 		return false;
 	while (startup_next_parameter(&cursor, &name, &value))
-		if (!is_taken(name) && !take_value(take, name, value, "", error))
+		if (!is_taken(name) && !take_value(take, name, value, false, error))
 			return false;
 	parameter_put_values(&take->login->parameters, &take->values);
 	return true;

@@ -142,8 +142,9 @@ static enum relay_action see_errand(struct endpoint *from, struct server *server
 				server->said_fatal = response_error_is_fatal(body, available);
 			memory_free(&server->complaint);
 			server->complaint = memory_dup(&error, sizeof error);
-			log_warning(server_subject(server), "our own query failed: %s %s",
-				    error.sqlstate, error.message);
+			if (server->errand != ERRAND_PARAMETERS) /* else its client is told */
+				log_warning(server_subject(server), "our own query failed: %s %s",
+					    error.sqlstate, error.message);
 		}
 		if (!pipeline_received(&server->pipeline, type) &&
 		    !broken(server, "unexpected message"))

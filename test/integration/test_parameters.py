@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: ISC
 """Parameters of a session: the greeting, each client's own values on shared servers, startup parameters."""
+import contextlib
 import random
 import threading
 
 import psycopg
 import pytest
-from conftest import DATABASE, covers
-from helpers import SYNC, backend, bind, error_in, execute, parse, refusal, server_row, servers
+from conftest import DATABASE, covers, wait_until
+from helpers import SYNC, backend, bind, error_in, execute, parse, pool, refusal, server_row, servers, setting
 
 TRACKED = ("TimeZone", "DateStyle", "IntervalStyle", "client_encoding", "application_name", "standard_conforming_strings")
 SHOW = "SELECT " + ", ".join(f"current_setting('{name}')" for name in TRACKED)
@@ -195,15 +196,15 @@ def test_values_of_the_database_row_are_the_clients_defaults(pgweir, postgres):
 
 @covers("ignore_startup_parameters")
 def test_an_unknown_startup_parameter_is_refused_unless_ignored(pgweir, wire):
-    error = refusal(wire(pgweir()), extra_float_digits="3")
+    error = refusal(wire(pgweir({"startup_parameters": "refuse"})), extra_float_digits="3")
     assert error["S"] == "FATAL" and error["M"] == "unsupported startup parameter: extra_float_digits"
     connection = wire(pgweir({"ignore_startup_parameters": "search_path, extra_float_digits"}))
     assert connection.startup(extra_float_digits="3", search_path="x")[-1] == (b"Z", b"I")
     assert connection.rows(connection.query("SHOW search_path")) != [[b"x"]]
 
 
-def test_options_set_tracked_parameters_and_no_others(pgweir, wire):
-    pooler = pgweir()
+def test_options_set_tracked_parameters_and_no_others_where_those_are_refused(pgweir, wire):
+    pooler = pgweir({"startup_parameters": "refuse"})
     connection = wire(pooler)
     connection.startup(options="-c timezone=Asia/Tokyo --DateStyle=German -c application_name=with\\ blank")
     assert connection.parameters["TimeZone"] == "Asia/Tokyo" and connection.parameters["application_name"] == "with blank"
@@ -268,3 +269,241 @@ def test_values_survive_an_error_in_the_first_request(pooler, wire):
         assert a.rows(a.query("SHOW timezone")) == [[b"Asia/Tokyo"]]
         assert error_in(b.query("nonsense"))["C"] == "42601"
         assert b.rows(b.query("SHOW timezone")) == [[b"America/Lima"]]
+
+
+# ---- startup parameters that PostgreSQL does not report ----
+
+
+def current(connection, *names):
+    """Their values, in one request."""
+    return connection.execute("SELECT " + ", ".join(f"current_setting('{name}')" for name in names)).fetchone()
+
+
+@contextlib.contextmanager
+def on_every_server(pooler, count, **startup):
+    """Connections of one kind to so many servers at once, each in a transaction."""
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(contextlib.closing(pooler.connect(**startup))) for _ in range(count)]
+        for client in clients:
+            client.execute("BEGIN")
+        assert len({backend(client) for client in clients}) == count
+        yield clients
+        for client in clients:
+            client.execute("ROLLBACK")
+
+
+@covers("startup_parameters")
+def test_startup_parameters_are_in_force_on_every_server_and_gone_for_the_next_client(pgweir):
+    pooler = pgweir({"pool_mode": "transaction", "default_pool_size": 3})
+    startup = {"options": "-c statement_timeout=5432 --lock-timeout=17s -cmy.own=it\\'s\\ \\\\"}
+    names = "statement_timeout", "lock_timeout"
+    with on_every_server(pooler, 3) as clients:
+        assert [current(client, *names) for client in clients] == [("0", "0")] * 3
+    for _ in range(2):
+        with on_every_server(pooler, 3, **startup) as clients:
+            assert [current(client, *names, "my.own") for client in clients] == [("5432ms", "17s", "it's \\")] * 3
+        with on_every_server(pooler, 3) as clients:
+            assert [current(client, *names) for client in clients] == [("0", "0")] * 3
+            own = "SELECT coalesce(current_setting('my.own', true), '')"
+            assert [client.execute(own).fetchone() for client in clients] == [("",)] * 3
+    assert len(servers(pooler)) == 3
+
+
+def test_a_statement_timeout_acts_on_its_client_only(pgweir):
+    pooler = pgweir({"pool_mode": "transaction", "default_pool_size": 1})
+    with pooler.connect(options="-c statement_timeout=200") as hurried, pooler.connect() as patient:
+        for _ in range(2):
+            with pytest.raises(psycopg.errors.QueryCanceled):
+                hurried.execute("SELECT pg_sleep(5)")
+            patient.execute("SELECT pg_sleep(0.4)")
+
+
+@pytest.mark.parametrize("reset", ["DISCARD ALL", "RESET ALL", ""])
+def test_startup_parameters_end_with_their_session(pgweir, reset):
+    pooler = pgweir({"pool_mode": "session", "default_pool_size": 1, "server_reset_query": reset}, userlist={"postgres": "x", "admin": "x"})
+    for _ in range(2):
+        with pooler.connect(user="postgres", options="-c work_mem=1234 -c role=bob") as client:
+            assert current(client, "work_mem", "role") == ("1234kB", "bob")
+            pid = backend(client)
+        with pooler.connect(user="postgres") as client:
+            assert current(client, "work_mem", "role") == ("4MB", "none") and backend(client) == pid
+
+
+def test_what_stands_beside_options_comes_before_what_is_inside(pgweir, wire):
+    connection = wire(pgweir({"pool_mode": "transaction"}))
+    connection.startup(work_mem="1MB", options="-c work_mem=2MB -c lock_timeout=1s -c lock_timeout=2s --application-name=x")
+    assert connection.parameters["application_name"] == "x"
+    assert connection.rows(connection.query("SHOW work_mem")) == [[b"1MB"]]
+    assert connection.rows(connection.query("SHOW lock_timeout")) == [[b"2s"]]
+
+
+def test_a_search_path_of_several_schemas(pgweir, postgres):
+    postgres.execute('DROP SCHEMA IF EXISTS one CASCADE; DROP SCHEMA IF EXISTS "Two, 2" CASCADE; CREATE SCHEMA one; CREATE SCHEMA "Two, 2";'
+                     'GRANT USAGE ON SCHEMA one, "Two, 2" TO PUBLIC; CREATE VIEW one.a AS SELECT 1; CREATE VIEW "Two, 2".b AS SELECT 2;'
+                     'GRANT SELECT ON one.a, "Two, 2".b TO PUBLIC')
+    pooler = pgweir({"pool_mode": "transaction", "default_pool_size": 1})
+    options = '-c search_path=one,\\ "Two,\\ 2"'
+    with pooler.connect(options=options) as client, pooler.connect() as other:
+        for _ in range(3):
+            assert client.execute("SELECT * FROM a, b").fetchone() == (1, 2)
+            assert current(client, "search_path") == ('one, "Two, 2"',)
+            assert current(other, "search_path") == ('"$user", public',)
+            with pytest.raises(psycopg.errors.UndefinedTable):
+                other.execute("SELECT * FROM a")
+
+
+@pytest.mark.parametrize("startup,sqlstate", [
+    ({"work_mem": "lots"}, "22023"),
+    ({"options": "-c statement_timeout=-5"}, "22023"),
+    ({"no_such_thing": "1"}, "42704"),
+    ({"options": "--no-such-thing=1"}, "42704"),
+    ({"log_statement": "all"}, "42501"),
+    ({"shared_buffers": "1MB"}, "55P02"),
+    ({"no such name": "1"}, "42704"),
+])
+@pytest.mark.parametrize("mode", ["session", "transaction"])
+def test_what_postgresql_refuses_is_refused_at_login_in_its_words(pgweir, postgres, wire, mode, startup, sqlstate):
+    pooler = pgweir({"pool_mode": mode, "default_pool_size": 1})
+    with pooler.connect() as client:
+        pid = backend(client)
+    for _ in range(3):
+        error = refusal(wire(pooler), **startup)
+        expected = refusal(wire(postgres), **startup)
+        assert {name: error.get(name) for name in "SCMDH"} == {name: expected.get(name) for name in "SCMDH"}
+        assert error["C"] == sqlstate and error["S"] == "FATAL"
+    with pooler.connect() as client:
+        assert backend(client) == pid
+    assert pool(pooler)["cl_active"] == 0
+
+
+def test_values_do_not_pass_from_user_to_user(pgweir, wire):
+    """What a superuser may set is not taken as good for others."""
+    pooler = pgweir({"pool_mode": "transaction"}, userlist={"postgres": "x", "alice": "x", "admin": "x"})
+    superuser = wire(pooler)
+    superuser.startup(user="postgres", log_min_duration_statement="1234567")
+    assert superuser.rows(superuser.query("SHOW log_min_duration_statement")) == [[b"1234567ms"]]
+    assert refusal(wire(pooler), log_min_duration_statement="1234567")["C"] == "42501"
+
+
+def test_a_role_is_put_aside_for_the_next_client(pgweir):
+    pooler = pgweir({"pool_mode": "transaction", "default_pool_size": 1}, userlist={"postgres": "x", "admin": "x"})
+    with pooler.connect(user="postgres", options="-c role=bob -c log_statement=all") as first, \
+            pooler.connect(user="postgres") as second, pooler.connect(user="postgres", options="-c log_statement=mod -c role=bob") as third:
+        for _ in range(3):
+            assert current(first, "role", "log_statement") == ("bob", "all")
+            assert current(second, "role", "log_statement") == ("none", "none")
+            assert current(third, "role", "log_statement") == ("bob", "mod")
+            assert current(first, "role", "log_statement") == ("bob", "all")
+    assert len(servers(pooler)) == 1
+
+
+def test_ignored_parameters_are_not_applied(pgweir, wire):
+    pooler = pgweir({"ignore_startup_parameters": "work_mem", "pool_mode": "transaction"})
+    connection = wire(pooler)
+    connection.startup(work_mem="nonsense", lock_timeout="3s")
+    assert connection.rows(connection.query("SHOW work_mem")) == [[b"4MB"]]
+    assert connection.rows(connection.query("SHOW lock_timeout")) == [[b"3s"]]
+
+
+def test_the_greeting_has_a_reported_value_that_is_not_tracked(pooler, wire):
+    connection, other = wire(pooler), wire(pooler)
+    connection.startup(default_transaction_read_only="on")
+    other.startup()
+    assert connection.parameters["default_transaction_read_only"] == "on"
+    assert other.parameters["default_transaction_read_only"] == "off"
+    for _ in range(2):
+        assert connection.rows(connection.query("SHOW default_transaction_read_only")) == [[b"on"]]
+        assert other.rows(other.query("SHOW default_transaction_read_only")) == [[b"off"]]
+
+
+def test_who_must_be_tried_waits_out_a_pause(pgweir, wire):
+    pooler = pgweir({"pool_mode": "transaction", "query_wait_timeout": 30})
+    assert pooler.query("SELECT 1") == [(1,)]
+    pooler.console("PAUSE")
+    connection = wire(pooler)
+    connection.startup(login=False, work_mem="5MB")
+    wait_until(lambda: (pool(pooler) or {}).get("cl_waiting") == 1)
+    pooler.console("RESUME")
+    assert connection.read_until(b"Z")[-1] == (b"Z", b"I")
+    assert connection.rows(connection.query("SHOW work_mem")) == [[b"5MB"]]
+
+
+def test_many_clients_with_startup_parameters_of_their_own(pgweir):
+    pooler = pgweir({"default_pool_size": 3, "pool_mode": "transaction"})
+    wrong = []
+
+    def client(number):
+        options = [f"-c work_mem={100 + number % 4}", f"-c lock_timeout={1 + number % 3}s", "-c search_path=x,y"]
+        with pooler.connect(options=" ".join(options[:number % 4])) as connection:
+            wanted = (f"{100 + number % 4}kB" if number % 4 > 0 else "4MB", f"{1 + number % 3}s" if number % 4 > 1 else "0",
+                      "x,y" if number % 4 > 2 else '"$user", public')
+            for _ in range(40):
+                got = current(connection, "work_mem", "lock_timeout", "search_path")
+                if got != wanted:
+                    wrong.append((got, wanted))
+
+    threads = [threading.Thread(target=client, args=(n,)) for n in range(24)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == [] and len(servers(pooler)) <= 3
+
+
+# ---- other parameters are tracked ----
+
+
+@pytest.mark.parametrize("mode", ["session", "transaction"])
+def test_another_list_of_tracked_parameters_is_for_those_who_are_there(pgweir, mode):
+    pooler = pgweir({"track_extra_parameters": "", "pool_mode": mode, "default_pool_size": 2})
+    names = "IntervalStyle", "default_transaction_read_only"
+    with pooler.connect() as a, pooler.connect() as b:
+        first = {backend(a), backend(b)}
+        pooler.change_config(track_extra_parameters=", ".join(names))
+        pooler.reload()
+        if mode == "session":  # a session keeps its server
+            assert {backend(a), backend(b)} == first
+            a.close()
+            b.close()
+            a, b = pooler.connect(), pooler.connect()
+        assert not {backend(a), backend(b)} & first
+        a.execute("SET IntervalStyle = iso_8601")
+        b.execute("SET default_transaction_read_only = on")
+        for _ in range(3):
+            assert current(a, *names) == ("iso_8601", "off")
+            assert current(b, *names) == ("postgres", "on")
+        a.close()
+        b.close()
+
+
+def test_a_list_that_cannot_be_tracked_changes_nothing(pgweir):
+    pooler = pgweir({"pool_mode": "transaction"})
+    with pooler.connect() as client:
+        client.execute("SET IntervalStyle = iso_8601")
+        pid = backend(client)
+        for wrong in ("a b", ", ".join(f"x{n}" for n in range(28))):
+            pooler.change_config(track_extra_parameters=wrong, default_pool_size=7)
+            with pytest.raises(psycopg.Error) as refused:
+                pooler.reload()
+            assert "pgweir.ini:" in str(refused.value) and "track_extra_parameters" in str(refused.value)
+        assert setting(pooler, "track_extra_parameters") == "IntervalStyle" and setting(pooler, "default_pool_size") == "20"
+        assert current(client, "IntervalStyle") == ("iso_8601",) and backend(client) == pid
+
+
+@pytest.mark.parametrize("tracked", ["search_path", "IntervalStyle"])
+def test_search_path_with_postgresql_18(pgweir, postgres18, wire, tracked):
+    """It reports search_path: then it follows its client like any other that is tracked."""
+    pooler = pgweir({"track_extra_parameters": tracked, "pool_mode": "transaction", "default_pool_size": 1},
+                    databases={DATABASE: server_row(postgres18)})
+    asked, plain = wire(pooler), wire(pooler)
+    asked.startup(search_path='one, "Two, 2"')
+    plain.startup()
+    assert asked.parameters["search_path"] == 'one, "Two, 2"' and plain.parameters["search_path"] == '"$user", public'
+    for _ in range(3):
+        assert asked.rows(asked.query("SHOW search_path")) == [[b'one, "Two, 2"']]
+        assert plain.rows(plain.query("SHOW search_path")) == [[b'"$user", public']]
+    if tracked == "search_path":
+        plain.query("SET search_path = three, \"it's\"")
+        for _ in range(3):
+            assert asked.rows(asked.query("SHOW search_path")) == [[b'one, "Two, 2"']]
+            assert plain.rows(plain.query("SHOW search_path")) == [[b'three, "it\'s"']]
