@@ -54,6 +54,12 @@ void tls_context_free(struct tls_context **context);
  */
 void tls_context_take_tickets(struct tls_context *context, const struct tls_context *old);
 
+/* Accepting, of each handshake: shall this client get a ticket? To make one is a good part of the
+ * work, and most clients, all of libpq's among them, never show it. So when long none came back it
+ * is only each eighth, until one does. */
+bool tls_context_gives_ticket(struct tls_context *context);
+void tls_context_ticket_returned(struct tls_context *context);
+
 /* Accepting: who asks for the host @name (or "*.name": any one label before it), regardless of
  * case, gets certificate and rules of @other, which is referenced. Later rows of the same name
  * replace earlier ones. False: no such name can be asked for. */

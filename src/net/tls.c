@@ -22,6 +22,9 @@
 /* Who learns these keys can read what was recorded with TLS 1.2 since they were made. */
 #define TICKET_KEYS_LIFE (24 * 3600 * USEC_PER_SECOND)
 
+/* So many handshakes without a ticket that came back say that the clients keep none. */
+enum { TICKETS_TRIED = 32, TICKETS_SELDOM = 8 };
+
 struct tls_name {
 	struct tls_name *next;
 	struct tls_context *context;
@@ -35,7 +38,8 @@ struct tls_context {
 	enum tls_verify verify;
 	struct tls_name *names;
 	usec_t ticket_keys_since;
-	bool has_end_point; /* known since it was first asked for */
+	unsigned unreturned; /* handshakes since a ticket came back */
+	bool has_end_point;  /* known since it was first asked for */
 	size_t end_point_size;
 	uint8_t end_point[TLS_END_POINT_MAX];
 };
@@ -604,6 +608,17 @@ void tls_context_take_tickets(struct tls_context *context, const struct tls_cont
 	context->ticket_keys_since = old->ticket_keys_since;
 	memory_erase(keys, sizeof keys);
 	ERR_clear_error();
+}
+
+bool tls_context_gives_ticket(struct tls_context *context)
+{
+	unsigned number = context->unreturned++;
+	return number < TICKETS_TRIED || number % TICKETS_SELDOM == 0;
+}
+
+void tls_context_ticket_returned(struct tls_context *context)
+{
+	context->unreturned = 0;
 }
 
 size_t tls_end_point(struct x509_st *certificate, uint8_t data[TLS_END_POINT_MAX])

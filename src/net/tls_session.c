@@ -205,7 +205,8 @@ static bool set_up(struct tls_session *session, const char *host, struct error *
 	SSL_set_bio(session->ssl, room.bio, room.bio);
 	if (tls_context_accepts(session->context)) {
 		SSL_set_accept_state(session->ssl);
-		return true;
+		return tls_context_gives_ticket(session->context) ||
+		       SSL_set_num_tickets(session->ssl, 0) == 1;
 	}
 	SSL_set_connect_state(session->ssl);
 	bool has_host = host && *host && *host != '/' && *host != '@';
@@ -361,6 +362,15 @@ static void hold_ticket(struct tls_session *session)
 		tls_output_clear();
 }
 
+/* Tickets are meant for one use: whoever showed one is due another. */
+static void replace_ticket(struct tls_session *session)
+{
+	if (!tls_context_accepts(session->context) || !SSL_session_reused(session->ssl))
+		return;
+	tls_context_ticket_returned(session->context);
+	SSL_set_num_tickets(session->ssl, 1);
+}
+
 enum tls_result tls_session_handshake(struct tls_session *session, struct error *error)
 {
 	enter(session);
@@ -369,8 +379,10 @@ enum tls_result tls_session_handshake(struct tls_session *session, struct error 
 		hold_ticket(session);
 		return TLS_DONE;
 	}
-	if (SSL_get_error(session->ssl, result) == SSL_ERROR_WANT_READ)
+	if (SSL_get_error(session->ssl, result) == SSL_ERROR_WANT_READ) {
+		replace_ticket(session); /* before the client's Finished, after which it is made */
 		return TLS_MORE;
+	}
 	describe_failure(session, error);
 	ERR_clear_error();
 	session->broken = true;

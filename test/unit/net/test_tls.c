@@ -663,6 +663,46 @@ START_TEST(sessions_are_resumed_also_after_a_reload)
 }
 END_TEST
 
+/* The last one is this one. */
+static bool is_ticket(const SSL_SESSION *session)
+{
+	const unsigned char *bytes, *other;
+	size_t size, other_size;
+	SSL_SESSION_get0_ticket(ticket, &bytes, &size);
+	SSL_SESSION_get0_ticket(session, &other, &other_size);
+	return size == other_size && memcmp(bytes, other, size) == 0;
+}
+
+/* How many of @count clients that never show a ticket get one. */
+static int tickets_among(int count)
+{
+	int given = 0;
+	while (count-- > 0) {
+		SSL_SESSION_free(ticket);
+		ticket = NULL;
+		connect_with_ticket();
+		given += ticket != NULL;
+	}
+	return given;
+}
+
+START_TEST(tickets_that_never_come_back_become_rare)
+{
+	make_both();
+	ck_assert_int_eq(tickets_among(32), 32);
+	ck_assert_int_eq(tickets_among(17), 3);
+	ck_assert_ptr_nonnull(ticket);
+	SSL_SESSION *shown = SSL_SESSION_dup(ticket);
+	connect_with_ticket(); /* no ticket would be due, but for the one that is shown */
+	ck_assert(tls_session_is_resumed(server.session));
+	ck_assert(!is_ticket(shown));
+	SSL_SESSION_free(shown);
+	ck_assert_int_eq(tickets_among(32), 32);
+	SSL_SESSION_free(ticket);
+	ticket = NULL;
+}
+END_TEST
+
 START_TEST(whatever_comes_first_comes_behind_the_ticket)
 {
 	char byte;
@@ -926,6 +966,7 @@ Suite *suite_tls(void)
 	tcase_add_test(tests, the_chosen_context_decides_about_client_certificates);
 	tcase_add_test(tests, both_sides_agree_on_postgresql);
 	tcase_add_test(tests, sessions_are_resumed_also_after_a_reload);
+	tcase_add_test(tests, tickets_that_never_come_back_become_rare);
 	tcase_add_test(tests, whatever_comes_first_comes_behind_the_ticket);
 	tcase_add_test(tests, other_authorities_end_resumption_of_verified_clients);
 	tcase_add_test(tests, a_session_of_one_name_is_not_resumed_under_another);
