@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __linux__
+#include <sys/epoll.h>
+#endif
 
 /* libev calls end_turn() once per turn, after it has waited, instead of its own way of calling the
  * ready watchers: that one call is where a turn's order is made. It needs no prepare, check or idle
@@ -17,7 +20,10 @@
  * The timers are our own heap. libev gets a single timer, the alarm, whose only work is to end the
  * wait in time. */
 
-enum { HEAP_ARITY = 4 };
+enum {
+	HEAP_ARITY = 4,
+	EVENTS_MAX = 128, /* of one wait */
+};
 
 /* Our clock is read a moment after libev's: without this the alarm would often ring just before its
  * time, and cost another turn. */
@@ -211,6 +217,19 @@ static void run_work(void)
 		work->callback(work); /* may free it, or post it again */
 	}
 }
+
+/* --- the wait --- */
+
+#ifdef __linux__
+/* libev asks for as many events as ever came at once: thousands, under load. But what the kernel
+ * looks at to tell of an event is what the read will need, and by then it has left the caches.
+ * There is no option for it: this is libev's call, which the program answers in place of the C
+ * library. */
+int epoll_wait(int fd, struct epoll_event *events, int most, int wait_msec)
+{
+	return epoll_pwait(fd, events, most < EVENTS_MAX ? most : EVENTS_MAX, wait_msec, NULL);
+}
+#endif
 
 /* --- the turn --- */
 
