@@ -37,28 +37,29 @@ struct client {
 	uint8_t departing;  /* said Terminate or closed its side while answers are owed: leaves when
 			       they are out */
 	bool stalled;	    /* linked, but its server is not ready for its requests */
-	bool is_counted;    /* in limit's counts */
-	bool is_own;	    /* made by auth_query: not a guest */
-	bool is_direct;	    /* TLS began without being asked for: it must agree on the protocol */
 	bool skips_to_sync; /* idle: its extended request was refused, up to Sync */
 	bool in_transaction;
 	uint8_t query_marks;	   /* enum client_query_mark, of the query under way */
-	bool was_notified;	   /* that it is queued */
-	uint8_t features_told;	   /* which features of features.def it was warned of, as bits */
-	bool is_limited;	   /* one of the next two is set */
+	bool is_limited;	   /* work_limit or idle_limit is set */
 	struct database *database; /* after login */
-	struct user *user;	   /* who it says to be, proven */
 	struct parameter_set *parameters;
-	struct parameter_set *startup;	  /* those it began with: what a reset comes back to */
 	struct prepared_client *prepared; /* its prepared statements; NULL: it never made one */
+	usec_t transaction_at;
+	usec_t query_at; /* the query under way began, or the last one ended */
+	/* up to here: what each request touches */
+	struct user *user; /* who it says to be, proven */
+	bool is_counted;   /* in limit's counts */
+	bool is_own;	   /* made by auth_query: not a guest */
+	bool is_direct;	   /* TLS began without being asked for: it must agree on the protocol */
+	bool was_notified; /* that it is queued */
+	uint8_t features_told; /* which features of features.def it was warned of, as bits */
+	struct parameter_set *startup; /* those it began with: what a reset comes back to */
 	usec_t work_limit, idle_limit; /* the shortest of those that may end it while it is active;
 					  while it is idle; 0: none */
 	usec_t wait_limit;	       /* while it waits for a server */
 	usec_t wait_step;	       /* ... or until it is told that it does; 0: neither */
-	usec_t transaction_at;
-	usec_t query_at;	    /* the query under way began, or the last one ended */
-	struct console *console;    /* of a console client */
-	struct client_login *login; /* while logging in */
+	struct console *console;       /* of a console client */
+	struct client_login *login;    /* while logging in */
 	struct cancel_key key;
 };
 

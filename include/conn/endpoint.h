@@ -28,8 +28,15 @@ enum {
 /* What a connection is for, as its start-up packet said. */
 enum replication { REPLICATION_NONE, REPLICATION_LOGICAL, REPLICATION_PHYSICAL };
 
+/* What is looked at now and then comes first: one line of the cache. Then each message touches
+ * whole lines, together with what client and server have behind it. */
 struct endpoint {
-	struct stream stream; /* first */
+	usec_t connected_at;
+	struct loop_work ending;
+	uint64_t id; /* SHOW CLIENTS, SHOW SERVERS: one counter for both */
+	struct address remote;
+	/* what each message touches */
+	struct stream stream;
 	uint32_t magic;
 	uint32_t body_left;  /* bytes still to come of a message whose beginning was handed on */
 	bool body_dropped;   /* ... or was dropped: then drop the rest */
@@ -39,11 +46,6 @@ struct endpoint {
 	struct buffer *held; /* received, not handed on */
 	struct loop_timer timer;
 	usec_t request_at;
-	/* up to here: what each message touches; then what is looked at now and then */
-	usec_t connected_at;
-	struct loop_work ending;
-	uint64_t id; /* SHOW CLIENTS, SHOW SERVERS: one counter for both */
-	struct address remote;
 };
 
 /* "none", "logical", "physical". */

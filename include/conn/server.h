@@ -46,29 +46,30 @@ struct server {
 	uint8_t state; /* enum server_state */
 	uint8_t errand;
 	bool errand_failed, errand_done;
-	bool refuses_block;	 /* it opened a transaction block in statement mode */
-	struct error *complaint; /* why our own query failed; owned, or NULL */
-	bool is_broken;		 /* it said something that the protocol does not allow */
-	char status;	 /* of the last ReadyForQuery: I, T, E; 0: none since the last request */
-	bool said_fatal; /* the server's last word was FATAL: it closes */
-	bool is_reading; /* inside the walk of what was received */
-	bool let_go;	 /* its client left during that walk */
+	bool refuses_block; /* it opened a transaction block in statement mode */
+	bool is_broken;	    /* it said something that the protocol does not allow */
+	char status;	    /* of the last ReadyForQuery: I, T, E; 0: none since the last request */
+	bool said_fatal;    /* the server's last word was FATAL: it closes */
+	bool is_reading;    /* inside the walk of what was received */
+	bool let_go;	    /* its client left during that walk */
 	bool unfit; /* never clean again: its client left in the middle of a message, or it is one
 		       client's own */
-	uint8_t tls_step; /* enum server_tls_step */
-	uint32_t cancels; /* CancelRequests under way against this server */
-	bool is_canceled; /* one of them is our own */
-	uint32_t drained; /* SERVER_DRAINING: bytes of answers that nobody wants */
-	bool asks_old;	  /* it did not answer to the newest protocol: asked again with 3.0 */
-	struct pipeline pipeline;
-	struct prepared_server *prepared; /* statements it has; NULL: none of ours */
-	struct buffer *replay; /* the client's last request, while it may be said again */
-	uint32_t replay_owed;  /* answers that were owed to it then */
+	bool is_canceled;      /* one of @cancels is our own */
 	bool replays;	       /* its failing is kept from the client: it will be said again */
 	bool was_described;    /* its client has the ParameterDescription of what is said again */
 	bool answer_waits;     /* an answer of ours is queued for what comes next */
 	bool waits_at_barrier; /* its client does not go on before all is answered */
 	struct parameter_set *parameters; /* as the server reported them, extras as we set them */
+	struct prepared_server *prepared; /* statements it has; NULL: none of ours */
+	struct buffer *replay; /* the client's last request, while it may be said again */
+	struct pipeline pipeline;
+	/* up to here: what each request touches */
+	uint32_t replay_owed;	 /* answers that were owed to @replay when it was kept */
+	uint32_t cancels;	 /* CancelRequests under way against this server */
+	uint32_t drained;	 /* SERVER_DRAINING: bytes of answers that nobody wants */
+	struct error *complaint; /* why our own query failed; owned, or NULL */
+	uint8_t tls_step;	 /* enum server_tls_step */
+	bool asks_old;	     /* it did not answer to the newest protocol: asked again with 3.0 */
 	uint32_t process_id; /* with the key: of BackendKeyData; to a peer: of the request */
 	uint8_t *key;	     /* cancel key; owned */
 	uint16_t key_size;

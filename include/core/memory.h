@@ -59,6 +59,7 @@ struct memory_cache {
 	void *slabs;
 	struct memory_cache *next;
 };
+enum { MEMORY_LINE = 64 }; /* of the processor's cache: where its larger objects begin */
 #define MEMORY_CACHE(label, type)                            \
 	{                                                    \
 		.name = (label), .object_size = sizeof(type) \

@@ -12,10 +12,11 @@
 #include "pool/stats.h"
 
 struct database {
-	struct stats stats; /* first: what each transaction touches */
+	/* what each transaction touches comes first */
 	bool is_console, is_automatic;
 	bool is_paused, is_disabled;
 	bool is_unproven; /* automatic, and so far only strangers gave its name */
+	struct stats stats;
 	struct list_node of_unproven;
 	bool wants_old_protocol; /* its servers did not answer to protocol 3.2 */
 	int peer_id;		 /* not 0: no database, but where a peer is; in no registry */

@@ -95,10 +95,9 @@ struct pool {
 	uint32_t server_count; /* all places but CANCELING */
 	/* values in force, from pool_configure() */
 	enum pool_mode mode;
-	int size, min_size, reserve_size; /* size 0: unlimited */
-	uint32_t prepared_statements;	  /* that each server may keep; 0: they are left alone */
-	uint32_t full, most;   /* the size, and with the reserve; UINT32_MAX: unlimited */
-	uint32_t most_waiting; /* clients; UINT32_MAX: unlimited */
+	uint32_t prepared_statements; /* that each server may keep; 0: they are left alone */
+	uint32_t full, most;	      /* the size, and with the reserve; UINT32_MAX: unlimited */
+	uint32_t most_waiting;	      /* clients; UINT32_MAX: unlimited */
 	bool connect_failed, login_failed;	    /* the last attempt */
 	bool is_unreachable;			    /* for server_unreachable_timeout already */
 	bool was_logged_in_to;			    /* ever */
@@ -108,7 +107,10 @@ struct pool {
 	bool is_working, work_again; /* inside an op of the pool; more to do came up meanwhile */
 	bool is_carrying;	     /* inside the conn layer's walk of CANCEL_WAITING */
 	uint8_t held_back; /* enum limit_verdict: the shared bound that keeps its clients waiting */
-	usec_t server_lifetime, lifetime_gap;
+	usec_t server_lifetime;
+	/* up to here */
+	usec_t lifetime_gap;
+	int size, min_size, reserve_size;		   /* size 0: unlimited */
 	usec_t idle_timeout, check_after, connect_timeout; /* 0: never */
 	usec_t login_retry;
 	usec_t lifetime_closed_at; /* when a server was last closed for its age */

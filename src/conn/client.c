@@ -30,6 +30,8 @@ static const usec_t silence_grace = USEC_PER_SECOND;
 enum { SILENT_LOOKED_AT = 16 };
 
 static struct memory_cache cache = MEMORY_CACHE("client_cache", struct client);
+static_assert(offsetof(struct client, user) <= (size_t)5 * MEMORY_LINE,
+	      "a request touches the second to the fifth line");
 static struct list entering; /* not yet in a pool */
 static struct list leaving;  /* CLOSING */
 static const struct console_ops *console;

@@ -11,6 +11,7 @@
 enum {
 	SLAB_SIZE = 32 * 1024 - 32, /* so that malloc's own header fits too */
 	OBJECT_ALIGNMENT = 16,
+	LARGE_OBJECT = 256,
 	SMALL_PIECE = 1024,
 };
 
@@ -155,22 +156,35 @@ static void cache_list(struct memory_cache *cache)
 	*end = cache;
 }
 
+/* Large objects begin with a line of the processor's cache, so that what is used together can be
+ * put together. */
+static size_t object_alignment(const struct memory_cache *cache)
+{
+	return cache->object_size >= LARGE_OBJECT ? MEMORY_LINE : OBJECT_ALIGNMENT;
+}
+
+static size_t round_up(size_t value, size_t alignment)
+{
+	return (value + alignment - 1) / alignment * alignment;
+}
+
 static void cache_grow(struct memory_cache *cache)
 {
-	size_t stride =
-		(cache->object_size + OBJECT_ALIGNMENT - 1) / OBJECT_ALIGNMENT * OBJECT_ALIGNMENT;
+	size_t alignment = object_alignment(cache),
+	       stride = round_up(cache->object_size, alignment);
 	if (stride == 0)
 		stride = OBJECT_ALIGNMENT;
-	uint32_t count = (uint32_t)((SLAB_SIZE - sizeof(struct slab)) / stride);
+	size_t overhead = sizeof(struct slab) + alignment - OBJECT_ALIGNMENT;
+	uint32_t count = (uint32_t)((SLAB_SIZE - overhead) / stride);
 	if (count == 0)
 		count = 1;
-	struct slab *slab = memory_realloc(NULL, sizeof(struct slab) + count * stride);
+	struct slab *slab = memory_realloc(NULL, overhead + count * stride);
+	char *objects = (char *)round_up((uintptr_t)slab->objects, alignment);
 	slab->next = cache->slabs;
 	cache->slabs = slab;
 	/* From the last one down, so that they are handed out in the order of their addresses. */
 	for (uint32_t i = count; i-- > 0;) {
-		struct free_object *object =
-			(struct free_object *)(void *)(slab->objects + i * stride);
+		struct free_object *object = (struct free_object *)(void *)(objects + i * stride);
 		object->next = cache->free_list;
 		cache->free_list = object;
 	}

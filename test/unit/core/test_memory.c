@@ -105,6 +105,26 @@ START_TEST(cached_objects_are_zeroed_counted_and_do_not_overlap)
 }
 END_TEST
 
+START_TEST(large_cached_objects_begin_a_cache_line)
+{
+	static struct memory_cache larges = MEMORY_CACHE("large_cache", char[464]);
+	enum { COUNT = 200 };
+	static char *all[COUNT];
+	for (int i = 0; i < COUNT; i++) {
+		all[i] = memory_cache_alloc(&larges);
+		if (MEMORY_IS_REUSED)
+			ck_assert_uint_eq((uintptr_t)all[i] % MEMORY_LINE, 0);
+		memset(all[i], i, 464);
+	}
+	for (int i = 0; i < COUNT; i++) {
+		ck_assert_int_eq((unsigned char)all[i][0], i);
+		ck_assert_int_eq((unsigned char)all[i][463], i);
+		memory_cache_free(&larges, all[i]);
+	}
+	memory_cache_release();
+}
+END_TEST
+
 START_TEST(caches_are_listed_by_first_use_and_released_when_unused)
 {
 	ck_assert_ptr_null(memory_cache_first());
@@ -182,6 +202,7 @@ Suite *suite_memory(void)
 	tcase_add_test(tcase, sizes_a_peer_chooses_may_be_refused);
 	tcase_add_test(tcase, erase_leaves_zeros);
 	tcase_add_test(tcase, cached_objects_are_zeroed_counted_and_do_not_overlap);
+	tcase_add_test(tcase, large_cached_objects_begin_a_cache_line);
 	tcase_add_test(tcase, caches_are_listed_by_first_use_and_released_when_unused);
 	return suite;
 }
