@@ -60,6 +60,12 @@ struct memory_cache {
 	struct memory_cache *next;
 };
 enum { MEMORY_LINE = 64 }; /* of the processor's cache: where its larger objects begin */
+/* So many lines are needed soon: let them come meanwhile. */
+static inline void memory_expect(const void *from, int lines)
+{
+	for (const char *line = from; lines > 0; lines--, line += MEMORY_LINE)
+		__builtin_prefetch(line, 1);
+}
 #define MEMORY_CACHE(label, type)                            \
 	{                                                    \
 		.name = (label), .object_size = sizeof(type) \

@@ -6,7 +6,7 @@
 #include "core/memory.h"
 
 /* Bytes that were held go in front of what is read, so that a message is always contiguous. */
-enum { HEADROOM = ENDPOINT_HOLD_MAX + ENDPOINT_RECEIVE };
+enum { HEADROOM = ENDPOINT_HOLD_MAX + ENDPOINT_RECEIVE, PARTNER_LINES = 5 };
 static uint8_t receive_buffer[HEADROOM + ENDPOINT_RECEIVE];
 
 const char *endpoint_replication(const struct endpoint *endpoint)
@@ -56,6 +56,8 @@ static enum io receive_large(struct endpoint *endpoint, uint8_t **bytes, size_t 
 enum io endpoint_receive(struct endpoint *endpoint, uint8_t **bytes, size_t *size, size_t *fresh)
 {
 	uint8_t *begin = receive_buffer + HEADROOM;
+	if (endpoint->partner) /* that comes while the kernel works */
+		memory_expect(&endpoint->partner->stream, PARTNER_LINES);
 	if (__builtin_expect(endpoint->awaited > HEADROOM, 0))
 		return receive_large(endpoint, bytes, size, fresh);
 	endpoint->awaited = 0;

@@ -23,6 +23,7 @@
 enum {
 	HEAP_ARITY = 4,
 	EVENTS_MAX = 128, /* of one wait */
+	OWNER_LINES = 4,  /* what belongs to a watcher lies behind it */
 };
 
 /* Our clock is read a moment after libev's: without this the alarm would often ring just before its
@@ -250,6 +251,8 @@ static inline void call_ready(void)
 	loop.ran |= loop.ready != NULL;
 	while ((watcher = loop.ready)) {
 		loop.ready = watcher->next;
+		if (loop.ready)
+			memory_expect(loop.ready + 1, OWNER_LINES);
 		((loop_io_fn *)watcher->io.data)(watcher, watcher->events);
 	}
 }
