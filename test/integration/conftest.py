@@ -138,14 +138,19 @@ class Postgres:
         "host replication all 127.0.0.1/32 trust",
     ]
 
-    def __init__(self, directory, binaries):
+    def __init__(self, directory, binaries, template=None):
+        """template: the data directory of another, which is copied instead of making one."""
         self.bin = binaries
         self.host = "127.0.0.1"
         self.port = free_port()
         self.socket_dir = directory
         self.data = directory / "data"
         self.logfile = directory / "postgres.log"
-        self._run("initdb", "-D", self.data, "-U", self.superuser, "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C")
+        if template:
+            subprocess.run(["cp", "-a", template, self.data], check=True)
+        else:
+            self._run("initdb", "-D", self.data, "-U", self.superuser, "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C")
+        # Of what is said twice, as of a copy, the last counts.
         with open(self.data / "postgresql.conf", "a", encoding="ascii") as conf:
             # Not synchronous_commit = off: what is committed must outlive an immediate stop.
             conf.write(
@@ -212,9 +217,8 @@ class Postgres:
             self.execute("SELECT pg_reload_conf()")
 
 
-@contextlib.contextmanager
-def running_cluster(binaries):
-    """A Postgres that runs, with the test database and all ROLES."""
+def make_template(binaries, path):
+    """A data directory with the test database and all ROLES."""
     with temporary_directory("pg") as directory:
         cluster = Postgres(directory, binaries)
         cluster.start()
@@ -226,6 +230,24 @@ def running_cluster(binaries):
                     f"SET password_encryption = '{encryption}'; CREATE ROLE {role} LOGIN PASSWORD '{password_of(role)}';"
                     f" GRANT CREATE ON SCHEMA public TO {role}; GRANT ALL ON DATABASE {DATABASE} TO {role}"
                 )
+        finally:
+            if cluster.running():
+                cluster.stop("fast")
+        unfinished = path.with_suffix(".unfinished")
+        subprocess.run(["cp", "-a", cluster.data, unfinished], check=True)
+        unfinished.rename(path)
+
+
+@contextlib.contextmanager
+def running_cluster(binaries, template):
+    """A Postgres that runs, made of the template; the first worker that wants it makes that one."""
+    with embedded.locked(template.with_suffix(".lock")):
+        if not template.exists():
+            make_template(binaries, template)
+    with temporary_directory("pg") as directory:
+        cluster = Postgres(directory, binaries, template)
+        cluster.start()
+        try:
             yield cluster
         finally:
             if cluster.running():
@@ -233,8 +255,15 @@ def running_cluster(binaries):
 
 
 @pytest.fixture(scope="session")
-def postgres_cluster():
-    with running_cluster(postgres_bin()) as cluster:
+def templates(tmp_path_factory):
+    """A directory that the workers of this run share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def postgres_cluster(templates):
+    with running_cluster(postgres_bin(), templates / "postgres") as cluster:
         yield cluster
 
 
@@ -259,8 +288,8 @@ def postgres18_home():
 
 
 @pytest.fixture(scope="session")
-def postgres18_cluster(postgres18_home):
-    with running_cluster(postgres18_home / "bin") as cluster:
+def postgres18_cluster(postgres18_home, templates):
+    with running_cluster(postgres18_home / "bin", templates / "postgres18") as cluster:
         yield cluster
 
 
