@@ -29,8 +29,6 @@ struct pipeline {
 	void **notes;	  /* beside the entries, as many; NULL: none, and where there is no entry */
 	uint32_t size, first, length;
 	uint32_t locals; /* how many of the entries are PIPELINE_LOCAL */
-	uint8_t entries_inline[PIPELINE_INLINE];
-	void *notes_inline[PIPELINE_INLINE];
 	bool copy_in;	    /* the server reads CopyData until CopyDone or CopyFail */
 	bool sync_in_copy;  /* a Sync was sent that the server will read as part of the COPY, and
 			       ignore */
@@ -39,6 +37,8 @@ struct pipeline {
 	bool skips_to_sync; /* the server discards messages until the next Sync */
 	bool unsynced; /* extended messages were sent since the last ReadyForQuery: a transaction
 			  may be open */
+	uint8_t entries_inline[PIPELINE_INLINE];
+	void *notes_inline[PIPELINE_INLINE]; /* last: most requests touch but the first */
 };
 
 void pipeline_init(struct pipeline *pipeline);

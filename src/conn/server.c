@@ -16,7 +16,7 @@ static const usec_t drain_time = 10 * USEC_PER_SECOND;
 enum { DRAIN_BYTES = 16 * 1024 * 1024 };
 
 static struct memory_cache cache = MEMORY_CACHE("server_cache", struct server);
-static_assert(offsetof(struct server, replay_owed) <= (size_t)6 * MEMORY_LINE,
+static_assert(offsetof(struct server, pipeline.notes_inline) < (size_t)6 * MEMORY_LINE,
 	      "a request touches the second to the sixth line");
 static const struct server_partner_ops *partner_ops;
 static const struct stream_events *stream_events;
