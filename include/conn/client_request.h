@@ -39,6 +39,7 @@ void client_request_deliver(struct client *client, const struct iovec *pieces, i
 void client_request_ready(struct client *client, char status);
 void client_request_settle(struct client *client);
 void client_request_prepared(struct client *client);
+void client_request_restored(struct client *client);
 void client_request_unprepared(struct client *client, const struct error *error);
 void client_request_free(struct client *client);
 void client_request_writable(struct client *client);

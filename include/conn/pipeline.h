@@ -28,7 +28,7 @@ struct pipeline {
 	uint8_t *entries; /* ring of message types; at first entries_inline, hence never moved */
 	void **notes;	  /* beside the entries, as many; NULL: none, and where there is no entry */
 	uint32_t size, first, length;
-	uint32_t locals; /* how many of the entries are PIPELINE_LOCAL */
+	uint32_t locals;    /* how many of the entries are PIPELINE_LOCAL */
 	bool copy_in;	    /* the server reads CopyData until CopyDone or CopyFail */
 	bool sync_in_copy;  /* a Sync was sent that the server will read as part of the COPY, and
 			       ignore */
@@ -71,8 +71,8 @@ static inline bool pipeline_sent_usual(struct pipeline *pipeline, uint8_t type)
 	pipeline->unsynced |= kind & 1;
 	return true;
 }
-/* The same for an extended request, a Query or PIPELINE_LOCAL, whose end somebody wants to know: @note is
- * handed to the function of pipeline_on_end() once. Not while pipeline_discards(). */
+/* The same for an extended request, a Query or PIPELINE_LOCAL, whose end somebody wants to know:
+ * @note is handed to the function of pipeline_on_end() once. Not while pipeline_discards(). */
 bool pipeline_sent_noted(struct pipeline *pipeline, uint8_t type, void *note)
 	__attribute__((warn_unused_result));
 void pipeline_on_end(void (*ended)(void *note, enum pipeline_end how));

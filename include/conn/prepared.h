@@ -43,6 +43,9 @@ enum relay_action prepared_refuse(struct prepared_link *link, uint8_t type, cons
 				  uint32_t size, const struct error *error,
 				  struct relay_batch *batch);
 
+/* What comes next waits until all that was sent is answered. */
+void prepared_wait_next(struct prepared_link *link);
+
 /* The type of our answer for the PIPELINE_LOCAL with this note. */
 uint8_t prepared_answer(const void *note);
 /* Is the answer to the request with this note simply the client's? */

@@ -27,7 +27,8 @@ enum server_errand {
 	ERRAND_RESET,
 	ERRAND_CHECK,
 	ERRAND_CONNECT,
-	ERRAND_ROLLBACK
+	ERRAND_ROLLBACK,
+	ERRAND_RESTORE, /* after a client's RESET */
 };
 
 /* How far TLS has come with a server, before it logs in or is sent a CancelRequest. */
@@ -61,9 +62,14 @@ struct server {
 	bool waits_at_barrier; /* its client does not go on before all is answered */
 	struct parameter_set *parameters; /* as the server reported them, extras as we set them */
 	struct prepared_server *prepared; /* statements it has; NULL: none of ours */
+	struct parameter_set
+		*restore;      /* what a RESET that is under way comes back to; NULL: none is */
 	struct buffer *replay; /* the client's last request, while it may be said again */
 	struct pipeline pipeline;
 	/* up to here: what each request touches */
+	bool restores_all;	 /* it is RESET ALL or DISCARD ALL */
+	bool restore_due;	 /* it is done */
+	bool reset_ended;	 /* the request is, and its ReadyForQuery kept back */
 	uint32_t replay_owed;	 /* answers that were owed to @replay when it was kept */
 	uint32_t cancels;	 /* CancelRequests under way against this server */
 	uint32_t drained;	 /* SERVER_DRAINING: bytes of answers that nobody wants */
@@ -121,6 +127,8 @@ void server_answer_locally(struct server *server);
 /* Prepare for a client's first request: true: ready, possibly with a SET in its out-queue; false:
  * its values must be set first, .prepared or .unprepared follows, or the server is closed. */
 bool server_prepare(struct server *server, struct parameter_set *wanted);
+/* Its client's RESET is done: set what comes back by it. False: there is nothing to set. */
+bool server_restore(struct server *server);
 /* Test a server that rested long. */
 void server_test(struct server *server);
 /* Its query was cancelled since its client had vanished (server_cancel_abandoned): when the answer
@@ -177,6 +185,8 @@ struct server_partner_ops {
 	 * goes to the server, then that request once more. */
 	void (*replay_begins)(struct client *client);
 	void (*replay)(struct client *client, struct buffer *taken);
+	/* A RESET of the client's is through, its values are what they shall be: ReadyForQuery. */
+	void (*restored)(struct client *client);
 	/* All prepared statements were dropped by the client. */
 	void (*dropped)(struct client *client);
 	/* A reported parameter. */

@@ -233,6 +233,7 @@ void client_event_open(void)
 		.ready = client_request_ready,
 		.prepared = client_greeting_prepared,
 		.unprepared = client_request_unprepared,
+		.restored = client_request_restored,
 		.free = client_request_free,
 		.writable = client_request_writable,
 		.lost = client_replication_lost,

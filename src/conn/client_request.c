@@ -5,6 +5,7 @@
 #include "relay_priv.h"
 #include "config/snapshot.h"
 #include "conn/client_feature.h"
+#include "conn/client_reset.h"
 #include "conn/prepared.h"
 #include "conn/statement.h"
 #include "proto/response.h"
@@ -386,6 +387,8 @@ static void end_walk(struct client *client)
 static enum relay_action see_request(uint8_t type, const uint8_t *body, uint32_t size,
 				     uint32_t available, struct relay_batch *batch)
 {
+	if (!walk.limit)
+		return RELAY_FORWARD;
 	return type == MESSAGE_QUERY ? prepared_query(&walk, body, size, available, batch)
 				     : prepared_request(&walk, type, body, size, available, batch);
 }
@@ -405,7 +408,8 @@ see_text(struct client *client, uint8_t type, const uint8_t *body, uint32_t size
 	 uint32_t available, struct relay_batch *batch, const char *text)
 {
 	size_t length = available - (size_t)((const uint8_t *)text - body);
-	unsigned features = client_features_in(client, text, length);
+	bool is_session = client->member.pool->mode == POOL_MODE_SESSION;
+	unsigned features = is_session ? 0 : client_features_in(client, text, length);
 	struct error error;
 	if (features && !pipeline_discards(walk.pipeline) &&
 	    !client_features_admit(client, features, &error)) {
@@ -424,8 +428,12 @@ see_text(struct client *client, uint8_t type, const uint8_t *body, uint32_t size
 		return RELAY_SHORT;
 	}
 	enum relay_action action = see_request(type, body, size, available, batch);
-	if (features && action != RELAY_STOP && action != RELAY_SHORT)
+	if (action == RELAY_STOP || action == RELAY_SHORT)
+		return action;
+	if (features)
 		client_features_note(client, features);
+	if (client_reset_note(client, text, length))
+		prepared_wait_next(&walk);
 	return action;
 }
 
@@ -447,12 +455,14 @@ see_prepared(struct endpoint *from, uint8_t type, const uint8_t *body, uint32_t 
 					     available - (size_t)((const uint8_t *)text - body))
 				 ? see_text(client, type, body, size, available, batch, text)
 				 : see_request(type, body, size, available, batch);
-		if (type == MESSAGE_PARSE || action != RELAY_FORWARD)
+		if (action != RELAY_FORWARD || (type == MESSAGE_PARSE && walk.limit))
 			return action;
 		break;
 	case MESSAGE_BIND:
 	case MESSAGE_DESCRIBE:
 	case MESSAGE_CLOSE:
+		if (!walk.limit)
+			break;
 		if (pipeline_is_full(walk.pipeline))
 			return RELAY_STOP;
 		return prepared_request(&walk, type, body, size, available, batch);
@@ -571,17 +581,17 @@ static void keep_for_replay(const struct client *client, struct server *server,
 		server->replay_owed = server->pipeline.length;
 }
 
-/* Requests that may have to be rewritten. */
-static __attribute__((noinline)) void forward_prepared(struct client *client, struct server *server,
-						       const uint8_t *bytes, size_t size)
+/* Requests that are looked at, and may have to be rewritten. */
+static __attribute__((noinline)) void forward_seen(struct client *client, struct server *server,
+						   const uint8_t *bytes, size_t size)
 {
 	uint32_t maximum = (uint32_t)settings_current()->max_packet_size;
 	struct relay_batch batch;
 	enum relay_end end;
 	const uint8_t *const all = bytes;
 	const size_t all_size = size;
-	bool keep = may_be_replayed(client, server, bytes, size);
 	begin_walk(client, server);
+	bool keep = walk.limit && may_be_replayed(client, server, bytes, size);
 	buffer_free(&server->replay);
 	for (;;) {
 		end = walk_prepared(&prepared_requests, &client->endpoint, bytes, size, maximum,
@@ -643,11 +653,10 @@ static inline void forward(struct client *client, const uint8_t *bytes, size_t s
 		if (__builtin_expect(client->is_limited, 0))
 			client_hasten(client);
 	}
-	bool rewrites = client->member.pool->prepared_statements && !client->endpoint.replication;
-	if (rewrites &&
-	    (!is_single || client->prepared || server->prepared ||
-	     sql_matters((const char *)bytes + MESSAGE_HEADER, size - MESSAGE_HEADER))) {
-		forward_prepared(client, server, bytes, size);
+	bool is_plain = is_single && !client->prepared && !server->prepared &&
+			!sql_matters((const char *)bytes + MESSAGE_HEADER, size - MESSAGE_HEADER);
+	if (!is_plain && !client->endpoint.replication) {
+		forward_seen(client, server, bytes, size);
 		return;
 	}
 	/* The usual request needs no walk. */
@@ -790,21 +799,37 @@ void client_request_take_values(struct client *client)
 	take_values(&client->parameters, server->parameters);
 }
 
-void client_request_prepared(struct client *client)
+/* The values as the server made them ("SQL" became "SQL, DMY"): the client is told where they
+ * differ. */
+static void put_news(const struct client *client, struct buffer **out)
 {
-	struct server *server = client_server(client);
-	/* The values as the server made them ("SQL" became "SQL, DMY"): the client is told where
-	 * they differ. */
-	struct buffer *out = NULL;
 	const char *cursor = NULL, *name, *value;
-	while (parameter_next(server->parameters, &cursor, &name, &value)) {
+	while (parameter_next(client_server(client)->parameters, &cursor, &name, &value)) {
 		const char *mine = parameter_get(client->parameters, name);
 		if (parameter_tracked(name) && (!mine || strcmp(mine, value)))
-			response_put_parameter_status(&out, ENDPOINT_QUEUE_MAX, name, value);
+			response_put_parameter_status(out, ENDPOINT_QUEUE_MAX, name, value);
 	}
+}
+
+void client_request_prepared(struct client *client)
+{
+	struct buffer *out = NULL;
+	put_news(client, &out);
 	client_request_take_values(client);
 	client_send(client, &out);
 	client_request_unstall(client);
+}
+
+void client_request_restored(struct client *client)
+{
+	struct server *server = client_server(client);
+	struct buffer *out = NULL;
+	put_news(client, &out);
+	parameter_take_extras(&server->parameters, client->parameters);
+	take_values(&client->parameters, server->parameters);
+	response_put_ready_for_query(&out, ENDPOINT_QUEUE_MAX, server->status);
+	client_request_ready(client, server->status);
+	client_send(client, &out);
 }
 
 void client_request_unstall(struct client *client)

@@ -853,6 +853,11 @@ enum relay_action prepared_refuse(struct prepared_link *link, uint8_t type, cons
 	return prepared_sql_refuse(link, size, error, batch);
 }
 
+void prepared_wait_next(struct prepared_link *link)
+{
+	prepared_server_of(link)->barrier_next = true;
+}
+
 /* ---- the server's answers ---- */
 
 uint8_t prepared_answer(const void *note)

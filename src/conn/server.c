@@ -16,7 +16,7 @@ static const usec_t drain_time = 10 * USEC_PER_SECOND;
 enum { DRAIN_BYTES = 16 * 1024 * 1024 };
 
 static struct memory_cache cache = MEMORY_CACHE("server_cache", struct server);
-static_assert(offsetof(struct server, pipeline.notes_inline) < (size_t)6 * MEMORY_LINE,
+static_assert(offsetof(struct server, pipeline.entries_inline) < (size_t)6 * MEMORY_LINE,
 	      "a request touches the second to the sixth line");
 static const struct server_partner_ops *partner_ops;
 static const struct stream_events *stream_events;
@@ -181,6 +181,7 @@ void server_close(struct server *server, enum close_reason reason, const struct 
 	prepared_server_free(&server->prepared);
 	buffer_free(&server->replay);
 	parameter_release(&server->parameters);
+	parameter_release(&server->restore);
 	server_login_free(&server->login);
 	memory_free(&server->complaint);
 	memory_free(&server->key);
@@ -323,6 +324,7 @@ void server_errand_ended(struct server *server)
 			reuse(server);
 		break;
 	case ERRAND_PARAMETERS:
+	case ERRAND_RESTORE:
 	case ERRAND_NONE:
 		break;
 	}
@@ -369,6 +371,31 @@ bool server_prepare(struct server *server, struct parameter_set *wanted)
 	return proven;
 }
 
+bool server_restore(struct server *server)
+{
+	struct buffer *query = NULL;
+	struct parameter_set *none = parameter_empty(), *restore = server->restore;
+	unsigned count = 0;
+	bool all = server->restores_all;
+	if (all)
+		parameter_drop_extras(&server->parameters, false);
+	bool well = parameter_put_query(&query, ENDPOINT_QUEUE_MAX, restore,
+					all ? server->parameters : none, &count);
+	parameter_release(&none);
+	parameter_release(&server->restore);
+	if (well && count == 0)
+		return false;
+	server->errand = ERRAND_RESTORE;
+	server->errand_failed = false;
+	well = well && pipeline_sent(&server->pipeline, PIPELINE_INTERNAL) &&
+	       stream_write_bytes(&server->endpoint.stream, buffer_bytes(query),
+				  buffer_length(query), ENDPOINT_QUEUE_MAX) != IO_ERROR;
+	buffer_free(&query);
+	if (!well)
+		server_close(server, CLOSE_PARAMETER_FAILED, NULL);
+	return true;
+}
+
 void server_let_go(struct server *server, enum close_reason reason)
 {
 	if (server->state == SERVER_CLOSING)
@@ -398,6 +425,10 @@ void server_release(struct server *server)
 	if (server->is_reading) { /* there may be more in what was received: input() comes back here
 				   */
 		server->let_go = true;
+		return;
+	}
+	if (UNLIKELY(server->restore)) { /* what was reset was not set again */
+		server_close(server, CLOSE_IDLE_DIRTY, NULL);
 		return;
 	}
 	stream_resume(&server->endpoint.stream);

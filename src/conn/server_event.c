@@ -55,7 +55,8 @@ static void see_parameter(struct server *server, const uint8_t *body, uint32_t s
 	if (!name)
 		return;
 	parameter_put(&server->parameters, name, value);
-	if (server->endpoint.partner && server->errand != ERRAND_PARAMETERS)
+	if (server->endpoint.partner && server->errand != ERRAND_PARAMETERS &&
+	    server->errand != ERRAND_RESTORE)
 		partner->parameter(server_client(server), name, value);
 }
 
@@ -381,6 +382,71 @@ see_prepared(struct endpoint *from, uint8_t type, const uint8_t *body, uint32_t 
 	return see_prepared_with_care(from, type, body, size, available, batch);
 }
 
+/* While something is reset: the client is told the values when they are what they shall be. */
+static enum relay_action see_resetting(struct endpoint *from, uint8_t type, const uint8_t *body,
+				       uint32_t size, uint32_t available, struct relay_batch *batch)
+{
+	struct server *server = seen(from);
+	const char *name, *value;
+	switch (type) {
+	case MESSAGE_PARAMETER_STATUS:
+		if (!response_parse_parameter_status(body, size, &name, &value) ||
+		    !parameter_tracked(name))
+			break;
+		parameter_put(&server->parameters, parameter_tracked(name), value);
+		return RELAY_DROP;
+	case MESSAGE_COMMAND_COMPLETE:
+		server->restore_due |= is_tag(body, available, "RESET") ||
+				       is_tag(body, available, "SET") ||
+				       is_tag(body, available, "DISCARD ALL");
+		break;
+	case MESSAGE_ERROR_RESPONSE: /* all of the request is undone */
+		server->restore_due = false;
+		break;
+	case MESSAGE_READY_FOR_QUERY:
+		if (UNLIKELY(server->replays))
+			break;
+		if (!see_ready(server, body, size))
+			return RELAY_STOP;
+		server->reset_ended = true;
+		return RELAY_DROP_PAUSE;
+	default:
+		break;
+	}
+	return server->prepared ? see_prepared_with_care(from, type, body, size, available, batch)
+				: see(from, type, body, size, available, batch);
+}
+
+/* A request with a RESET has ended. More may be under way: then the values come back behind that.
+ */
+static void reset_ended(struct server *server)
+{
+	bool due = server->restore_due && server->status != 'E';
+	server->reset_ended = false;
+	if (server->pipeline.length > 0 && due) {
+		partner->restored(server_client(server));
+		return;
+	}
+	server->restore_due = false;
+	if (due && server_restore(server))
+		return;
+	if (server->restore)
+		parameter_release(&server->restore);
+	server->restores_all = false;
+	partner->restored(server_client(server));
+}
+
+static void restored(struct server *server)
+{
+	server->errand = ERRAND_NONE;
+	server->errand_done = server->restores_all = false;
+	if (!server->endpoint.partner || server->errand_failed)
+		server_close(server, CLOSE_PARAMETER_FAILED,
+			     server->errand_failed ? server->complaint : NULL);
+	else
+		partner->restored(server_client(server));
+}
+
 void server_answer_locally(struct server *server)
 {
 	struct endpoint *endpoint = &server->endpoint;
@@ -409,6 +475,8 @@ static const struct relay abandoned = {
 	.care = care_for_all, .see = see_abandoned, .walk = relay_walk};
 static const struct relay serving_prepared = {
 	.care = care_for_prepared, .see = see_prepared, .walk = walk_prepared};
+static const struct relay resetting = {
+	.care = care_for_prepared, .see = see_resetting, .walk = relay_walk};
 static const struct relay unasked = {.care = care_for_all, .see = see_unasked, .walk = relay_walk};
 
 /* Each its own, so that what is seen of the usual answer is seen without a call. */
@@ -433,6 +501,8 @@ static const struct relay *eyes(const struct server *server)
 	uint8_t front = pipeline_front(&server->pipeline);
 	if (server->errand || !server->endpoint.partner)
 		return server->state == SERVER_DRAINING && !server->errand ? &abandoned : &unasked;
+	if (UNLIKELY(server->restore) && front)
+		return &resetting;
 	if (LIKELY(front == MESSAGE_QUERY && !server->prepared))
 		return &serving_simple;
 	if (server->prepared && front)
@@ -514,6 +584,14 @@ static void input(struct server *server, const uint8_t *bytes, size_t size)
 				return;
 		} else if (server->errand_done && server->errand == ERRAND_PARAMETERS) {
 			parameters_ended(server);
+			if (server->state == SERVER_CLOSING)
+				return;
+		} else if (server->errand_done && server->errand == ERRAND_RESTORE) {
+			restored(server);
+			if (server->state == SERVER_CLOSING)
+				return;
+		} else if (UNLIKELY(server->reset_ended) && endpoint->partner) {
+			reset_ended(server);
 			if (server->state == SERVER_CLOSING)
 				return;
 		}
