@@ -50,7 +50,7 @@ struct relay {
 
 enum {
 	RELAY_PIECES = 60,
-	RELAY_REPLACEMENT = 8, /* pieces that may stand for one message */
+	RELAY_REPLACEMENT = 16, /* pieces that may stand for one message */
 };
 
 struct relay_batch {

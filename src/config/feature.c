@@ -61,7 +61,8 @@ bool feature_policies_parse(const char *text, int *policies)
 			return false;
 		count++;
 	}
-	*policies = result;
+	if (count > 0)
+		*policies = result;
 	return count > 0;
 }
 

@@ -37,6 +37,8 @@ static const struct {
 		"netmask:t auth_method:t options:t"},
 	{"CANCELS",
 	 "database:t disconnect_cancel_count:n server_reuse_count:n timeout_cancel_count:n"},
+	{"FEATURES", "database:t listen:n set:n advisory_lock:n temp_table:n hold_cursor:n load:n "
+		     "warned:n refused:n"},
 	{"LOGINS", "database:t login_count:n login_failure_count:n"},
 	{"PEERS", "peer_id:4 host:t port:4 pool_size:4"},
 	{"PEER_POOLS",

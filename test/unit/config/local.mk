@@ -4,6 +4,7 @@ test_unit_config_test_config_SOURCES = \
 	test/unit/config/suites.c test/unit/config/suites.h \
 	test/unit/config/files.c test/unit/config/files.h \
 	test/unit/config/test_ini.c \
+	test/unit/config/test_feature.c \
 	test/unit/config/test_settings.c \
 	test/unit/config/test_section.c \
 	test/unit/config/test_snapshot.c \

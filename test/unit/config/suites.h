@@ -5,6 +5,7 @@
 #include "../suite.h"
 
 Suite *suite_ini(void);
+Suite *suite_feature(void);
 Suite *suite_settings(void);
 Suite *suite_section(void);
 Suite *suite_snapshot(void);
