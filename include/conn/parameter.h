@@ -81,6 +81,8 @@ void parameter_renew(struct parameter_set **set, const struct parameter_set *for
 
 /* Some server of its owner has had exactly these values: they are known to be valid. */
 bool parameter_is_proven(const struct parameter_set *set);
+/* ... has had these extras, with whatever else. Each client may have its own application_name. */
+bool parameter_extras_are_proven(const struct parameter_set *set);
 /* One has had them, or has refused them. */
 void parameter_prove(struct parameter_set *set, bool is_valid);
 

@@ -168,11 +168,6 @@ static void complete(struct client *client, struct buffer **out)
 
 /* ---- values that must be tried ---- */
 
-static bool must_be_tried(const struct client *client)
-{
-	return parameter_has_extras(client->parameters) && !parameter_is_proven(client->parameters);
-}
-
 /* Ask for a server. AuthenticationOk goes out now: it waits from here on. */
 static void begin_trial(struct client *client, struct buffer **out)
 {
@@ -240,7 +235,7 @@ void client_greeting_prepared(struct client *client)
 void client_greet(struct client *client, struct buffer **out)
 {
 	take_values(client);
-	if (must_be_tried(client)) {
+	if (!parameter_extras_are_proven(client->parameters)) {
 		begin_trial(client, out);
 		return;
 	}

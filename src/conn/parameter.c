@@ -27,6 +27,7 @@ struct parameter_set {
 	uint32_t extras; /* where they begin */
 	uint32_t size;
 	bool is_proven;
+	struct parameter_set *only; /* its extras alone; NULL: it has none, or nothing else */
 	/* name NUL value NUL ...: tracked ones in the order of tracked[], extras by name */
 	char bytes[];
 };
@@ -147,6 +148,8 @@ static struct parameter_set *intern(char *bytes, size_t extras, size_t size, con
 	set->size = (uint32_t)size;
 	memcpy(set->bytes, bytes, key_size);
 	map_add(&sets, set->bytes, key_size, &set->node);
+	if (extras > 0 && extras < size)
+		set->only = intern(bytes + extras, 0, size - extras, owner);
 	return set;
 }
 
@@ -168,7 +171,9 @@ void parameter_release(struct parameter_set **set)
 	if (!s || s == &empty || --s->references)
 		return;
 	map_remove(&sets, &s->node);
+	struct parameter_set *only = s->only;
 	memory_free(&s);
+	parameter_release(&only);
 }
 
 unsigned parameter_sets(void)
@@ -405,9 +410,16 @@ bool parameter_is_proven(const struct parameter_set *set)
 	return set->is_proven;
 }
 
+bool parameter_extras_are_proven(const struct parameter_set *set)
+{
+	return !parameter_has_extras(set) || (set->only ? set->only : set)->is_proven;
+}
+
 void parameter_prove(struct parameter_set *set, bool is_valid)
 {
 	set->is_proven = is_valid;
+	if (set->only)
+		set->only->is_proven = is_valid;
 }
 
 /* ---- the Query ---- */

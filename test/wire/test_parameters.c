@@ -616,6 +616,21 @@ START_TEST(values_that_are_made_canonical_are_told_in_the_greeting)
 }
 END_TEST
 
+START_TEST(what_is_proven_is_so_whatever_the_client_is_called)
+{
+	begin(NULL, NULL);
+	taken(TRIES("work_mem\0001MB", "SET "));
+	struct wire_peer *who =
+		WISHES("work_mem\0001MB\0application_name\0psql", "application_name|psql|");
+	asks_after(who, "SET application_name='psql';|");
+	say_parameter(server, "application_name", "psql");
+	wire_server_says(server, "CZ");
+	wire_expect_message(server, 'Q', "mine|");
+	is_answered(who);
+	wire_close();
+}
+END_TEST
+
 START_TEST(what_another_client_proved_is_proven_for_its_pool_only)
 {
 	begin("default_pool_size = 1", NULL);
@@ -833,6 +848,7 @@ Suite *suite_parameters(void)
 	tcase_add_test(tcase, who_leaves_while_it_is_tried_takes_its_server_along);
 	tcase_add_test(tcase, the_first_client_of_a_pool_is_tried_too);
 	tcase_add_test(tcase, values_that_are_made_canonical_are_told_in_the_greeting);
+	tcase_add_test(tcase, what_is_proven_is_so_whatever_the_client_is_called);
 	tcase_add_test(tcase, what_another_client_proved_is_proven_for_its_pool_only);
 	tcase_add_test(tcase, a_proven_value_that_is_refused_all_the_same_ends_both);
 	tcase_add_loop_test(tcase, a_reset_query_takes_extras_away, 0, 5);

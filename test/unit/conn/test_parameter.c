@@ -349,6 +349,30 @@ START_TEST(extras_are_proven_for_their_owner_only)
 }
 END_TEST
 
+START_TEST(extras_are_proven_whatever_is_beside_them)
+{
+	struct parameter_set *a = SET("application_name=a", "work_mem=1MB");
+	struct parameter_set *b = SET("application_name=b", "work_mem=1MB");
+	struct parameter_set *c = SET("application_name=b", "work_mem=2MB");
+	struct parameter_set *alone = SET("work_mem=1MB"), *none = SET("application_name=a");
+	ck_assert(!parameter_extras_are_proven(a));
+	ck_assert(parameter_extras_are_proven(none));
+	parameter_prove(a, true);
+	parameter_release(&a);
+	ck_assert(parameter_extras_are_proven(b));
+	ck_assert(!parameter_is_proven(b));
+	ck_assert(parameter_extras_are_proven(alone));
+	ck_assert(!parameter_extras_are_proven(c));
+	parameter_prove(b, false);
+	ck_assert(!parameter_extras_are_proven(alone));
+	parameter_release(&alone);
+	ck_assert(!parameter_extras_are_proven(b));
+	parameter_release(&b);
+	parameter_release(&c);
+	parameter_release(&none);
+}
+END_TEST
+
 START_TEST(extras_are_taken_and_dropped)
 {
 	struct parameter_set *server = SET("TimeZone=UTC", "role=bob", "work_mem=1MB");
@@ -511,6 +535,7 @@ Suite *suite_parameter(void)
 	tcase_add_test(tcase, extras_stand_behind_in_lower_case_and_in_order);
 	tcase_add_test(tcase, too_many_extras_are_refused);
 	tcase_add_test(tcase, extras_are_proven_for_their_owner_only);
+	tcase_add_test(tcase, extras_are_proven_whatever_is_beside_them);
 	tcase_add_test(tcase, extras_are_taken_and_dropped);
 	tcase_add_test(tcase, a_query_sets_extras_and_takes_others_away);
 	tcase_add_test(tcase, the_role_goes_first_and_comes_last);
