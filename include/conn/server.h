@@ -11,6 +11,7 @@
 #include "conn/endpoint.h"
 #include "conn/parameter.h"
 #include "conn/pipeline.h"
+#include "core/likely.h"
 #include "net/resolver.h"
 #include "pool/pool.h"
 
@@ -124,9 +125,14 @@ void server_release(struct server *server);
 void server_dismiss(struct server *server, bool mid_message);
 /* Give its client the answers that are ours, as far as it is their turn. */
 void server_answer_locally(struct server *server);
+/* server_prepare() where values differ. */
+bool server_put_values(struct server *server, struct parameter_set *wanted);
 /* Prepare for a client's first request: true: ready, possibly with a SET in its out-queue; false:
  * its values must be set first, .prepared or .unprepared follows, or the server is closed. */
-bool server_prepare(struct server *server, struct parameter_set *wanted);
+static inline bool server_prepare(struct server *server, struct parameter_set *wanted)
+{
+	return LIKELY(server->parameters == wanted) || server_put_values(server, wanted);
+}
 /* Its client's RESET is done: set what comes back by it. False: there is nothing to set. */
 bool server_restore(struct server *server);
 /* Test a server that rested long. */

@@ -341,10 +341,8 @@ bool server_is_clean(const struct server *server)
 	       (!endpoint->partner || endpoint->partner->body_left == 0);
 }
 
-bool server_prepare(struct server *server, struct parameter_set *wanted)
+bool server_put_values(struct server *server, struct parameter_set *wanted)
 {
-	if (LIKELY(server->parameters == wanted))
-		return true;
 	struct buffer *query = NULL;
 	unsigned count;
 	bool well =
