@@ -552,6 +552,27 @@ START_TEST(who_must_be_tried_waits_for_a_server)
 }
 END_TEST
 
+START_TEST(who_must_be_tried_is_told_that_there_is_no_server)
+{
+	begin(NULL, NULL);
+	wire_hang_up(server);
+	struct wire_peer *who = wire_connect();
+	wire_say_startup(who, "u1", "work_mem\0001MB", 13);
+	wire_expect(who, "R");
+	ck_assert_str_eq(wire_state(who), "TRIAL_WAITING");
+	server = wire_accept();
+	wire_error(server, "FATAL", "28P01", "not you");
+	wire_expect_fatal(who, "28P01", "not you|");
+	/* The next is told at once. */
+	who = wire_connect();
+	wire_say_startup(who, "u1", "work_mem\0001MB", 13);
+	wire_expect_message(who, 'R', "");
+	wire_expect_fatal(who, "28P01", "server login has been failing, cached error: not you");
+	wire_expect_pool("active 1 / -");
+	wire_close();
+}
+END_TEST
+
 START_TEST(a_trial_comes_to_its_end_in_time)
 {
 	begin("client_login_timeout = 2", NULL);
@@ -844,6 +865,7 @@ Suite *suite_parameters(void)
 	tcase_add_test(tcase, what_postgresql_refuses_is_told_at_login_and_the_server_lives);
 	tcase_add_test(tcase, an_error_in_pieces_is_told_whole);
 	tcase_add_test(tcase, who_must_be_tried_waits_for_a_server);
+	tcase_add_test(tcase, who_must_be_tried_is_told_that_there_is_no_server);
 	tcase_add_test(tcase, a_trial_comes_to_its_end_in_time);
 	tcase_add_test(tcase, who_leaves_while_it_is_tried_takes_its_server_along);
 	tcase_add_test(tcase, the_first_client_of_a_pool_is_tried_too);
