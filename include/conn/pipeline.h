@@ -6,6 +6,7 @@
 #ifndef PGWEIR_CONN_PIPELINE_H
 #define PGWEIR_CONN_PIPELINE_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -73,8 +74,20 @@ static inline bool pipeline_sent_usual(struct pipeline *pipeline, uint8_t type)
 }
 /* The same for an extended request, a Query or PIPELINE_LOCAL, whose end somebody wants to know:
  * @note is handed to the function of pipeline_on_end() once. Not while pipeline_discards(). */
-bool pipeline_sent_noted(struct pipeline *pipeline, uint8_t type, void *note)
-	__attribute__((warn_unused_result));
+bool pipeline_grow(struct pipeline *pipeline); /* twice the room */
+static inline __attribute__((warn_unused_result)) bool
+pipeline_sent_noted(struct pipeline *pipeline, uint8_t type, void *note)
+{
+	assert(!pipeline_discards(pipeline));
+	if (pipeline->length == pipeline->size && !pipeline_grow(pipeline))
+		return false;
+	uint32_t index = (pipeline->first + pipeline->length++) & (pipeline->size - 1);
+	pipeline->entries[index] = type;
+	pipeline->notes[index] = note;
+	pipeline->locals += type == PIPELINE_LOCAL;
+	pipeline->unsynced |= type != 'Q';
+	return true;
+}
 void pipeline_on_end(void (*ended)(void *note, enum pipeline_end how));
 
 /* A message of this type came from the server; false: the server may not send that now. Types that

@@ -26,6 +26,8 @@ enum {
 
 /* Before the messages of one batch: what stood for them before is written or lost. */
 void prepared_begin_batch(void);
+/* Little of which something was rewritten becomes one piece, which lasts until the next batch. */
+void prepared_join(struct relay_batch *batch);
 /* A Parse, Bind, Describe or Close from the client for the server: noted in the pipeline, too. */
 enum relay_action prepared_request(struct prepared_link *link, uint8_t type, const uint8_t *body,
 				   uint32_t size, uint32_t available, struct relay_batch *batch);

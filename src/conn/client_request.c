@@ -458,9 +458,12 @@ see_prepared(struct endpoint *from, uint8_t type, const uint8_t *body, uint32_t 
 		if (action != RELAY_FORWARD || (type == MESSAGE_PARSE && walk.limit))
 			return action;
 		break;
-	case MESSAGE_BIND:
 	case MESSAGE_DESCRIBE:
 	case MESSAGE_CLOSE:
+		if (available && *body == 'P') /* of a portal */
+			break;
+		/* fall through */
+	case MESSAGE_BIND:
 		if (!walk.limit)
 			break;
 		if (pipeline_is_full(walk.pipeline))
@@ -524,21 +527,6 @@ static void wait_at_barrier(struct server *server, struct relay_batch *batch)
 	batch->size += sizeof flush;
 }
 
-/* One system call without a vector costs less than a copy of little. */
-static void join_pieces(struct relay_batch *batch)
-{
-	static uint8_t joined[8192];
-	size_t size = 0;
-	if (batch->count < 2 || batch->size > sizeof joined)
-		return;
-	for (int i = 0; i < batch->count; i++) {
-		memcpy(joined + size, batch->pieces[i].iov_base, batch->pieces[i].iov_len);
-		size += batch->pieces[i].iov_len;
-	}
-	batch->pieces[0] = (struct iovec){.iov_base = joined, .iov_len = size};
-	batch->count = 1;
-}
-
 /* Where the walk through its requests stopped. */
 static void end_forward(struct client *client, struct server *server, enum relay_end end,
 			const struct relay_batch *batch)
@@ -598,7 +586,7 @@ static __attribute__((noinline)) void forward_seen(struct client *client, struct
 				    &batch);
 		if (walk.barrier)
 			wait_at_barrier(server, &batch);
-		join_pieces(&batch);
+		prepared_join(&batch);
 		/* Statements may be longer than what waits otherwise. */
 		if (batch.size && stream_write(&server->endpoint.stream, batch.pieces, batch.count,
 					       ENDPOINT_QUEUE_MAX + batch.size) == IO_AGAIN) {

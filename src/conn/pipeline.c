@@ -83,8 +83,7 @@ static void pop(struct pipeline *pipeline)
 	pop_as(pipeline, PIPELINE_ANSWERED);
 }
 
-/* Twice the room. */
-static bool grow(struct pipeline *pipeline)
+bool pipeline_grow(struct pipeline *pipeline)
 {
 	uint32_t size = pipeline->size * 2;
 	uint8_t *larger = memory_try_alloc(size);
@@ -109,20 +108,9 @@ static bool grow(struct pipeline *pipeline)
 
 static bool push(struct pipeline *pipeline, uint8_t type)
 {
-	if (pipeline->length == pipeline->size && !grow(pipeline))
+	if (pipeline->length == pipeline->size && !pipeline_grow(pipeline))
 		return false;
 	*entry(pipeline, pipeline->length++) = type;
-	return true;
-}
-
-bool pipeline_sent_noted(struct pipeline *pipeline, uint8_t type, void *note)
-{
-	assert(!pipeline_discards(pipeline));
-	if (!push(pipeline, type))
-		return false;
-	pipeline->unsynced |= type != MESSAGE_QUERY;
-	pipeline->locals += type == PIPELINE_LOCAL;
-	pipeline->notes[place(pipeline, pipeline->length - 1)] = note;
 	return true;
 }
 

@@ -14,11 +14,12 @@
 enum {
 	SCRATCH = 2 * PREPARED_NAME_MAX + 512, /* that one message may need */
 	CLOSES_AT_ONCE = 3,
+	JOINED_MAX = 8192,
 };
 
 /* ---- what is sent instead ---- */
 
-static uint8_t scratch[(RELAY_PIECES + 1) * SCRATCH];
+static uint8_t scratch[(RELAY_PIECES + 1) * SCRATCH + JOINED_MAX];
 static size_t scratch_used;
 
 void prepared_begin_batch(void)
@@ -27,18 +28,35 @@ void prepared_begin_batch(void)
 	prepared_sql_begin_batch();
 }
 
-static void replace_with(struct relay_batch *batch, const void *bytes, size_t size)
-{
-	assert(batch->replacements < RELAY_REPLACEMENT);
-	batch->replacement[batch->replacements++] =
-		(struct iovec){.iov_base = (void *)(uintptr_t)bytes, .iov_len = size};
-}
-
 static uint8_t *put(uint8_t *at, const void *bytes, size_t size)
 {
 	if (size > 0)
 		memcpy(at, bytes, size);
 	return at + size;
+}
+
+/* One system call without a vector costs less than a copy of little. Behind what is in the scratch
+ * area, where most times the first piece lies already. */
+void prepared_join(struct relay_batch *batch)
+{
+	struct iovec *first = &batch->pieces[0];
+	if (batch->count < 2 || batch->size > JOINED_MAX)
+		return;
+	uint8_t *at = scratch + scratch_used;
+	bool is_there = scratch_used && (uint8_t *)first->iov_base + first->iov_len == at;
+	for (int i = is_there; i < batch->count; i++)
+		at = put(at, batch->pieces[i].iov_base, batch->pieces[i].iov_len);
+	if (!is_there)
+		first->iov_base = scratch + scratch_used;
+	first->iov_len = batch->size;
+	batch->count = 1;
+}
+
+static void replace_with(struct relay_batch *batch, const void *bytes, size_t size)
+{
+	assert(batch->replacements < RELAY_REPLACEMENT);
+	batch->replacement[batch->replacements++] =
+		(struct iovec){.iov_base = (void *)(uintptr_t)bytes, .iov_len = size};
 }
 
 static uint8_t *put_header(uint8_t *at, uint8_t type, size_t body)
@@ -65,17 +83,35 @@ static void put_parse(struct relay_batch *batch, const char *name, size_t name_s
 	replace_with(batch, content, size);
 }
 
+/* How a message of the client names a statement: @before stands between header and name. */
+struct naming {
+	const uint8_t *before;
+	size_t before_size;
+	const char *text;
+	size_t size; /* with its NUL */
+	uint32_t body_size;
+};
+
 /* The beginning of the client's message, up to and with the statement's name, with another name in
- * it. @before: what stands between header and name. */
-static void rename_in(struct relay_batch *batch, uint8_t type, const uint8_t *before,
-		      size_t before_size, const char *old, const char *name, size_t name_size,
-		      uint32_t body_size)
+ * it. */
+static void rename_in(struct relay_batch *batch, uint8_t type, const struct naming *naming,
+		      const char *name, size_t name_size)
 {
-	size_t old_size = strlen(old) + 1;
-	uint8_t *at = put_header(scratch + scratch_used, type, body_size - old_size + name_size);
-	at = put(at, before, before_size);
+	uint8_t *at = put_header(scratch + scratch_used, type,
+				 naming->body_size - naming->size + name_size);
+	if (LIKELY(naming->before_size == 1)) /* no portal's name */
+		*at++ = *naming->before;
+	else
+		at = put(at, naming->before, naming->before_size);
 	put_scratch(batch, put(at, name, name_size));
-	batch->replaced = MESSAGE_HEADER + before_size + old_size;
+	batch->replaced = MESSAGE_HEADER + naming->before_size + naming->size;
+}
+
+/* The same, with the name of a statement. */
+static void rename_to(struct relay_batch *batch, uint8_t type, const struct naming *naming,
+		      const struct statement *statement)
+{
+	rename_in(batch, type, naming, statement->name, statement->name_size);
 }
 
 static enum relay_action barrier(struct prepared_link *link)
@@ -296,6 +332,8 @@ static enum presence unnamed_presence(const struct prepared_client *client,
 /* The end of a string that begins at @at, behind its NUL; NULL: it is not all here. */
 static const uint8_t *string_end(const uint8_t *at, const uint8_t *end)
 {
+	if (LIKELY(at < end && !*at))
+		return at + 1;
 	const uint8_t *nul = at < end ? memchr(at, 0, (size_t)(end - at)) : NULL;
 	return nul ? nul + 1 : NULL;
 }
@@ -317,15 +355,13 @@ static enum relay_action wait_for(struct prepared_link *link, uint32_t body)
 /* A Bind or Describe that goes to a name that no server has: the refusal is to speak of the
  * client's name. */
 static enum relay_action use_unknown(struct prepared_link *link, uint8_t type,
-				     const uint8_t *before, size_t before_size, const char *text,
-				     uint32_t size, struct relay_batch *batch)
+				     const struct naming *naming, struct relay_batch *batch)
 {
 	struct own_note *note = prepared_send_noted(link, type, UNKNOWN);
 	if (!note)
 		return no_memory(link);
-	note->text = memory_strdup(text);
-	rename_in(batch, type, before, before_size, text, PREPARED_NO_STATEMENT,
-		  sizeof PREPARED_NO_STATEMENT, size);
+	note->text = memory_strdup(naming->text);
+	rename_in(batch, type, naming, PREPARED_NO_STATEMENT, sizeof PREPARED_NO_STATEMENT);
 	return RELAY_REPLACE;
 }
 
@@ -375,8 +411,7 @@ static bool renew_named(struct prepared_link *link, struct name *name, struct re
 }
 
 static enum relay_action use_unnamed(struct prepared_link *link, uint8_t type,
-				     const uint8_t *before, size_t before_size, uint32_t size,
-				     struct relay_batch *batch)
+				     const struct naming *naming, struct relay_batch *batch)
 {
 	struct prepared_client *client = *link->client;
 	struct own_note *note;
@@ -406,7 +441,7 @@ static enum relay_action use_unnamed(struct prepared_link *link, uint8_t type,
 		batch->replaced = 0;
 		return pipeline_sent(link->pipeline, type) ? RELAY_REPLACE : no_memory(link);
 	case NOT_KEPT:
-		return use_unknown(link, type, before, before_size, "", size, batch);
+		return use_unknown(link, type, naming, batch);
 	case ABSENT:
 		break;
 	}
@@ -423,15 +458,14 @@ static enum relay_action use_unnamed(struct prepared_link *link, uint8_t type,
 	return RELAY_REPLACE;
 }
 
-/* A Bind or Describe of the statement called @text. */
-static enum relay_action use(struct prepared_link *link, uint8_t type, const uint8_t *before,
-			     size_t before_size, const char *text, uint32_t size,
+/* A Bind or Describe. */
+static enum relay_action use(struct prepared_link *link, uint8_t type, const struct naming *naming,
 			     struct relay_batch *batch)
 {
-	if (!*text)
-		return use_unnamed(link, type, before, before_size, size, batch);
-	struct name *name = prepared_find_name(*link->client, text);
-	if (name && name->change && prepared_sql_is_outdated(link, name->change)) {
+	if (!*naming->text)
+		return use_unnamed(link, type, naming, batch);
+	struct name *name = prepared_used_name(*link->client, naming->text, naming->size - 1);
+	if (name && UNLIKELY(name->change) && prepared_sql_is_outdated(link, name->change)) {
 		if (pipeline_owes_answer(link->pipeline))
 			return barrier(link);
 		if (!renew_named(link, name, batch))
@@ -444,7 +478,7 @@ static enum relay_action use(struct prepared_link *link, uint8_t type, const uin
 	    (name && UNLIKELY(is_change_doubtful(link, name->change))))
 		return barrier(link);
 	if (!statement || (!place && statement_is_forgotten(statement)))
-		return use_unknown(link, type, before, before_size, text, size, batch);
+		return use_unknown(link, type, naming, batch);
 	statement_touch(statement);
 	if ((!place || place->is_stale) && is_overfull(link) && !batch->replacements)
 		return barrier(link);
@@ -462,8 +496,7 @@ static enum relay_action use(struct prepared_link *link, uint8_t type, const uin
 	if (!pipeline_sent_noted(link->pipeline, type, name))
 		return no_memory(link);
 	name->notes++;
-	rename_in(batch, type, before, before_size, text, statement->name, statement->name_size,
-		  size);
+	rename_to(batch, type, naming, statement);
 	if (statement->may_drop)
 		prepared_server_of(link)->has_dropper = true;
 	return RELAY_REPLACE;
@@ -482,8 +515,9 @@ static enum relay_action request_bind(struct prepared_link *link, const uint8_t 
 					: pass(link, MESSAGE_BIND);
 	if (name - body > PREPARED_NAME_MAX || rest - name > PREPARED_NAME_MAX)
 		return refuse(link, "name of portal or statement is too long");
-	enum relay_action action = use(link, MESSAGE_BIND, body, (size_t)(name - body),
-				       (const char *)name, size, batch);
+	struct naming naming = {body, (size_t)(name - body), (const char *)name,
+				(size_t)(rest - name), size};
+	enum relay_action action = use(link, MESSAGE_BIND, &naming, batch);
 	link->binds += action != RELAY_STOP; /* else it comes back */
 	return action;
 }
@@ -493,7 +527,8 @@ static enum relay_action request_describe(struct prepared_link *link, const uint
 {
 	if (size < 2 || body[0] != 'S' || string_end(body + 1, body + size) != body + size)
 		return pass(link, MESSAGE_DESCRIBE);
-	return use(link, MESSAGE_DESCRIBE, body, 1, (const char *)body + 1, size, batch);
+	struct naming naming = {body, 1, (const char *)body + 1, size - 1, size};
+	return use(link, MESSAGE_DESCRIBE, &naming, batch);
 }
 
 static enum relay_action close_local(struct prepared_link *link, const char *text)
@@ -602,8 +637,11 @@ static enum relay_action parse_new(struct prepared_link *link, const char *text,
 		return RELAY_DROP;
 	link->server_parses++;
 	bool probes = note->note.kind == PARSE_PROBE;
-	rename_in(batch, MESSAGE_PARSE, NULL, 0, text, probes ? "" : statement->name,
-		  probes ? 1 : statement->name_size, size);
+	struct naming naming = {.text = text, .size = strlen(text) + 1, .body_size = size};
+	if (probes)
+		rename_in(batch, MESSAGE_PARSE, &naming, "", 1);
+	else
+		rename_to(batch, MESSAGE_PARSE, &naming, statement);
 	return RELAY_REPLACE;
 }
 
@@ -631,7 +669,8 @@ static enum relay_action parse_doubled(struct prepared_link *link, struct name *
 		return no_memory(link);
 	note->text = memory_strdup(text);
 	prepared_note_name(note, name);
-	rename_in(batch, MESSAGE_PARSE, NULL, 0, text, old->name, old->name_size, size);
+	struct naming naming = {.text = text, .size = strlen(text) + 1, .body_size = size};
+	rename_to(batch, MESSAGE_PARSE, &naming, old);
 	return RELAY_REPLACE;
 }
 

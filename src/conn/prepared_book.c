@@ -3,6 +3,7 @@
 #include "conn/prepared_book.h"
 #include "prepared_book_priv.h"
 #include <string.h>
+#include "core/likely.h"
 #include "core/memory.h"
 
 static struct memory_cache name_cache = MEMORY_CACHE("prepared_name_cache", struct name);
@@ -33,15 +34,6 @@ static void let_go_of_name(struct name *name)
 	}
 }
 
-void prepared_remove_name(struct prepared_client *client, struct name *name)
-{
-	if (name->is_gone)
-		return;
-	map_remove(&client->names, &name->node);
-	name->is_gone = true;
-	let_go_of_name(name);
-}
-
 static size_t kept_length(const char *text)
 {
 	return strnlen(text, KEPT_NAME - 1);
@@ -51,6 +43,39 @@ struct name *prepared_find_name(const struct prepared_client *client, const char
 {
 	struct map_node *node = client ? map_find(&client->names, text, kept_length(text)) : NULL;
 	return node ? container_of(node, struct name, node) : NULL;
+}
+
+/* Names are mostly numbered: the last two digits tell them apart. */
+static struct name **used_slot(struct prepared_client *client, const char *text, size_t length)
+{
+	unsigned last = (unsigned char)text[length - 1];
+	unsigned before = length > 1 ? (unsigned char)text[length - 2] : 0;
+	return &client->used[(last + 10 * before) % NAMES_USED];
+}
+
+struct name *prepared_used_name(struct prepared_client *client, const char *text, size_t length)
+{
+	if (!client || length >= KEPT_NAME)
+		return prepared_find_name(client, text);
+	struct name **slot = used_slot(client, text, length);
+	if (LIKELY(*slot && !memcmp((*slot)->text, text, length + 1)))
+		return *slot;
+	struct name *name = prepared_find_name(client, text);
+	if (name)
+		*slot = name;
+	return name;
+}
+
+void prepared_remove_name(struct prepared_client *client, struct name *name)
+{
+	if (name->is_gone)
+		return;
+	struct name **slot = used_slot(client, name->text, strlen(name->text));
+	if (*slot == name)
+		*slot = NULL;
+	map_remove(&client->names, &name->node);
+	name->is_gone = true;
+	let_go_of_name(name);
 }
 
 struct name *prepared_add_name(struct prepared_client *client, const char *text,

@@ -18,7 +18,10 @@
  * even in a failed transaction. Its log shows this. */
 #define PREPARED_REFUSED "refused by the pooler (session_features) \""
 
-enum { KEPT_NAME = 64 }; /* PostgreSQL tells names apart by their first 63 bytes */
+enum {
+	KEPT_NAME = 64,	 /* PostgreSQL tells names apart by their first 63 bytes */
+	NAMES_USED = 32, /* names of a client that are found without a search; a power of two */
+};
 
 enum note_kind {
 	PARSE,		/* of a name, sent */
@@ -106,6 +109,7 @@ struct prepared_client {
 	uint32_t references; /* the client's own, and notes' */
 	bool is_gone;
 	struct map names;
+	struct name *used[NAMES_USED]; /* lately, by prepared_used_slot() */
 	struct buffer *unnamed;		   /* content of the unnamed statement; NULL: not kept */
 	struct sql_change *unnamed_change; /* what executing it comes to */
 	struct sql_change *sent_change;	   /* ... the one that is under way */
@@ -163,6 +167,8 @@ struct prepared_server *prepared_server_of(struct prepared_link *link);
 /* Names of a client. One that is removed lives until no note is about it any more. */
 void prepared_remove_name(struct prepared_client *client, struct name *name);
 struct name *prepared_find_name(const struct prepared_client *client, const char *text);
+/* The same, quick for a name that was used lately. @length is of the text, and not 0. */
+struct name *prepared_used_name(struct prepared_client *client, const char *text, size_t length);
 struct name *prepared_add_name(struct prepared_client *client, const char *text,
 			       struct statement *taken);
 /* Whether the client has this name shows only when earlier requests are answered: it is being
