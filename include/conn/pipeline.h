@@ -139,12 +139,6 @@ static inline void *pipeline_front_note(const struct pipeline *pipeline)
 {
 	return pipeline->notes[pipeline->first];
 }
-/* The note of the latest entry; NULL: it has none. */
-static inline void *pipeline_last_note(const struct pipeline *pipeline)
-{
-	uint32_t last = pipeline->first + pipeline->length - 1;
-	return pipeline->length ? pipeline->notes[last & (pipeline->size - 1)] : NULL;
-}
 /* Is the oldest entry PIPELINE_LOCAL? */
 static inline bool pipeline_is_local(const struct pipeline *pipeline)
 {

@@ -21,11 +21,13 @@ enum {
 
 static uint8_t scratch[(RELAY_PIECES + 1) * SCRATCH + JOINED_MAX];
 static size_t scratch_used;
+static struct buffer *injected; /* content of an unnamed statement, which may end meanwhile */
 
 void prepared_begin_batch(void)
 {
 	scratch_used = 0;
 	prepared_sql_begin_batch();
+	buffer_free(&injected);
 }
 
 static uint8_t *put(uint8_t *at, const void *bytes, size_t size)
@@ -303,8 +305,6 @@ static bool use_change(struct prepared_link *link, uint8_t type, struct sql_chan
 	return !needed || bring(link, needed, batch);
 }
 
-static uint64_t last_version; /* of an unnamed statement */
-
 /* Is the client's unnamed statement at the server when what was sent is done? */
 enum presence { PRESENT, ABSENT, NOT_KEPT, UNCERTAIN };
 
@@ -318,13 +318,13 @@ static enum presence unnamed_presence(const struct prepared_client *client,
 	/* Whatever becomes of that Parse becomes of what comes behind it. */
 	if (client->parses)
 		return server->unnamed == client->version_sent ? PRESENT : UNCERTAIN;
-	if (!client->version)
+	if (!client->unnamed.version)
 		return NOT_KEPT;
 	if (server && server->unnamed_parses && server->unnamed_in != client->group)
 		return UNCERTAIN;
-	if (server && server->unnamed == client->version)
+	if (server && server->unnamed == client->unnamed.version)
 		return PRESENT;
-	return client->unnamed ? ABSENT : NOT_KEPT;
+	return client->unnamed.size ? ABSENT : NOT_KEPT;
 }
 
 /* ---- the client's messages ---- */
@@ -369,8 +369,7 @@ static enum relay_action use_unknown(struct prepared_link *link, uint8_t type,
 static void mark_unnamed_dropper(struct prepared_link *link)
 {
 	const struct prepared_client *client = *link->client;
-	if (!client->parses && client->unnamed &&
-	    statement_text_may_drop(buffer_bytes(client->unnamed), buffer_length(client->unnamed)))
+	if (!client->parses && client->unnamed.may_drop)
 		prepared_server_of(link)->has_dropper = true;
 }
 
@@ -390,11 +389,8 @@ static bool renew_unnamed(struct prepared_link *link, struct relay_batch *batch)
 {
 	struct prepared_client *client = *link->client;
 	struct prepared_sql_parse changed;
-	if (!renew(link, &client->unnamed_change, &changed, batch))
-		return false;
-	buffer_free(&client->unnamed);
-	client->version = ++last_version;
-	return buffer_append(&client->unnamed, changed.content, changed.size, PREPARED_UNNAMED_MAX);
+	return renew(link, &client->unnamed.change, &changed, batch) &&
+	       prepared_replace_unnamed(client, changed.content, changed.size);
 }
 
 static bool renew_named(struct prepared_link *link, struct name *name, struct relay_batch *batch)
@@ -416,8 +412,12 @@ static enum relay_action use_unnamed(struct prepared_link *link, uint8_t type,
 	struct prepared_client *client = *link->client;
 	struct own_note *note;
 	enum presence presence = unnamed_presence(client, *link->server);
-	if (presence != UNCERTAIN && client && client->unnamed_change && !client->parses &&
-	    prepared_sql_is_outdated(link, client->unnamed_change)) {
+	bool is_outdated = client && UNLIKELY(client->unnamed.change) && presence != UNCERTAIN &&
+			   !client->parses &&
+			   prepared_sql_is_outdated(link, client->unnamed.change);
+	if (injected && (presence == ABSENT || is_outdated)) /* one at a time */
+		return barrier(link);
+	if (is_outdated) {
 		if (pipeline_owes_answer(link->pipeline))
 			return barrier(link);
 		if (!renew_unnamed(link, batch))
@@ -426,7 +426,7 @@ static enum relay_action use_unnamed(struct prepared_link *link, uint8_t type,
 	}
 	struct sql_change *change = !client	     ? NULL
 				    : client->parses ? client->sent_change
-						     : client->unnamed_change;
+						     : client->unnamed.change;
 	if (UNLIKELY(is_change_doubtful(link, change)) && !batch->replacements)
 		return barrier(link);
 	if (presence != UNCERTAIN && !use_change(link, type, change, batch))
@@ -445,14 +445,17 @@ static enum relay_action use_unnamed(struct prepared_link *link, uint8_t type,
 	case ABSENT:
 		break;
 	}
+	if (!buffer_append(&injected, buffer_bytes(client->contents), client->unnamed.size,
+			   client->unnamed.size))
+		return no_memory(link);
 	note = prepared_send_noted(link, MESSAGE_PARSE, UNNAMED_INJECTED);
 	if (!note || !pipeline_sent(link->pipeline, type))
 		return no_memory(link);
-	prepared_server_of(link)->unnamed = client->version;
+	prepared_server_of(link)->unnamed = client->unnamed.version;
 	prepared_server_of(link)->unnamed_in = client->group;
 	prepared_server_of(link)->unnamed_parses++;
 	mark_unnamed_dropper(link);
-	put_parse(batch, "", 1, buffer_bytes(client->unnamed), buffer_length(client->unnamed));
+	put_parse(batch, "", 1, buffer_bytes(injected), buffer_length(injected));
 	link->server_parses++;
 	batch->replaced = 0;
 	return RELAY_REPLACE;
@@ -562,23 +565,10 @@ static enum relay_action request_close(struct prepared_link *link, const uint8_t
 static enum relay_action parse_unnamed(struct prepared_link *link, const uint8_t *content,
 				       uint32_t size, bool is_whole, struct sql_change *change)
 {
-	struct prepared_client *client = prepared_client_of(link);
-	struct buffer *copy = NULL;
-	if (is_whole && !buffer_append(&copy, content, size, PREPARED_UNNAMED_MAX))
+	bool may_drop = !is_whole || statement_text_may_drop(content, size);
+	if (!prepared_send_unnamed(link, content, is_whole ? size : 0, may_drop, change))
 		return no_memory(link);
-	struct own_note *note = prepared_send_noted(link, MESSAGE_PARSE, PARSE_UNNAMED);
-	if (!note) {
-		buffer_free(&copy);
-		return no_memory(link);
-	}
-	note->content = copy;
-	note->change = sql_change_share(change);
-	sql_change_release(&client->sent_change);
-	client->sent_change = sql_change_share(change);
-	note->version = client->version_sent = prepared_server_of(link)->unnamed = ++last_version;
-	client->parses++;
-	client->parsed_in = client->group;
-	if (!is_whole || statement_text_may_drop(content, size))
+	if (may_drop)
 		prepared_server_of(link)->has_dropper = true;
 	link->server_parses++;
 	return RELAY_FORWARD;
@@ -861,14 +851,14 @@ static enum relay_action refuse_parse(struct prepared_link *link, const uint8_t 
 	struct own_note *note;
 	if (*body) {
 		note = prepared_send_noted(link, MESSAGE_PARSE, REFUSED);
+		if (!note)
+			return no_memory(link);
+		note->refusal = prepared_copy_error(error);
 	} else if (parse_unnamed(link, content, sizeof content, false, NULL) == RELAY_FORWARD) {
-		note = pipeline_last_note(link->pipeline);
+		prepared_refuse_unnamed(*link->client, error);
 	} else {
-		note = NULL;
-	}
-	if (!note)
 		return no_memory(link);
-	note->refusal = prepared_copy_error(error);
+	}
 	put_parse(batch, *body ? PREPARED_NO_STATEMENT : "",
 		  *body ? sizeof PREPARED_NO_STATEMENT : 1, content, sizeof content);
 	batch->replaced = MESSAGE_HEADER + size;

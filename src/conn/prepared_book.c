@@ -2,9 +2,17 @@
 #include "config.h"
 #include "conn/prepared_book.h"
 #include "prepared_book_priv.h"
+#include <assert.h>
 #include <string.h>
 #include "core/likely.h"
 #include "core/memory.h"
+#include "proto/message.h"
+
+enum {
+	CONTENTS_KEPT = 4096,	/* room for a client's unnamed statement that it may keep */
+	CONTENTS_MAX = 1 << 20, /* bytes of those under way, too, that are kept */
+	CONTENTS_HARD_MAX = CONTENTS_MAX + PIPELINE_MAX * (int)sizeof(struct unnamed),
+};
 
 static struct memory_cache name_cache = MEMORY_CACHE("prepared_name_cache", struct name);
 static struct memory_cache place_cache =
@@ -103,6 +111,7 @@ struct prepared_client *prepared_client_of(struct prepared_link *link)
 	if (!*link->client) {
 		*link->client = memory_alloc(sizeof **link->client);
 		(*link->client)->references = 1;
+		(*link->client)->parse.kind = PARSE_UNNAMED;
 	}
 	return *link->client;
 }
@@ -117,9 +126,24 @@ static void release_client(struct prepared_client **client)
 
 void prepared_forget_unnamed(struct prepared_client *client)
 {
-	buffer_free(&client->unnamed);
-	sql_change_release(&client->unnamed_change);
-	client->version = 0;
+	sql_change_release(&client->unnamed.change);
+	buffer_consume(&client->contents, client->unnamed.size);
+	client->unnamed = (struct unnamed){.version = 0};
+}
+
+/* What those under way hold. */
+static void release_unnamed(struct prepared_client *client)
+{
+	uint8_t *at = client->contents ? client->contents->data + client->contents->start : NULL;
+	size_t from = client->unnamed.size;
+	sql_change_release(&client->unnamed.change);
+	for (uint32_t i = 0; i < client->parses; i++) {
+		struct unnamed sent;
+		memcpy(&sent, at + from, sizeof sent);
+		sql_change_release(&sent.change);
+		memory_free(&sent.refusal);
+		from += sizeof sent + sent.size;
+	}
 }
 
 void prepared_client_free(struct prepared_client **client)
@@ -128,8 +152,9 @@ void prepared_client_free(struct prepared_client **client)
 		return;
 	map_foreach (node, &(*client)->names)
 		prepared_remove_name(*client, container_of(node, struct name, node));
-	prepared_forget_unnamed(*client);
+	release_unnamed(*client);
 	sql_change_release(&(*client)->sent_change);
+	buffer_free(&(*client)->contents);
 	(*client)->is_gone = true;
 	release_client(client);
 }
@@ -397,20 +422,115 @@ static void end_changes(struct sql_note *note, enum pipeline_end how)
 	memory_free(&note);
 }
 
-/* The client's own Parse '' is done, or not. */
-static void end_unnamed(struct own_note *note, enum pipeline_end how)
+static uint64_t last_version; /* of an unnamed statement */
+
+bool prepared_send_unnamed(struct prepared_link *link, const uint8_t *content, uint32_t size,
+			   bool may_drop, struct sql_change *change)
 {
-	struct prepared_client *client = note->client;
-	client->parses--;
-	if (how == PIPELINE_SKIPPED || client->is_gone)
-		return;
-	prepared_forget_unnamed(client);
-	if (how == PIPELINE_ANSWERED) {
-		client->unnamed = note->content;
-		client->unnamed_change = sql_change_share(note->change);
-		client->version = note->version;
-		note->content = NULL;
+	struct prepared_client *client = prepared_client_of(link);
+	struct prepared_server *server = prepared_server_of(link);
+	struct unnamed sent = {.size = size, .may_drop = may_drop};
+	uint8_t *room = buffer_reserve(&client->contents, sizeof sent + size, CONTENTS_MAX);
+	if (UNLIKELY(!room)) {
+		sent.size = 0;
+		room = buffer_reserve(&client->contents, sizeof sent, CONTENTS_HARD_MAX);
 	}
+	if (!room || !pipeline_sent_noted(link->pipeline, MESSAGE_PARSE, &client->parse))
+		return false;
+	sent.version = ++last_version;
+	sent.change = sql_change_share(change);
+	if (UNLIKELY(client->sent_change || change)) {
+		sql_change_release(&client->sent_change);
+		client->sent_change = sql_change_share(change);
+	}
+	memcpy(room, &sent, sizeof sent);
+	memcpy(room + sizeof sent, content, sent.size);
+	buffer_commit(client->contents, sizeof sent + sent.size);
+	client->references++;
+	client->parses++;
+	client->parsed_in = client->group;
+	client->parsed_at = server;
+	client->version_sent = server->unnamed = sent.version;
+	return true;
+}
+
+/* The struct of the oldest Parse under way; it lies where it may. */
+static uint8_t *oldest_unnamed(struct prepared_client *client)
+{
+	return client->contents->data + client->contents->start + client->unnamed.size;
+}
+
+bool prepared_unnamed_under_way(const struct note *note, struct unnamed *unnamed)
+{
+	struct prepared_client *client = container_of(note, struct prepared_client, parse);
+	if (client->is_gone)
+		return false;
+	memcpy(unnamed, oldest_unnamed(client), sizeof *unnamed);
+	return true;
+}
+
+void prepared_refuse_unnamed(struct prepared_client *client, const struct error *error)
+{
+	struct unnamed last;
+	uint8_t *at = client->contents->data + client->contents->end - sizeof last;
+	memcpy(&last, at, sizeof last); /* without a content: it is the last there */
+	last.refusal = prepared_copy_error(error);
+	memcpy(at, &last, sizeof last);
+}
+
+bool prepared_replace_unnamed(struct prepared_client *client, const uint8_t *content, size_t size)
+{
+	assert(!client->parses);
+	buffer_free(&client->contents);
+	client->unnamed.version = ++last_version;
+	client->unnamed.size = 0;
+	if (!buffer_append(&client->contents, content, size, size))
+		return false;
+	client->unnamed.size = (uint32_t)size;
+	return true;
+}
+
+/* A long pipeline's room is not kept for what is left of it. */
+static void shrink_contents(struct prepared_client *client)
+{
+	struct buffer *smaller = NULL;
+	size_t size = client->unnamed.size;
+	if (client->parses || client->contents->size < CONTENTS_KEPT ||
+	    client->contents->size < 4 * size ||
+	    (size && !buffer_append(&smaller, buffer_bytes(client->contents), size, size)))
+		return;
+	buffer_free(&client->contents);
+	client->contents = smaller;
+}
+
+/* The oldest of the client's Parses of the unnamed statement is done, or not. */
+static void end_unnamed(struct prepared_client *client, enum pipeline_end how)
+{
+	client->parses--;
+	if (how != PIPELINE_ANSWERED)
+		client->parsed_at->unnamed = 0;
+	if (!client->is_gone) {
+		struct unnamed sent;
+		size_t old = client->unnamed.size;
+		uint8_t *contents = client->contents->data + client->contents->start;
+		memcpy(&sent, oldest_unnamed(client), sizeof sent);
+		memory_free(&sent.refusal);
+		if (how == PIPELINE_ANSWERED) {
+			sql_change_release(&client->unnamed.change);
+			client->unnamed = sent;
+			buffer_consume(&client->contents, old + sizeof sent);
+		} else {
+			size_t gap = sizeof sent + sent.size;
+			sql_change_release(&sent.change);
+			memmove(contents + gap, contents, old);
+			buffer_consume(&client->contents, gap);
+		}
+		if (how == PIPELINE_FAILED) /* PostgreSQL drops the old one first */
+			prepared_forget_unnamed(client);
+		if (client->contents)
+			shrink_contents(client);
+	}
+	release_client(&client);
 }
 
 static void end_own(struct own_note *note, enum pipeline_end how)
@@ -425,11 +545,8 @@ static void end_own(struct own_note *note, enum pipeline_end how)
 		if (!done)
 			remove_place(note->server, place);
 		break;
-	case PARSE_UNNAMED:
-		end_unnamed(note, how);
-		/* fall through */
 	case UNNAMED_INJECTED:
-		note->server->unnamed_parses -= note->note.kind == UNNAMED_INJECTED;
+		note->server->unnamed_parses--;
 		if (!done)
 			note->server->unnamed = 0;
 		break;
@@ -455,6 +572,7 @@ static void end_own(struct own_note *note, enum pipeline_end how)
 	case PARSE_LOCAL:
 	case PARSE_PROBE:
 	case PARSE_DOUBLED:
+	case PARSE_UNNAMED:
 	case USE:
 	case UNKNOWN:
 	case REFUSED:
@@ -472,7 +590,6 @@ static void end_own(struct own_note *note, enum pipeline_end how)
 		note->name->notes--;
 		let_go_of_name(note->name);
 	}
-	buffer_free(&note->content);
 	sql_change_release(&note->change);
 	memory_free(&note->refusal);
 	memory_free(&note->text);
@@ -485,15 +602,15 @@ static void ended(void *context, enum pipeline_end how)
 	struct note *note = context;
 	if (note->kind >= TEXT_QUERY) {
 		end_changes((struct sql_note *)context, how);
-		return;
-	}
-	if (note->kind != USE) {
+	} else if (note->kind == USE) {
+		struct name *name = (struct name *)context;
+		name->notes--;
+		let_go_of_name(name);
+	} else if (note->kind == PARSE_UNNAMED) {
+		end_unnamed(container_of(note, struct prepared_client, parse), how);
+	} else {
 		end_own((struct own_note *)context, how);
-		return;
 	}
-	struct name *name = (struct name *)context;
-	name->notes--;
-	let_go_of_name(name);
 }
 
 void prepared_open(void)

@@ -105,19 +105,31 @@ struct name {
 	char text[KEPT_NAME];
 };
 
+/* What is known of an unnamed statement. */
+struct unnamed {
+	uint64_t version;	   /* unique among all clients' */
+	uint32_t size;		   /* of the content; 0: it was not kept */
+	bool may_drop;		   /* statement_text_may_drop() */
+	struct sql_change *change; /* what executing it comes to; NULL: nothing of that kind */
+	struct error *refusal;	   /* while it is under way: what its error becomes */
+};
+
 struct prepared_client {
 	uint32_t references; /* the client's own, and notes' */
 	bool is_gone;
 	struct map names;
-	struct name *used[NAMES_USED]; /* lately, by prepared_used_slot() */
-	struct buffer *unnamed;		   /* content of the unnamed statement; NULL: not kept */
-	struct sql_change *unnamed_change; /* what executing it comes to */
-	struct sql_change *sent_change;	   /* ... the one that is under way */
-	uint64_t version;		   /* of it, unique among all clients'; 0: there is none */
-	uint64_t version_sent;		   /* of the Parse that is under way */
+	struct name *used[NAMES_USED]; /* lately, by used_slot() */
+	uint32_t group;		       /* of requests, up to a Sync */
+	/* The unnamed statement: its content, and behind that what is under way, in order: for each
+	 * Parse a struct unnamed and the content. */
+	struct buffer *contents;
+	struct unnamed unnamed;		   /* version 0: there is none */
+	uint64_t version_sent;		   /* of the last Parse that is under way */
+	struct sql_change *sent_change;	   /* ... what executing it comes to */
 	uint32_t parses, closes;	   /* of it under way */
-	uint32_t group;			   /* of requests, up to a Sync */
 	uint32_t parsed_in;		   /* the group of the last of these parses */
+	struct note parse;		   /* of all of them */
+	struct prepared_server *parsed_at; /* ... by this server */
 };
 
 /* A statement at a server. */
@@ -146,18 +158,16 @@ struct prepared_server {
 	bool barrier_next; /* a request under way may drop them */
 };
 
-/* All but USE. */
+/* All but USE and PARSE_UNNAMED. */
 struct own_note {
 	struct note note;
 	struct name *name;
 	struct place *place;
 	struct prepared_client *client;
 	struct prepared_server *server;
-	struct buffer *content;	   /* PARSE_UNNAMED */
-	struct sql_change *change; /* PARSE, PARSE_UNNAMED: in its text */
-	struct error *refusal;	   /* PARSE_UNNAMED, REFUSED: what its error becomes */
-	uint64_t version;
-	char *text; /* PARSE_DOUBLED, UNKNOWN: the client's name */
+	struct sql_change *change; /* PARSE: in its text */
+	struct error *refusal;	   /* REFUSED: what its error becomes */
+	char *text;		   /* PARSE_DOUBLED, UNKNOWN: the client's name */
 };
 
 /* The struct behind the link's pointer, made if need be. */
@@ -174,8 +184,18 @@ struct name *prepared_add_name(struct prepared_client *client, const char *text,
 /* Whether the client has this name shows only when earlier requests are answered: it is being
  * closed, or its Parse stands before a Sync, and what comes behind that does not share its fate. */
 bool prepared_name_is_doubtful(const struct name *name, const struct prepared_client *client);
-/* It has no unnamed statement any more. */
+/* It has no unnamed statement any more, but for what is under way. */
 void prepared_forget_unnamed(struct prepared_client *client);
+/* A Parse of it goes to the server: noted in the pipeline and in the books, with @size bytes of
+ * content (0: not to be kept). False: no memory. */
+bool prepared_send_unnamed(struct prepared_link *link, const uint8_t *content, uint32_t size,
+			   bool may_drop, struct sql_change *change);
+/* That Parse, the last that was sent, without a content to keep, is to be refused with @error. */
+void prepared_refuse_unnamed(struct prepared_client *client, const struct error *error);
+/* None is under way, and it has another content from now on. False: no memory. */
+bool prepared_replace_unnamed(struct prepared_client *client, const uint8_t *content, size_t size);
+/* The one under way that this note, the oldest, is about. False: its client is gone. */
+bool prepared_unnamed_under_way(const struct note *note, struct unnamed *unnamed);
 
 /* Statements at a server. The Parse of one that is added is under way, in @client's group of
  * requests. */

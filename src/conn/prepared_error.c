@@ -31,8 +31,12 @@ static const struct sql_note *as_sql(const void *note)
 static const struct sql_change *parsed_change(const void *note)
 {
 	const struct own_note *own = note;
-	bool may = note && (own->note.kind == PARSE || own->note.kind == PARSE_UNNAMED);
-	return may ? own->change : NULL;
+	struct unnamed unnamed;
+	if (!note)
+		return NULL;
+	if (own->note.kind == PARSE_UNNAMED)
+		return prepared_unnamed_under_way(note, &unnamed) ? unnamed.change : NULL;
+	return own->note.kind == PARSE ? own->change : NULL;
 }
 
 /* What an error about it becomes; NULL: it is not refused by us. */
@@ -40,10 +44,14 @@ static const struct error *refusal_of(const void *note)
 {
 	const struct own_note *own = note;
 	const struct sql_note *sql = as_sql(note);
+	struct unnamed unnamed;
+	if (!note)
+		return NULL;
 	if (sql)
 		return sql->refusal;
-	bool may = note && (own->note.kind == PARSE_UNNAMED || own->note.kind == REFUSED);
-	return may ? own->refusal : NULL;
+	if (own->note.kind == PARSE_UNNAMED)
+		return prepared_unnamed_under_way(note, &unnamed) ? unnamed.refusal : NULL;
+	return own->note.kind == REFUSED ? own->refusal : NULL;
 }
 
 /* What the server calls the statement that the request was about, and what the client does. */
