@@ -25,7 +25,7 @@ enum {
 };
 
 /* Before the messages of one batch: what stood for them before is written or lost. */
-void prepared_begin_batch(void);
+void prepared_begin_batch(struct relay_batch *batch);
 /* Little of which something was rewritten becomes one piece, which lasts until the next batch. */
 void prepared_join(struct relay_batch *batch);
 /* A Parse, Bind, Describe or Close from the client for the server: noted in the pipeline, too. */

@@ -45,12 +45,14 @@ struct relay {
 	/* See a message: @body has @available of its @size bytes, as many as its care asks for. */
 	enum relay_action (*see)(struct endpoint *from, uint8_t type, const uint8_t *body,
 				 uint32_t size, uint32_t available, struct relay_batch *batch);
+	bool joins;	     /* little that is replaced is to become one piece, with what follows */
 	relay_walk_fn *walk; /* relay_walk(), or what does the same with less */
 };
 
 enum {
 	RELAY_PIECES = 60,
 	RELAY_REPLACEMENT = 16, /* pieces that may stand for one message */
+	RELAY_JOINED = 8192,   /* bytes of a batch that may be copied to join them */
 };
 
 struct relay_batch {
@@ -63,6 +65,8 @@ struct relay_batch {
 	size_t replaced; /* bytes from the message's type on, at most what is there; all of it: the
 			    message is gone */
 	struct iovec replacement[RELAY_REPLACEMENT];
+	uint8_t *room; /* what see() made ends here; with relay->joins there is room for
+			  RELAY_JOINED bytes more than it makes */
 	struct iovec pieces[RELAY_PIECES]; /* for the partner */
 };
 

@@ -65,15 +65,17 @@ struct server {
 	struct prepared_server *prepared; /* statements it has; NULL: none of ours */
 	struct parameter_set
 		*restore;      /* what a RESET that is under way comes back to; NULL: none is */
-	struct buffer *replay; /* the client's last request, while it may be said again */
+	struct buffer *replay; /* the client's last request, while it may be said again; then room
+				  for the next */
 	struct pipeline pipeline;
 	/* up to here: what each request touches */
-	bool restores_all;	 /* it is RESET ALL or DISCARD ALL */
-	bool restore_due;	 /* it is done */
-	bool reset_ended;	 /* the request is, and its ReadyForQuery kept back */
-	uint32_t replay_owed;	 /* answers that were owed to @replay when it was kept */
-	uint32_t cancels;	 /* CancelRequests under way against this server */
-	uint32_t drained;	 /* SERVER_DRAINING: bytes of answers that nobody wants */
+	bool restores_all; /* it is RESET ALL or DISCARD ALL */
+	bool restore_due;  /* it is done */
+	bool reset_ended;  /* the request is, and its ReadyForQuery kept back */
+	uint32_t
+		replay_owed; /* answers that were owed to @replay when it was kept; 0: it may not */
+	uint32_t cancels;    /* CancelRequests under way against this server */
+	uint32_t drained;    /* SERVER_DRAINING: bytes of answers that nobody wants */
 	struct error *complaint; /* why our own query failed; owned, or NULL */
 	uint8_t tls_step;	 /* enum server_tls_step */
 	bool asks_old;	     /* it did not answer to the newest protocol: asked again with 3.0 */

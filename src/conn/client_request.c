@@ -33,7 +33,7 @@ static inline void link_to(struct client *client, struct server *server, enum cl
 		prepared_server_linked(server->prepared, client->prepared);
 		/* Its last client may have left in the middle of that. */
 		server->replays = server->was_described = server->waits_at_barrier = false;
-		buffer_free(&server->replay);
+		server->replay_owed = 0;
 	}
 	client_counters(client)->server_assignment_count++;
 	bool is_active =
@@ -156,6 +156,16 @@ static inline bool is_single_query(const struct client *client, const uint8_t *b
 	       client->endpoint.body_left == 0;
 }
 
+/* The usual one of the extended protocol: from what begins and what ends it, it is all here. Only
+ * a body that is cut at such bytes is no end; then the rest has a server already when it comes. */
+static inline bool ends_with_sync(const struct client *client, const uint8_t *bytes, size_t size)
+{
+	static const uint8_t sync[] = {MESSAGE_SYNC, 0, 0, 0, MESSAGE_LENGTH_MIN};
+	return size > sizeof sync && size <= CLIENT_REQUEST_MAX &&
+	       pipeline_usual[bytes[0]] == PIPELINE_EXTENDED && !client->endpoint.body_left &&
+	       !memcmp(bytes + size - sizeof sync, sync, sizeof sync);
+}
+
 /* ---- a request that is cancelled before it got a server ---- */
 
 /* Is there a message whose header the protocol allows? Else scan() says what is wrong. */
@@ -262,8 +272,8 @@ void client_request_begin(struct client *client, const uint8_t *bytes, size_t si
 		begin_skipping(client, bytes, size);
 		return;
 	}
-	bool is_single = is_single_query(client, bytes, size);
-	enum request request = is_single ? REQUEST_WANTS_SERVER : scan(client, &bytes, &size);
+	bool is_usual = is_single_query(client, bytes, size) || ends_with_sync(client, bytes, size);
+	enum request request = is_usual ? REQUEST_WANTS_SERVER : scan(client, &bytes, &size);
 	switch (request) {
 	case REQUEST_WANTS_SERVER:
 		break;
@@ -356,7 +366,7 @@ static struct prepared_link walk; /* of the walk that is going on */
 static bool wants_local_answers;  /* it asked for what is there, and some of that is ours */
 static uint32_t ends_seen;	  /* Syncs and Queries in it */
 
-static void begin_walk(struct client *client, struct server *server)
+static void begin_walk(struct client *client, struct server *server, struct relay_batch *batch)
 {
 	walk = (struct prepared_link){
 		.client = &client->prepared,
@@ -370,7 +380,7 @@ static void begin_walk(struct client *client, struct server *server)
 	wants_local_answers = false;
 	ends_seen = 0;
 	server->waits_at_barrier = false;
-	prepared_begin_batch();
+	prepared_begin_batch(batch);
 }
 
 static void end_walk(struct client *client)
@@ -495,7 +505,7 @@ static const struct relay requests = {
 	.care = message_frontend_care, .see = see, .walk = relay_walk};
 static relay_walk_fn walk_prepared;
 static const struct relay prepared_requests = {
-	.care = care_for_prepared, .see = see_prepared, .walk = walk_prepared};
+	.care = care_for_prepared, .see = see_prepared, .walk = walk_prepared, .joins = true};
 
 static enum relay_end walk_prepared(const struct relay *relay, struct endpoint *from,
 				    const uint8_t *bytes, size_t size, uint32_t maximum,
@@ -564,9 +574,20 @@ static bool may_be_replayed(const struct client *client, const struct server *se
 static void keep_for_replay(const struct client *client, struct server *server,
 			    const uint8_t *bytes, size_t size)
 {
-	if (ends_seen == 1 && pipeline_last(&server->pipeline) == MESSAGE_SYNC &&
-	    !client->endpoint.body_left && buffer_append(&server->replay, bytes, size, REPLAY_MAX))
-		server->replay_owed = server->pipeline.length;
+	struct buffer *kept = server->replay;
+	if (ends_seen != 1 || pipeline_last(&server->pipeline) != MESSAGE_SYNC ||
+	    client->endpoint.body_left)
+		return;
+	if (LIKELY(kept && kept->size >= size)) {
+		kept->start = 0;
+		kept->end = (uint32_t)size;
+		memcpy(kept->data, bytes, size);
+	} else {
+		buffer_free(&server->replay);
+		if (!buffer_append(&server->replay, bytes, size, REPLAY_MAX))
+			return;
+	}
+	server->replay_owed = server->pipeline.length;
 }
 
 /* Requests that are looked at, and may have to be rewritten. */
@@ -578,9 +599,9 @@ static __attribute__((noinline)) void forward_seen(struct client *client, struct
 	enum relay_end end;
 	const uint8_t *const all = bytes;
 	const size_t all_size = size;
-	begin_walk(client, server);
+	begin_walk(client, server, &batch);
 	bool keep = walk.limit && may_be_replayed(client, server, bytes, size);
-	buffer_free(&server->replay);
+	server->replay_owed = 0;
 	for (;;) {
 		end = walk_prepared(&prepared_requests, &client->endpoint, bytes, size, maximum,
 				    &batch);
@@ -601,7 +622,7 @@ static __attribute__((noinline)) void forward_seen(struct client *client, struct
 		}
 		bytes = batch.rest;
 		size = batch.rest_size;
-		prepared_begin_batch();
+		prepared_begin_batch(&batch);
 	}
 	end_walk(client);
 	if (keep && end == RELAY_DONE && !batch.rest_size) /* all of it is sent */
@@ -905,7 +926,7 @@ void client_request_replay(struct client *client, struct buffer *taken)
 		client_hold(client, buffer_bytes(later), buffer_length(later));
 	buffer_free(&later);
 	if (client_server(client) == server) /* once is enough */
-		buffer_free(&server->replay);
+		server->replay_owed = 0;
 }
 
 void client_request_dropped(struct client *client)

@@ -14,18 +14,16 @@
 enum {
 	SCRATCH = 2 * PREPARED_NAME_MAX + 512, /* that one message may need */
 	CLOSES_AT_ONCE = 3,
-	JOINED_MAX = 8192,
 };
 
 /* ---- what is sent instead ---- */
 
-static uint8_t scratch[(RELAY_PIECES + 1) * SCRATCH + JOINED_MAX];
-static size_t scratch_used;
+static uint8_t scratch[(RELAY_PIECES + 1) * SCRATCH + 2 * RELAY_JOINED];
 static struct buffer *injected; /* content of an unnamed statement, which may end meanwhile */
 
-void prepared_begin_batch(void)
+void prepared_begin_batch(struct relay_batch *batch)
 {
-	scratch_used = 0;
+	batch->room = scratch;
 	prepared_sql_begin_batch();
 	buffer_free(&injected);
 }
@@ -37,24 +35,19 @@ static uint8_t *put(uint8_t *at, const void *bytes, size_t size)
 	return at + size;
 }
 
-/* One system call without a vector costs less than a copy of little. Behind what is in the scratch
- * area, where most times the first piece lies already. */
+/* One system call without a vector costs less than a copy of little. */
 void prepared_join(struct relay_batch *batch)
 {
-	struct iovec *first = &batch->pieces[0];
-	if (batch->count < 2 || batch->size > JOINED_MAX)
+	uint8_t *at = batch->room;
+	if (batch->count < 2 || batch->size > RELAY_JOINED)
 		return;
-	uint8_t *at = scratch + scratch_used;
-	bool is_there = scratch_used && (uint8_t *)first->iov_base + first->iov_len == at;
-	for (int i = is_there; i < batch->count; i++)
+	for (int i = 0; i < batch->count; i++)
 		at = put(at, batch->pieces[i].iov_base, batch->pieces[i].iov_len);
-	if (!is_there)
-		first->iov_base = scratch + scratch_used;
-	first->iov_len = batch->size;
+	batch->pieces[0] = (struct iovec){.iov_base = batch->room, .iov_len = batch->size};
 	batch->count = 1;
 }
 
-static void replace_with(struct relay_batch *batch, const void *bytes, size_t size)
+static inline void replace_with(struct relay_batch *batch, const void *bytes, size_t size)
 {
 	assert(batch->replacements < RELAY_REPLACEMENT);
 	batch->replacement[batch->replacements++] =
@@ -68,20 +61,19 @@ static uint8_t *put_header(uint8_t *at, uint8_t type, size_t body)
 	return at + MESSAGE_HEADER;
 }
 
-/* Bytes of the scratch area up to @end become a piece. */
-static void put_scratch(struct relay_batch *batch, uint8_t *end)
+/* Bytes that were put into the room up to @end become a piece. */
+static inline void put_made(struct relay_batch *batch, uint8_t *end)
 {
-	uint8_t *begin = scratch + scratch_used;
-	replace_with(batch, begin, (size_t)(end - begin));
-	scratch_used += (size_t)(end - begin);
+	replace_with(batch, batch->room, (size_t)(end - batch->room));
+	batch->room = end;
 }
 
 /* A whole Parse of our own; @name "": the unnamed statement. */
 static void put_parse(struct relay_batch *batch, const char *name, size_t name_size,
 		      const void *content, size_t size)
 {
-	uint8_t *at = put_header(scratch + scratch_used, MESSAGE_PARSE, name_size + size);
-	put_scratch(batch, put(at, name, name_size));
+	uint8_t *at = put_header(batch->room, MESSAGE_PARSE, name_size + size);
+	put_made(batch, put(at, name, name_size));
 	replace_with(batch, content, size);
 }
 
@@ -96,22 +88,21 @@ struct naming {
 
 /* The beginning of the client's message, up to and with the statement's name, with another name in
  * it. */
-static void rename_in(struct relay_batch *batch, uint8_t type, const struct naming *naming,
-		      const char *name, size_t name_size)
+static inline void rename_in(struct relay_batch *batch, uint8_t type, const struct naming *naming,
+			     const char *name, size_t name_size)
 {
-	uint8_t *at = put_header(scratch + scratch_used, type,
-				 naming->body_size - naming->size + name_size);
+	uint8_t *at = put_header(batch->room, type, naming->body_size - naming->size + name_size);
 	if (LIKELY(naming->before_size == 1)) /* no portal's name */
 		*at++ = *naming->before;
 	else
 		at = put(at, naming->before, naming->before_size);
-	put_scratch(batch, put(at, name, name_size));
+	put_made(batch, put(at, name, name_size));
 	batch->replaced = MESSAGE_HEADER + naming->before_size + naming->size;
 }
 
 /* The same, with the name of a statement. */
-static void rename_to(struct relay_batch *batch, uint8_t type, const struct naming *naming,
-		      const struct statement *statement)
+static inline void rename_to(struct relay_batch *batch, uint8_t type, const struct naming *naming,
+			     const struct statement *statement)
 {
 	rename_in(batch, type, naming, statement->name, statement->name_size);
 }
@@ -146,9 +137,9 @@ static bool send_close(struct prepared_link *link, struct place *place, struct r
 	place->is_closing = true;
 	list_remove(&server->by_use, &place->of_use);
 	const struct statement *statement = place->statement;
-	uint8_t *at = put_header(scratch + scratch_used, MESSAGE_CLOSE, 1u + statement->name_size);
+	uint8_t *at = put_header(batch->room, MESSAGE_CLOSE, 1u + statement->name_size);
 	*at++ = 'S';
-	put_scratch(batch, put(at, statement->name, statement->name_size));
+	put_made(batch, put(at, statement->name, statement->name_size));
 	return true;
 }
 
@@ -197,15 +188,15 @@ static bool inject_sql(struct prepared_link *link, struct statement *statement,
 	    !prepared_send_noted(link, MESSAGE_CLOSE, HIDDEN))
 		return false;
 	size_t name_size = statement->name_size - 1u;
-	uint8_t *at = put_header(scratch + scratch_used, MESSAGE_PARSE,
+	uint8_t *at = put_header(batch->room, MESSAGE_PARSE,
 				 sizeof own + sizeof prepare - 1 + name_size + 1 + statement->size +
 					 1 + 2);
 	at = put(at, own, sizeof own);
 	at = put(at, prepare, sizeof prepare - 1);
 	at = put(at, statement->name, name_size);
-	put_scratch(batch, put(at, "\"", 1));
+	put_made(batch, put(at, "\"", 1));
 	replace_with(batch, statement->content, statement->size);
-	at = put_zeros(scratch + scratch_used, 1 + 2);
+	at = put_zeros(batch->room, 1 + 2);
 	at = put_header(at, MESSAGE_BIND, 2 * sizeof own + 3 * 2);
 	at = put(at, own, sizeof own);
 	at = put_zeros(put(at, own, sizeof own), 3 * 2);
@@ -215,7 +206,7 @@ static bool inject_sql(struct prepared_link *link, struct statement *statement,
 		at = put_header(at, MESSAGE_CLOSE, 1 + sizeof own);
 		at = put(put(at, what, 1), own, sizeof own);
 	}
-	put_scratch(batch, at);
+	put_made(batch, at);
 	link->server_parses++;
 	return true;
 }
@@ -491,7 +482,7 @@ static enum relay_action use(struct prepared_link *link, uint8_t type, const str
 		place = NULL;
 	}
 	if (place)
-		prepared_touch_place(*link->server, place);
+		prepared_touch_place(*link->server, place, link->limit);
 	else if (!inject(link, statement, batch))
 		return no_memory(link);
 	if (!use_change(link, type, name->change, batch))
@@ -616,7 +607,7 @@ static enum relay_action parse_new(struct prepared_link *link, const char *text,
 	if (!note)
 		return no_memory(link);
 	if (place)
-		prepared_touch_place(prepared_server_of(link), place);
+		prepared_touch_place(prepared_server_of(link), place, link->limit);
 	else
 		note->place = prepared_add_place(prepared_server_of(link), statement, client);
 	prepared_note_name(note, prepared_add_name(client, text, statement));

@@ -252,9 +252,10 @@ static void remove_places(struct prepared_server *server, bool all)
 		}
 }
 
-void prepared_touch_place(struct prepared_server *server, struct place *place)
+void prepared_touch_place(struct prepared_server *server, struct place *place, uint32_t limit)
 {
-	if (place->of_use.next == &server->by_use.head)
+	/* Which was used last matters when there are many. */
+	if (place->of_use.next == &server->by_use.head || server->by_use.length < limit / 2)
 		return;
 	list_remove(&server->by_use, &place->of_use);
 	list_push_last(&server->by_use, &place->of_use);

@@ -203,8 +203,8 @@ struct place *prepared_find_place(const struct prepared_server *server,
 				  const struct statement *statement);
 struct place *prepared_add_place(struct prepared_server *server, struct statement *statement,
 				 const struct prepared_client *client);
-/* It is used now. */
-void prepared_touch_place(struct prepared_server *server, struct place *place);
+/* It is used now; @limit: max_prepared_statements. */
+void prepared_touch_place(struct prepared_server *server, struct place *place, uint32_t limit);
 /* The same of a statement at a server. */
 bool prepared_place_is_doubtful(const struct place *place, const struct prepared_client *client);
 /* Which statement is to make room for another one; NULL: all are on their way. */

@@ -338,7 +338,7 @@ static void see_execute(const struct sql_statement *sql, uint32_t at, const char
 		statement_touch(statement);
 		struct place *place = prepared_find_place(*work.link->server, statement);
 		if (place)
-			prepared_touch_place(*work.link->server, place);
+			prepared_touch_place(*work.link->server, place, work.link->limit);
 		change_name(CHANGE_USED, at, statement, statement->name, name, &sql->name);
 		work.link->binds++;
 	} else {

@@ -5,16 +5,32 @@
 #define PGWEIR_SRC_CONN_RELAY_PRIV_H
 
 #include "conn/relay.h"
+#include <string.h>
 #include "core/likely.h"
 #include "proto/message.h"
 
-static inline void relay_gather(struct relay_batch *batch, const uint8_t *from, const uint8_t *to)
+/* Do bytes at @at follow the last piece? */
+static inline bool relay_follows(const struct relay_batch *batch, const void *at)
+{
+	const struct iovec *last = &batch->pieces[batch->count - 1];
+	return batch->count && (const uint8_t *)last->iov_base + last->iov_len == at;
+}
+
+static inline void relay_gather(const struct relay *relay, struct relay_batch *batch,
+				const uint8_t *from, const uint8_t *to)
 {
 	if (to <= from)
 		return;
+	size_t size = (size_t)(to - from);
+	batch->size += size;
+	if (relay->joins && batch->size <= RELAY_JOINED && relay_follows(batch, batch->room)) {
+		memcpy(batch->room, from, size);
+		batch->room += size;
+		batch->pieces[batch->count - 1].iov_len += size;
+		return;
+	}
 	batch->pieces[batch->count++] =
-		(struct iovec){.iov_base = (void *)(uintptr_t)from, .iov_len = (size_t)(to - from)};
-	batch->size += (size_t)(to - from);
+		(struct iovec){.iov_base = (void *)(uintptr_t)from, .iov_len = size};
 }
 
 /* How many bytes of the message must be there before it is seen; 0: it is longer than may be. */
@@ -32,11 +48,15 @@ static inline size_t relay_needed(enum message_care care, uint32_t length)
 }
 
 /* What stands for the beginning of a message. */
-static inline void relay_put_replacement(struct relay_batch *batch)
+static inline void relay_put_replacement(const struct relay *relay, struct relay_batch *batch)
 {
 	for (int i = 0; i < batch->replacements; i++) {
-		batch->pieces[batch->count++] = batch->replacement[i];
-		batch->size += batch->replacement[i].iov_len;
+		const struct iovec *piece = &batch->replacement[i];
+		batch->size += piece->iov_len;
+		if (relay->joins && relay_follows(batch, piece->iov_base))
+			batch->pieces[batch->count - 1].iov_len += piece->iov_len;
+		else
+			batch->pieces[batch->count++] = *piece;
 	}
 }
 
@@ -110,10 +130,10 @@ relay_walk_inline(const struct relay *relay, struct endpoint *from, const uint8_
 			break;
 		bool drop = action == RELAY_DROP || action == RELAY_DROP_PAUSE;
 		if (drop)
-			relay_gather(batch, begin, at);
+			relay_gather(relay, batch, begin, at);
 		if (action == RELAY_REPLACE) {
-			relay_gather(batch, begin, at);
-			relay_put_replacement(batch);
+			relay_gather(relay, batch, begin, at);
+			relay_put_replacement(relay, batch);
 			begin = at + batch->replaced;
 		}
 		if (LIKELY(here >= whole)) {
@@ -133,7 +153,7 @@ relay_walk_inline(const struct relay *relay, struct endpoint *from, const uint8_
 		}
 	} while (at <= last);
 out:
-	relay_gather(batch, begin, at);
+	relay_gather(relay, batch, begin, at);
 	batch->rest = at;
 	batch->rest_size = (size_t)(end - at);
 	return result;

@@ -290,7 +290,7 @@ static enum relay_action see_prepared_error(struct server *server, const void *n
 	if (prepared_is_stale(note, error.sqlstate, error.message)) {
 		prepared_mark_stale(note, server->prepared);
 		/* Nothing of the request was done or answered, and nothing came behind it. */
-		if (server->replay && server->pipeline.length == server->replay_owed) {
+		if (server->replay_owed && server->pipeline.length == server->replay_owed) {
 			server->replays = true;
 			server->was_described =
 				pipeline_front(&server->pipeline) == MESSAGE_DESCRIBE;
