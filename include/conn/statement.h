@@ -26,7 +26,7 @@ struct statement {
 	bool is_sql;	   /* of a PREPARE */
 	uint8_t name_size; /* with its NUL */
 	bool may_drop;	   /* statement_text_may_drop() */
-	char name[31];
+	char name[32];	   /* copied as a whole, since that costs least */
 };
 
 /* The statement of this content; a new reference. NULL: no memory. */

@@ -3,6 +3,7 @@
 #include "conn/endpoint.h"
 #include <errno.h>
 #include <string.h>
+#include "core/likely.h"
 #include "core/memory.h"
 
 /* Bytes that were held go in front of what is read, so that a message is always contiguous. */
@@ -53,24 +54,23 @@ static enum io receive_large(struct endpoint *endpoint, uint8_t **bytes, size_t 
 	return IO_DONE;
 }
 
-enum io endpoint_receive(struct endpoint *endpoint, uint8_t **bytes, size_t *size, size_t *fresh)
+/* Behind what is held already. */
+static __attribute__((noinline)) enum io receive_behind(struct endpoint *endpoint, uint8_t **bytes,
+							size_t *size, size_t *fresh)
 {
 	uint8_t *begin = receive_buffer + HEADROOM;
-	if (endpoint->partner) /* that comes while the kernel works */
-		memory_expect(&endpoint->partner->stream, PARTNER_LINES);
-	if (__builtin_expect(endpoint->awaited > HEADROOM, 0))
+	if (endpoint->awaited > HEADROOM)
 		return receive_large(endpoint, bytes, size, fresh);
 	endpoint->awaited = 0;
-	if (buffer_length(endpoint->held) > HEADROOM) { /* it does not fit in front */
+	size_t held = buffer_length(endpoint->held);
+	if (held > HEADROOM) { /* it does not fit in front */
 		errno = ENOBUFS;
 		return IO_ERROR;
 	}
 	enum io io = stream_read(&endpoint->stream, begin, ENDPOINT_RECEIVE, fresh);
 	if (io != IO_DONE)
 		return io;
-	size_t held = 0;
-	if (endpoint->held) {
-		held = buffer_length(endpoint->held);
+	if (held) {
 		begin -= held;
 		memcpy(begin, buffer_bytes(endpoint->held), held);
 		buffer_free(&endpoint->held);
@@ -78,6 +78,19 @@ enum io endpoint_receive(struct endpoint *endpoint, uint8_t **bytes, size_t *siz
 	*bytes = begin;
 	*size = held + *fresh;
 	return IO_DONE;
+}
+
+enum io endpoint_receive(struct endpoint *endpoint, uint8_t **bytes, size_t *size, size_t *fresh)
+{
+	if (endpoint->partner) /* that comes while the kernel works */
+		memory_expect(&endpoint->partner->stream, PARTNER_LINES);
+	if (UNLIKELY((uintptr_t)endpoint->held | endpoint->awaited))
+		return receive_behind(endpoint, bytes, size, fresh);
+	uint8_t *begin = receive_buffer + HEADROOM;
+	*bytes = begin;
+	enum io io = stream_read(&endpoint->stream, begin, ENDPOINT_RECEIVE, fresh);
+	*size = *fresh;
+	return io;
 }
 
 bool endpoint_hold(struct endpoint *endpoint, const uint8_t *bytes, size_t size)

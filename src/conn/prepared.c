@@ -86,25 +86,32 @@ struct naming {
 	uint32_t body_size;
 };
 
-/* The beginning of the client's message, up to and with the statement's name, with another name in
- * it. */
-static inline void rename_in(struct relay_batch *batch, uint8_t type, const struct naming *naming,
-			     const char *name, size_t name_size)
+/* The beginning of the client's message, up to where the statement's name goes. */
+static inline uint8_t *put_beginning(struct relay_batch *batch, uint8_t type,
+				     const struct naming *naming, size_t name_size)
 {
 	uint8_t *at = put_header(batch->room, type, naming->body_size - naming->size + name_size);
-	if (LIKELY(naming->before_size == 1)) /* no portal's name */
-		*at++ = *naming->before;
-	else
-		at = put(at, naming->before, naming->before_size);
-	put_made(batch, put(at, name, name_size));
 	batch->replaced = MESSAGE_HEADER + naming->before_size + naming->size;
+	if (UNLIKELY(naming->before_size != 1)) /* a portal's name, or a Parse */
+		return put(at, naming->before, naming->before_size);
+	*at = *naming->before;
+	return at + 1;
+}
+
+/* The client's message goes on with another name in it. */
+static void rename_in(struct relay_batch *batch, uint8_t type, const struct naming *naming,
+		      const char *name, size_t name_size)
+{
+	put_made(batch, put(put_beginning(batch, type, naming, name_size), name, name_size));
 }
 
 /* The same, with the name of a statement. */
 static inline void rename_to(struct relay_batch *batch, uint8_t type, const struct naming *naming,
 			     const struct statement *statement)
 {
-	rename_in(batch, type, naming, statement->name, statement->name_size);
+	uint8_t *at = put_beginning(batch, type, naming, statement->name_size);
+	memcpy(at, statement->name, sizeof statement->name);
+	put_made(batch, at + statement->name_size);
 }
 
 static enum relay_action barrier(struct prepared_link *link)
@@ -453,7 +460,7 @@ static enum relay_action use_unnamed(struct prepared_link *link, uint8_t type,
 }
 
 /* A Bind or Describe. */
-static enum relay_action use(struct prepared_link *link, uint8_t type, const struct naming *naming,
+static inline __attribute__((always_inline)) enum relay_action use(struct prepared_link *link, uint8_t type, const struct naming *naming,
 			     struct relay_batch *batch)
 {
 	if (!*naming->text)

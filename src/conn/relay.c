@@ -3,6 +3,33 @@
 #include "conn/relay.h"
 #include "relay_priv.h"
 
+/* How many bytes of the message must be there before it is seen; 0: it is longer than may be. */
+static size_t needed(enum message_care care, uint32_t length)
+{
+	size_t body = length - MESSAGE_LENGTH_MIN;
+	switch (care) {
+	case MESSAGE_SEE_WHOLE:
+		return (size_t)length + 1 <= MESSAGE_WHOLE_MAX ? (size_t)length + 1 : 0;
+	case MESSAGE_SEE_HEAD:
+		return MESSAGE_HEADER + (body < MESSAGE_HEAD ? body : MESSAGE_HEAD);
+	default:
+		return MESSAGE_HEADER;
+	}
+}
+
+int relay_see_unusual(const struct relay *relay, struct endpoint *from, const uint8_t *at,
+		      size_t here, struct relay_batch *batch)
+{
+	uint32_t length = message_length(at);
+	size_t need = needed(relay->care[*at], length), whole = (size_t)length + 1;
+	if (need == 0)
+		return RELAY_REFUSE;
+	if (here < need)
+		return RELAY_SHORT;
+	return (int)relay->see(from, *at, at + MESSAGE_HEADER, length - MESSAGE_LENGTH_MIN,
+			       (uint32_t)((here < whole ? here : whole) - MESSAGE_HEADER), batch);
+}
+
 /* Most requests are one message, alone and whole, of which the header is enough. */
 static inline bool is_single(const struct relay *relay, const struct endpoint *from,
 			     const uint8_t *bytes, size_t size, uint32_t maximum)

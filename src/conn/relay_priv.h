@@ -9,6 +9,11 @@
 #include "core/likely.h"
 #include "proto/message.h"
 
+enum { RELAY_REFUSE = RELAY_REPLACE + 1 }; /* it is longer than it may be */
+/* See a message that is not all here, or long. */
+int relay_see_unusual(const struct relay *relay, struct endpoint *from, const uint8_t *at,
+		      size_t here, struct relay_batch *batch);
+
 /* Do bytes at @at follow the last piece? */
 static inline bool relay_follows(const struct relay_batch *batch, const void *at)
 {
@@ -31,20 +36,6 @@ static inline void relay_gather(const struct relay *relay, struct relay_batch *b
 	}
 	batch->pieces[batch->count++] =
 		(struct iovec){.iov_base = (void *)(uintptr_t)from, .iov_len = size};
-}
-
-/* How many bytes of the message must be there before it is seen; 0: it is longer than may be. */
-static inline size_t relay_needed(enum message_care care, uint32_t length)
-{
-	size_t body = length - MESSAGE_LENGTH_MIN;
-	switch (care) {
-	case MESSAGE_SEE_WHOLE:
-		return (size_t)length + 1 <= MESSAGE_WHOLE_MAX ? (size_t)length + 1 : 0;
-	case MESSAGE_SEE_HEAD:
-		return MESSAGE_HEADER + (body < MESSAGE_HEAD ? body : MESSAGE_HEAD);
-	default:
-		return MESSAGE_HEADER;
-	}
 }
 
 /* What stands for the beginning of a message. */
@@ -104,23 +95,20 @@ relay_walk_inline(const struct relay *relay, struct endpoint *from, const uint8_
 			at += whole;
 			continue;
 		}
-		/* The header is there; some want more, but no more than all of what may be long. */
-		if (UNLIKELY(here < whole || whole > MESSAGE_WHOLE_MAX) &&
-		    care != MESSAGE_SEE_TYPE) {
-			size_t need = relay_needed(care, length);
-			if (need == 0) {
+		int action;
+		if (LIKELY(here >= whole && whole <= MESSAGE_WHOLE_MAX)) {
+			uint32_t body = length - MESSAGE_LENGTH_MIN;
+			action = relay->see(from, *at, at + MESSAGE_HEADER, body, body, batch);
+			if (LIKELY(action == RELAY_FORWARD)) {
+				at += whole;
+				continue;
+			}
+		} else {
+			action = relay_see_unusual(relay, from, at, here, batch);
+			if (action == RELAY_REFUSE) {
 				result = RELAY_BAD_LENGTH;
 				break;
 			}
-			if (here < need)
-				break;
-		}
-		enum relay_action action = relay->see(
-			from, *at, at + MESSAGE_HEADER, length - MESSAGE_LENGTH_MIN,
-			(uint32_t)((here < whole ? here : whole) - MESSAGE_HEADER), batch);
-		if (LIKELY(action == RELAY_FORWARD && here >= whole)) {
-			at += whole;
-			continue;
 		}
 		if (action == RELAY_STOP) {
 			result = RELAY_STOPPED;
