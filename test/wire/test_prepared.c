@@ -768,6 +768,88 @@ START_TEST(an_unnamed_parse_of_ours_that_was_skipped_is_sent_again)
 }
 END_TEST
 
+/* Someone else's takes its place at the server. */
+static void replace_unnamed(struct wire_peer *client)
+{
+	exchange(client, "P:=yours S", one, "P=yours S", "1 Z");
+}
+
+START_TEST(of_several_unnamed_the_last_that_was_done_is_put_back)
+{
+	char words[SAID] = "", heard[SAID] = "", answers[SAID] = "";
+	begin("default_pool_size = 1");
+	exchange(a, "P:f=fail S", one, "P=fail S", "1 Z");
+	exchange(a, "P:=first B: E P:=second_and_longer B: E B:f E P:=third B: E P:=fourth S", one,
+		 "P=first B=first E P=second and longer B=second and longer E B=fail E P=third "
+		 "B=second and longer E "
+		 "P=fourth S",
+		 "1 2 D=first C 1 2 D=second and longer C 2 E=22012 Z");
+	replace_unnamed(b);
+	exchange(a, "B: E S", one, "P=second and longer B=second and longer E S",
+		 "2 D=second and longer C Z");
+	/* one that fails leaves none, whatever was to come behind it */
+	exchange(a, "P:=first B: E P:=bad P:=third S P:=fourth B: E S", one,
+		 "P=first B=first E P=bad P=third S P=fourth B=fourth E S",
+		 "1 2 D=first C E=42601 Z 1 2 D=fourth C Z");
+	replace_unnamed(b);
+	exchange(a, "B: E P:=bad S", one, "P=fourth B=fourth E P=bad S", "2 D=fourth C E=42601 Z");
+	replace_unnamed(b);
+	ask(a, "B: E S");
+	serve_until_quiet(one);
+	gets(a, "E=26000 Z");
+	/* many under way */
+	for (int i = 0; i < 300; i++) {
+		note(words, "P:=number_%d", i);
+		note(heard, "P=number %d", i);
+		note(answers, "1");
+	}
+	note(words, "S");
+	note(heard, "S");
+	note(answers, "Z");
+	exchange(a, words, one, heard, answers);
+	replace_unnamed(b);
+	exchange(a, "B: E S", one, "P=number 299 B=number 299 E S", "2 D=number 299 C Z");
+	wire_close();
+}
+END_TEST
+
+START_TEST(an_unnamed_one_is_put_back_before_the_next_in_the_same_write)
+{
+	begin("default_pool_size = 1");
+	exchange(a, "P:=mine P:s=text S", one, "P=mine P=text S", "1 1 Z");
+	replace_unnamed(b);
+	exchange(a, "B: E P:=a_longer_one_than_mine B: E B:s E S", one,
+		 "P=mine B=mine E P=a longer one than mine B=a longer one than mine E B=text E S",
+		 "2 D=mine C 1 2 D=a longer one than mine C 2 D=text C Z");
+	replace_unnamed(b);
+	exchange(a, "B: E S", one, "P=a longer one than mine B=a longer one than mine E S",
+		 "2 D=a longer one than mine C Z");
+	wire_close();
+}
+END_TEST
+
+/* Where a body is cut at bytes that look like a Sync it is no end; the rest finds its server. */
+START_TEST(a_body_that_is_cut_behind_a_sync_is_no_end)
+{
+	static const char body[] = "\0s\0\0\0\0\1\0\0\0\5S\0\0\0\4\0\0";
+	enum { CUT = 5 + sizeof body - 3 };
+	begin("default_pool_size = 1");
+	exchange(a, "P:s=text S", one, "P=text S", "1 Z");
+	out_size = 0;
+	add('B', body, sizeof body - 1);
+	add_words("E S");
+	wire_send(a, out, CUT);
+	hear(one);
+	ck_assert_str_eq(one->heard, "");
+	wire_expect_nothing(a);
+	wire_send(a, out + CUT, out_size - CUT);
+	serve(one, "B=text E S");
+	gets(a, "2 D=text C Z");
+	exchange(b, "P:t=text B:t E S", one, "B=text E S", "1 2 D=text C Z");
+	wire_close();
+}
+END_TEST
+
 /* ---- all gone ---- */
 
 START_TEST(deallocate_all_is_of_this_client_and_this_server)
@@ -1493,6 +1575,9 @@ Suite *suite_prepared(void)
 	tcase_add_test(tcase, a_server_goes_to_nobody_while_it_skips_to_sync);
 	tcase_add_test(tcase, the_unnamed_statement_is_put_back);
 	tcase_add_test(tcase, an_unnamed_parse_of_ours_that_was_skipped_is_sent_again);
+	tcase_add_test(tcase, of_several_unnamed_the_last_that_was_done_is_put_back);
+	tcase_add_test(tcase, an_unnamed_one_is_put_back_before_the_next_in_the_same_write);
+	tcase_add_test(tcase, a_body_that_is_cut_behind_a_sync_is_no_end);
 	tcase_add_test(tcase, deallocate_all_is_of_this_client_and_this_server);
 	tcase_add_loop_test(tcase, bytes_may_come_in_pieces_of_any_size, 0, 10);
 	tcase_add_loop_test(tcase, the_scene_may_be_cut_anywhere, 0, 8);

@@ -5,6 +5,6 @@
 
 #include "../suite.h"
 
-suite_fn suite_pipeline, suite_parameter, suite_relay, suite_cancel, suite_states;
+suite_fn suite_pipeline, suite_parameter, suite_relay, suite_statement, suite_cancel, suite_states;
 
 #endif

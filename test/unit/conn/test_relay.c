@@ -412,6 +412,71 @@ START_TEST(unknown_types_are_refused)
 }
 END_TEST
 
+/* ---- what is replaced is joined with what follows ---- */
+
+static uint8_t made[2 * RELAY_JOINED];
+
+/* Another header stands for that of an 'r'. */
+static enum relay_action see_joining(struct endpoint *from, uint8_t type, const uint8_t *body,
+				     uint32_t size, uint32_t available, struct relay_batch *batch)
+{
+	if (type != 'r')
+		return see(from, type, body, size, available, batch);
+	put(batch->room, 'R', 0);
+	message_put32(batch->room + 1, size + 4);
+	batch->replacement[0] = (struct iovec){batch->room, MESSAGE_HEADER};
+	batch->replacements = 1;
+	batch->replaced = MESSAGE_HEADER;
+	batch->room += MESSAGE_HEADER;
+	return RELAY_REPLACE;
+}
+
+/* Types and sizes of messages ("r10 t3"), and of how many pieces they leave as. */
+static const struct {
+	const char *messages;
+	int pieces;
+} joinings[] = {
+	{"r10 t3 p400 h50", 1},
+	{"t3 r10 p4", 2},
+	{"r10 p4 r10 p4", 3},
+	{"r10 p8500", 2},
+	{"p8500 r10 t4", 3},
+	{"r10 x5 t3 x5 p7", 1},
+	{"r0", 1},
+	{"r10 p4 r10 p8500", 4},
+};
+
+START_TEST(what_follows_a_replacement_is_joined_with_it)
+{
+	uint8_t joining_care[256];
+	memcpy(joining_care, care, sizeof care);
+	joining_care['r'] = MESSAGE_SEE_HEAD;
+	const struct relay joining = {.care = joining_care, .see = see_joining, .joins = true};
+	struct relay_batch batch = {.room = made};
+	char type;
+	uint32_t size;
+	int n;
+	for (const char *at = joinings[_i].messages; sscanf(at, " %c%u%n", &type, &size, &n) == 2;
+	     at += n) {
+		size_t begin = expected_size;
+		add(type, size);
+		if (type == 'r')
+			expected[begin] = 'R';
+	}
+	ck_assert_int_eq(relay_walk(&joining, &endpoint, stream, stream_size, MAXIMUM, &batch),
+			 RELAY_DONE);
+	ck_assert_int_eq(batch.count, joinings[_i].pieces);
+	for (int i = 0; i < batch.count; i++) {
+		memcpy(forwarded + forwarded_size, batch.pieces[i].iov_base,
+		       batch.pieces[i].iov_len);
+		forwarded_size += batch.pieces[i].iov_len;
+	}
+	ck_assert_uint_eq(batch.size, expected_size);
+	ck_assert_uint_eq(forwarded_size, expected_size);
+	ck_assert_mem_eq(forwarded, expected, expected_size);
+}
+END_TEST
+
 Suite *suite_relay(void)
 {
 	Suite *suite = suite_create("conn/relay");
@@ -435,6 +500,8 @@ Suite *suite_relay(void)
 	tcase_add_test(tcase, lengths_beyond_the_maximum_are_refused);
 	tcase_add_test(tcase, what_must_be_seen_whole_may_not_be_too_long);
 	tcase_add_test(tcase, unknown_types_are_refused);
+	tcase_add_loop_test(tcase, what_follows_a_replacement_is_joined_with_it, 0,
+			    sizeof joinings / sizeof *joinings);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }
