@@ -1444,6 +1444,35 @@ START_TEST(a_large_parse_waits_for_its_rest)
 }
 END_TEST
 
+/* Beyond what is kept for a client an unnamed statement is good for its own request only. */
+START_TEST(of_very_many_unnamed_not_all_are_kept)
+{
+	enum { LARGE = 60000, COUNT = 20 };
+	char answers[SAID] = "";
+	begin_bare("10");
+	size_t size = put_large_parse(much, "", LARGE);
+	for (int i = 0; i < COUNT; i++) {
+		for (size_t at = 0; at < size; at += wire_try(a, much + at, size - at))
+			wire_settle();
+		take_all(one->peer);
+		note(answers, "1");
+	}
+	note(answers, "Z");
+	ask(a, "S");
+	take_all(one->peer);
+	wire_server_says(one->peer, "11111111111111111111Z");
+	gets(a, answers);
+	exchange(b, "P:=yours S", one, "P=yours S", "1 Z");
+	ask(a, "B: E S");
+	serve_until_quiet(one);
+	gets(a, "E=26000 Z");
+	exchange(a, "P:=mine B: E S", one, "P=mine B=mine E S", "1 2 D=mine C Z");
+	exchange(b, "B: E S", one, "P=yours B=yours E S", "2 D=yours C Z");
+	exchange(a, "B: E S", one, "P=mine B=mine E S", "2 D=mine C Z");
+	wire_close();
+}
+END_TEST
+
 START_TEST(what_a_full_server_has_no_room_for_waits)
 {
 	enum { LARGE = 900000, TIMES = 40 };
@@ -1588,6 +1617,7 @@ Suite *suite_prepared(void)
 	tcase_add_test(tcase, what_was_to_be_said_again_ends_with_its_client);
 	tcase_add_test(tcase, what_comes_meanwhile_is_said_behind_what_is_said_again);
 	tcase_add_test(tcase, a_large_parse_waits_for_its_rest);
+	tcase_add_test(tcase, of_very_many_unnamed_not_all_are_kept);
 	tcase_add_test(tcase, what_a_full_server_has_no_room_for_waits);
 	tcase_add_test(tcase, an_error_of_any_length_is_passed_on);
 	tcase_add_test(tcase, a_query_of_ours_destroys_the_unnamed_statement);
