@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /* relay: walks what one connection received, message by message, and gathers what goes on to its
- * partner: whole spans in place, never copied. Headers are parsed, bodies are not: how much of a
- * message must be seen is in messages.def. One walk serves both directions.
+ * partner: whole spans in place, not copied but to join a little with what replaces its beginning.
+ * Headers are parsed, bodies are not: how much of a message must be seen is in messages.def. One
+ * walk serves both directions.
  *
  * Hot path: for a message that only passes, a table look-up and an addition. */
 #ifndef PGWEIR_CONN_RELAY_H

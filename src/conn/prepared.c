@@ -460,8 +460,10 @@ static enum relay_action use_unnamed(struct prepared_link *link, uint8_t type,
 }
 
 /* A Bind or Describe. */
-static inline __attribute__((always_inline)) enum relay_action use(struct prepared_link *link, uint8_t type, const struct naming *naming,
-			     struct relay_batch *batch)
+static inline __attribute__((always_inline)) enum relay_action use(struct prepared_link *link,
+								   uint8_t type,
+								   const struct naming *naming,
+								   struct relay_batch *batch)
 {
 	if (!*naming->text)
 		return use_unnamed(link, type, naming, batch);

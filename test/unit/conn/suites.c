@@ -4,5 +4,6 @@
 #include <stddef.h>
 
 suite_fn *const SUITES[] = {
-	suite_pipeline, suite_parameter, suite_relay, suite_statement, suite_cancel, suite_states, NULL,
+	suite_pipeline, suite_parameter, suite_relay, suite_statement,
+	suite_cancel,	suite_states,	 NULL,
 };
