@@ -386,9 +386,11 @@ static void begin_walk(struct client *client, struct server *server, struct rela
 static void end_walk(struct client *client)
 {
 	struct stats_counters *c = client_counters(client);
+	c->bind_count += walk.binds;
+	if (LIKELY(!(walk.client_parses | walk.server_parses)))
+		return;
 	c->client_parse_count += walk.client_parses;
 	c->server_parse_count += walk.server_parses;
-	c->bind_count += walk.binds;
 	if (walk.client_parses)
 		statement_make_room();
 }

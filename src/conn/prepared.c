@@ -25,7 +25,8 @@ void prepared_begin_batch(struct relay_batch *batch)
 {
 	batch->room = scratch;
 	prepared_sql_begin_batch();
-	buffer_free(&injected);
+	if (UNLIKELY(injected != NULL))
+		buffer_free(&injected);
 }
 
 static uint8_t *put(uint8_t *at, const void *bytes, size_t size)
