@@ -821,9 +821,20 @@ START_TEST(an_unnamed_one_is_put_back_before_the_next_in_the_same_write)
 	exchange(a, "B: E P:=a_longer_one_than_mine B: E B:s E S", one,
 		 "P=mine B=mine E P=a longer one than mine B=a longer one than mine E B=text E S",
 		 "2 D=mine C 1 2 D=a longer one than mine C 2 D=text C Z");
+	/* so many that the room for their texts has to move */
+	char words[SAID] = "B: E",
+	     heard[SAID] = "P=a longer one than mine B=a longer one than mine E";
+	char answers[SAID] = "2 D=a longer one than mine C";
 	replace_unnamed(b);
-	exchange(a, "B: E S", one, "P=a longer one than mine B=a longer one than mine E S",
-		 "2 D=a longer one than mine C Z");
+	for (int i = 0; i < 100; i++) {
+		note(words, "P:=number_%d", i);
+		note(heard, "P=number %d", i);
+		note(answers, "1");
+	}
+	note(words, "S");
+	note(heard, "S");
+	note(answers, "Z");
+	exchange(a, words, one, heard, answers);
 	wire_close();
 }
 END_TEST
