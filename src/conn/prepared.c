@@ -151,12 +151,23 @@ static bool send_close(struct prepared_link *link, struct place *place, struct r
 	return true;
 }
 
+/* What the message at hand speaks of: no room is made by closing that. */
+static const struct statement *kept[2];
+
+static struct place *oldest(const struct prepared_server *server)
+{
+	struct place *place = prepared_oldest(server, NULL);
+	while (place && (place->statement == kept[0] || place->statement == kept[1]))
+		place = prepared_oldest(server, place);
+	return place;
+}
+
 /* Is the server full of statements that are all on their way? Then it must be waited for them: ask
  * before anything is sent for the message at hand. */
 static bool is_overfull(const struct prepared_link *link)
 {
 	const struct prepared_server *server = *link->server;
-	return server && server->by_use.length >= link->limit && !prepared_oldest(server);
+	return server && server->by_use.length >= link->limit && !prepared_oldest(server, NULL);
 }
 
 /* Close what has not been used for the longest time until there is room for one more, as far as
@@ -165,7 +176,7 @@ static bool make_room(struct prepared_link *link, struct relay_batch *batch)
 {
 	struct prepared_server *server = prepared_server_of(link);
 	for (int most = CLOSES_AT_ONCE; most > 0 && server->by_use.length >= link->limit; most--) {
-		struct place *place = prepared_oldest(server);
+		struct place *place = oldest(server);
 		if (!place)
 			break;
 		if (!send_close(link, place, batch))
@@ -484,6 +495,10 @@ static inline __attribute__((always_inline)) enum relay_action use(struct prepar
 	if (!statement || (!place && statement_is_forgotten(statement)))
 		return use_unknown(link, type, naming, batch);
 	statement_touch(statement);
+	if (UNLIKELY(name->change != NULL)) {
+		kept[0] = statement;
+		kept[1] = needed_by(name->change);
+	}
 	if ((!place || place->is_stale) && is_overfull(link) && !batch->replacements)
 		return barrier(link);
 	if (place && place->is_stale && statement->content) {
@@ -773,6 +788,7 @@ enum relay_action prepared_request(struct prepared_link *link, uint8_t type, con
 				   uint32_t size, uint32_t available, struct relay_batch *batch)
 {
 	batch->replacements = 0;
+	kept[0] = kept[1] = NULL;
 	if (pipeline_discards(link->pipeline))
 		return pass(link, type);
 	if (must_wait(link))

@@ -169,7 +169,9 @@ uint32_t prepared_client_count(const struct prepared_client *client)
 struct prepared_server *prepared_server_of(struct prepared_link *link)
 {
 	if (!*link->server) {
+		static uint64_t last_id;
 		*link->server = memory_alloc(sizeof **link->server);
+		(*link->server)->id = ++last_id;
 		list_init(&(*link->server)->by_use);
 	}
 	return *link->server;
@@ -268,11 +270,13 @@ bool prepared_place_is_doubtful(const struct place *place, const struct prepared
 }
 
 /* Which statement is to make room for another one; NULL: all are on their way. */
-struct place *prepared_oldest(const struct prepared_server *server)
+struct place *prepared_oldest(const struct prepared_server *server, const struct place *behind)
 {
 	list_foreach (node, &server->by_use) {
 		struct place *place = container_of(node, struct place, of_use);
-		if (!place->is_pending)
+		if (place == behind)
+			behind = NULL;
+		else if (!behind && !place->is_pending)
 			return place;
 	}
 	return NULL;

@@ -70,6 +70,7 @@ struct sql_change {
 	uint32_t references;
 	uint8_t kind;
 	bool is_bound;		 /* of a Parse: it was */
+	uint64_t spared_at;	 /* CHANGE_DROPPED of a Parse: the server that has the spare one */
 	struct buffer *original; /* ... its text and types as the client sent them */
 	uint32_t at;		 /* which statement of the text that was sent */
 	struct statement *statement;
@@ -153,6 +154,7 @@ struct prepared_server {
 			   */
 	const struct prepared_client *last_client; /* only to be compared */
 	struct sql_change *bound_change;	   /* what executing comes to that was bound last */
+	uint64_t id;				   /* unique among all that ever were */
 	bool has_taken;				   /* the statement of CHANGE_TAKEN */
 	bool has_dropper;  /* something bound here may drop statements when it is executed */
 	bool barrier_next; /* a request under way may drop them */
@@ -207,8 +209,9 @@ struct place *prepared_add_place(struct prepared_server *server, struct statemen
 void prepared_touch_place(struct prepared_server *server, struct place *place, uint32_t limit);
 /* The same of a statement at a server. */
 bool prepared_place_is_doubtful(const struct place *place, const struct prepared_client *client);
-/* Which statement is to make room for another one; NULL: all are on their way. */
-struct place *prepared_oldest(const struct prepared_server *server);
+/* Which statement is to make room for another one, of those behind @behind (NULL: of all); NULL:
+ * all are on their way. */
+struct place *prepared_oldest(const struct prepared_server *server, const struct place *behind);
 
 /* Enter a request of this type into the link's pipeline with a note, which the pipeline's end of it
  * frees. NULL: there is no memory to note it. */

@@ -601,6 +601,7 @@ bool prepared_sql_parse(struct prepared_link *link, const uint8_t *content, size
 	} else {
 		parse->spare = new_spare();
 		parse->change = change_parsed(CHANGE_DROPPED, NULL, parse->spare, name, &sql.name);
+		parse->change->spared_at = prepared_server_of(link)->id;
 	}
 	struct buffer **out = new_text();
 	well = well && put_changed(out, text, length) &&
@@ -622,9 +623,11 @@ bool prepared_sql_is_outdated(struct prepared_link *link, const struct sql_chang
 	const struct statement *now = resolve(change->clients);
 	switch ((enum sql_change_kind)change->kind) {
 	case CHANGE_MADE:
-		return change->is_bound || now;
+		return change->is_bound || now ||
+		       prepared_find_place(*link->server, change->statement);
 	case CHANGE_DROPPED:
-		return change->is_bound || !now;
+		return change->is_bound || !now ||
+		       change->spared_at != prepared_server_of(link)->id;
 	default:
 		return now != change->statement;
 	}

@@ -68,8 +68,9 @@ def run(dsn, commands):
 @pytest.mark.parametrize("limit", [200, 1])
 def test_answers_are_those_of_postgresql(pooler, postgres, limit):
     direct = run(postgres.dsn(user="alice"), COMMANDS)
-    for command, wanted, got in zip(COMMANDS, direct, run(pooler(max_prepared_statements=limit).dsn(), COMMANDS)):
-        assert got == wanted, command
+    pooled = run(pooler(max_prepared_statements=limit).dsn(), COMMANDS)
+    for command, wanted, got in zip(COMMANDS, direct, pooled):
+        assert got == wanted, f"{command}: {got}, not {wanted}"
 
 
 def test_names_belong_to_the_client(pooler):

@@ -315,20 +315,24 @@ END_TEST
 
 START_TEST(half_a_request_of_a_session_is_not_left_to_the_next)
 {
+	static const size_t parts[] = {0, 1, 4, 5, 6, 36, 37, 38, 50, 58};
+	static const char text[] = "DROP TABLE of_a_name_that_is_longer_than_heads_are";
+	enum { SEEN = 37 }; /* header and the head of the text: less is kept */
 	uint8_t bytes[64];
+	size_t part = parts[_i];
 	wire_open("pool_mode = session\nserver_check_query =", NULL);
 	client = wire_client();
 	server = wire_first_server();
 	other = wire_client();
 	asks("Q");
 	wire_server_says(server, "CZ");
-	size_t size = wire_put(bytes, 'Q', "DROP", 5);
-	wire_send(client, bytes, (size_t)_i);
+	size_t size = wire_put(bytes, 'Q', text, sizeof text);
+	part = part < size ? part : size - 1;
+	wire_send(client, bytes, part);
 	wire_hang_up(client);
 	wire_read(server);
-	ck_assert_uint_lt((size_t)_i, size);
-	if (_i >= 5) { /* the server has the beginning */
-		ck_assert_uint_eq(server->length, (size_t)_i);
+	if (part >= SEEN) { /* the server has the beginning */
+		ck_assert_uint_eq(server->length, part);
 		wire_expect_closed(server);
 		server->length = 0;
 		server = NULL;
