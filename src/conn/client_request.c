@@ -461,6 +461,10 @@ see_prepared(struct endpoint *from, uint8_t type, const uint8_t *body, uint32_t 
 	case MESSAGE_QUERY:
 		if (pipeline_is_full(walk.pipeline) || is_disallowed(client, type))
 			return RELAY_STOP;
+		if (UNLIKELY(available < size) && size <= CLIENT_REQUEST_MAX) {
+			walk.awaited = size + MESSAGE_HEADER; /* all of its text is looked at */
+			return RELAY_SHORT;
+		}
 		ends_seen += type == MESSAGE_QUERY;
 		text = text_of(type, body, available);
 		action = text && sql_matters(text,

@@ -288,12 +288,17 @@ static struct statement *needed_by(const struct sql_change *change)
 	return needs ? change->statement : NULL;
 }
 
-/* Whether that is at the server shows only when earlier requests are answered. */
+/* Whether that is at the server, or what its name means, shows only when earlier requests are
+ * answered. */
 static bool is_change_doubtful(const struct prepared_link *link, const struct sql_change *change)
 {
+	if (LIKELY(!change))
+		return false;
+	const struct name *name = prepared_find_name(*link->client, change->clients);
 	const struct statement *needed = needed_by(change);
 	const struct place *place = needed ? prepared_find_place(*link->server, needed) : NULL;
-	return place && prepared_place_is_doubtful(place, *link->client);
+	return (name && prepared_name_is_doubtful(name, *link->client)) ||
+	       (place && prepared_place_is_doubtful(place, *link->client));
 }
 
 /* A statement whose execution comes to @change (NULL: to nothing of that kind) is described or
@@ -422,6 +427,11 @@ static enum relay_action use_unnamed(struct prepared_link *link, uint8_t type,
 	struct prepared_client *client = *link->client;
 	struct own_note *note;
 	enum presence presence = unnamed_presence(client, *link->server);
+	struct sql_change *change = !client	     ? NULL
+				    : client->parses ? client->sent_change
+						     : client->unnamed.change;
+	if (UNLIKELY(is_change_doubtful(link, change)))
+		return barrier(link);
 	bool is_outdated = client && UNLIKELY(client->unnamed.change) && presence != UNCERTAIN &&
 			   !client->parses &&
 			   prepared_sql_is_outdated(link, client->unnamed.change);
@@ -434,11 +444,8 @@ static enum relay_action use_unnamed(struct prepared_link *link, uint8_t type,
 			return no_memory(link);
 		presence = unnamed_presence(client, *link->server);
 	}
-	struct sql_change *change = !client	     ? NULL
-				    : client->parses ? client->sent_change
-						     : client->unnamed.change;
-	if (UNLIKELY(is_change_doubtful(link, change)) && !batch->replacements)
-		return barrier(link);
+	if (is_outdated)
+		change = client->unnamed.change;
 	if (presence != UNCERTAIN && !use_change(link, type, change, batch))
 		return no_memory(link);
 	switch (presence) {
@@ -480,6 +487,8 @@ static inline __attribute__((always_inline)) enum relay_action use(struct prepar
 	if (!*naming->text)
 		return use_unnamed(link, type, naming, batch);
 	struct name *name = prepared_used_name(*link->client, naming->text, naming->size - 1);
+	if (name && UNLIKELY(is_change_doubtful(link, name->change)))
+		return barrier(link);
 	if (name && UNLIKELY(name->change) && prepared_sql_is_outdated(link, name->change)) {
 		if (pipeline_owes_answer(link->pipeline))
 			return barrier(link);
@@ -489,8 +498,7 @@ static inline __attribute__((always_inline)) enum relay_action use(struct prepar
 	struct statement *statement = name ? name->statement : NULL;
 	struct place *place = statement ? prepared_find_place(*link->server, statement) : NULL;
 	if ((name && prepared_name_is_doubtful(name, *link->client)) ||
-	    (place && prepared_place_is_doubtful(place, *link->client)) ||
-	    (name && UNLIKELY(is_change_doubtful(link, name->change))))
+	    (place && prepared_place_is_doubtful(place, *link->client)))
 		return barrier(link);
 	if (!statement || (!place && statement_is_forgotten(statement)))
 		return use_unknown(link, type, naming, batch);

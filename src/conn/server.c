@@ -385,6 +385,8 @@ bool server_restore(struct server *server)
 		return false;
 	server->errand = ERRAND_RESTORE;
 	server->errand_failed = false;
+	if (server->prepared) /* a simple Query destroys the unnamed statement */
+		prepared_server_linked(server->prepared, NULL);
 	well = well && pipeline_sent(&server->pipeline, PIPELINE_INTERNAL) &&
 	       stream_write_bytes(&server->endpoint.stream, buffer_bytes(query),
 				  buffer_length(query), ENDPOINT_QUEUE_MAX) != IO_ERROR;
