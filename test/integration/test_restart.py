@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: ISC
 """PostgreSQL restarts, is down, starts up: who was in a transaction is told, who waits is served when it is back."""
+import contextlib
+import os
+import pathlib
+import re
 import socket
 import threading
 import time
+from signal import SIGCONT, SIGINT, SIGSTOP
 
 import psycopg
 import pytest
 from conftest import DATABASE, free_port, wait_until
-from helpers import Background, pool, query, refusal, server_row, servers, wait_waiting
+from helpers import (Background, pgbench_start, pgbench_tables, pgbench_transactions, pool, query, refusal, server_row, servers,
+                     wait_waiting)
 
 FAST = {"pool_mode": "transaction", "server_login_retry": 1}
 
@@ -60,6 +66,110 @@ def test_a_restart_under_load(pgweir, postgres, mode):
     failures = [failure for failed, _ in results for failure in failed]
     assert len(failures) <= 4, failures  # so many servers were at work when it stopped
     assert all(served > 0 for _, served in results), [served for _, served in results]
+
+
+def cluster_processes(postgres):
+    """The postmaster and all its children."""
+    main = int((postgres.data / "postmaster.pid").read_text().split()[0])
+    children = pathlib.Path(f"/proc/{main}/task/{main}/children").read_text().split()
+    return [main, *map(int, children)]
+
+
+@contextlib.contextmanager
+def stopped(postgres):
+    """Not one process of the cluster runs: the first is stopped first, so that it makes no more of them."""
+    frozen = []
+    try:
+        while more := [pid for pid in cluster_processes(postgres) if pid not in frozen]:
+            for pid in more:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, SIGSTOP)
+                frozen.append(pid)
+        yield
+    finally:
+        for pid in reversed(frozen):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, SIGCONT)
+
+
+def transactions_made(pooler):
+    return sum(r["total_xact_count"] for r in pooler.console("SHOW STATS") if r["database"] == DATABASE)
+
+
+def wait_working(pooler, more=200):
+    """Wait until so many transactions more were made."""
+    before = transactions_made(pooler)
+    wait_until(lambda: transactions_made(pooler) >= before + more, 20, f"{more} transactions")
+
+
+CLIENTS, SERVERS = 12, 4
+
+
+def test_a_postgresql_that_is_stopped_whole_is_waited_for(pgweir, postgres):
+    """Without a query_timeout nobody is told anything, and all goes on where it stood."""
+    pgbench_tables(postgres)
+    pooler = pgweir({**FAST, "default_pool_size": SERVERS})
+    bench = pgbench_start(pooler, "-c", CLIENTS, "-t", 300)
+    for _ in range(2):
+        wait_working(pooler)
+        with stopped(postgres):
+            # What was under way has arrived once the pool is full and moves no more.
+            wait_until(lambda: (pool(pooler)["sv_active"], pool(pooler)["cl_waiting"]) == (SERVERS, CLIENTS - SERVERS), 10, "a pool that hangs")
+            made = transactions_made(pooler)
+            wait_until(lambda: pool(pooler)["maxwait"] >= 1, 10, "clients that wait")
+            assert transactions_made(pooler) == made
+            assert bench.poll() is None
+    assert pgbench_transactions(bench) == CLIENTS * 300
+    assert "pooler error" not in pooler.log() and "WARNING" not in pooler.log()
+
+
+def test_a_postgresql_that_is_stopped_fails_whom_query_timeout_says(pgweir, postgres, wire):
+    pooler = pgweir({**FAST, "default_pool_size": SERVERS, "query_timeout": "500ms"})
+    # On servers and in the queue; who says nothing has nothing to wait for.
+    asks, idle = [wire(pooler, timeout=30) for _ in range(SERVERS + 2)], wire(pooler, timeout=30)
+    for client in (*asks, idle):
+        client.startup()
+    for client in asks[:SERVERS]:
+        client.query("BEGIN")
+    for client in asks[:SERVERS]:
+        client.query("COMMIT")
+    with stopped(postgres):
+        for client in asks:
+            client.send_raw(query("SELECT 1"))
+        told = [client.read_error() for client in asks]
+        assert {(error["S"], error["C"]) for error in told} == {("FATAL", "57014")}
+        assert {error["M"] for error in told} == {"query timeout", "query_timeout"}
+        for client in asks:
+            client.expect_closed()
+    pooler.console("SET query_timeout = 0")
+    assert idle.rows(idle.query("SELECT 'goes on'")) == [[b"goes on"]]
+    assert pooler.query("SELECT 1") == [(1,)]
+
+
+@pytest.mark.parametrize("mode", ["fast", "immediate"])
+def test_restarts_under_pgbench_fail_what_is_in_flight_and_nothing_else(pgweir, postgres, mode):
+    """pgbench gives up a client whose connection ends: those that go on are all that were not on a server."""
+    pgbench_tables(postgres)
+    pooler = pgweir({**FAST, "server_login_retry": "100ms", "default_pool_size": SERVERS})
+    restarts = 2
+    bench = pgbench_start(pooler, "-c", CLIENTS, "-T", 60)
+    for _ in range(restarts):
+        wait_working(pooler)
+        postgres.restart(mode)
+    wait_working(pooler)
+    live = next(r for r in pooler.console("SHOW POOLS") if r["database"] == DATABASE)
+    assert live["cl_active"] + live["cl_waiting"] >= CLIENTS - SERVERS * restarts
+    bench.send_signal(SIGINT)
+    _, err = bench.communicate(timeout=30)
+    ended = re.findall(r"client (\d+) (?:aborted|script \d+ aborted)", err)
+    assert 0 < len(ended) == len(set(ended)) <= SERVERS * restarts, err
+    # Nobody was refused, and nobody who waited was told anything.
+    told = re.findall(r"pooler error: (.*)", pooler.log())
+    assert set(told) <= {"server conn crashed?"} and len(told) <= len(ended), told
+    # What was told to be committed is: each history row is one transaction of the accounts' sums.
+    sums = postgres.execute("SELECT (SELECT sum(abalance) FROM pgbench_accounts) a, (SELECT sum(tbalance) FROM pgbench_tellers) t, "
+                            "(SELECT sum(bbalance) FROM pgbench_branches) b, (SELECT sum(delta) FROM pgbench_history) h")[0]
+    assert sums["a"] == sums["t"] == sums["b"] == sums["h"]
 
 
 def test_clients_queue_while_the_server_is_down_and_are_served_when_it_is_back(pgweir, postgres, wire):
