@@ -6,7 +6,7 @@ from signal import SIGHUP
 
 import psycopg
 import pytest
-from conftest import DATABASE, covers, password_of, wait_until
+from conftest import DATABASE, Unprivileged, covers, password_of, wait_until
 from helpers import (Background, backend, grown_kb, pgbench_start, pgbench_tables, pgbench_transactions, pool, query, server_row, servers, setting,
                      wait_waiting)
 
@@ -127,6 +127,44 @@ def test_a_broken_auth_file_changes_nothing(pgweir):
         pooler.reload()
     assert re.search(r"userlist\.txt:\d+", str(refused.value.diag.message_primary) + str(refused.value.diag.message_detail))
     assert pooler.query("SELECT current_user", user="bob") == [("bob",)]
+
+
+@pytest.mark.parametrize("name,broken,complaint", [
+    ("hba.conf", "host all all 127.0.0.1/99 trust", "127.0.0.1/99"), ("hba.conf", "host all all 127.0.0.1/32 rejekt", "rejekt"),
+    ("ident.conf", "map one", "map"), ("ident.conf", "map /( two", "("),
+])
+def test_broken_rules_and_maps_change_nothing_and_are_named_with_their_line(pgweir, name, broken, complaint):
+    """Neither the good lines before it count, nor the settings beside it; and the mended file is taken whole."""
+    pooler = pgweir({"auth_type": "hba", "auth_hba_file": "hba.conf", "auth_ident_file": "ident.conf", "default_pool_size": 7}, start=False)
+    good = {"hba.conf": "host all all 127.0.0.1/32 trust\n", "ident.conf": "map root alice\n"}
+    changed = {"hba.conf": "host all bob 127.0.0.1/32 reject\n" + good["hba.conf"], "ident.conf": "map root carol\nmap root bob\n"}
+
+    def write(files):
+        for each, text in files.items():
+            (pooler.directory / each).write_text(text)
+            Unprivileged.own(pooler.directory / each)
+
+    write(good)
+    pooler.start()
+    before = pooler.console("SHOW HBA"), pooler.console("SHOW CONFIG")
+    write({**changed, name: changed[name] + broken + "\n"})
+    pooler.change_config(default_pool_size=9)
+    place = rf"{re.escape(name)}:{changed[name].count(chr(10)) + 1}\b.*{re.escape(complaint)}"
+    with pytest.raises(psycopg.Error) as refused:
+        pooler.reload()
+    assert refused.value.sqlstate == "F0000"
+    assert re.search(place, f"{refused.value.diag.message_primary} {refused.value.diag.message_detail}")
+    logged = len(re.findall(place, pooler.log()))
+    assert logged
+    pooler.signal(SIGHUP)
+    wait_until(lambda: len(re.findall(place, pooler.log())) > logged, what="the same at SIGHUP")
+    assert (pooler.console("SHOW HBA"), pooler.console("SHOW CONFIG")) == before
+    assert pooler.query("SELECT 1", user="bob") == [(1,)]
+    write(changed)
+    pooler.reload()
+    with pytest.raises(psycopg.OperationalError, match="login rejected"):
+        pooler.connect(user="bob")
+    assert setting(pooler, "default_pool_size") == "9"
 
 
 def test_a_file_that_is_gone_changes_nothing(pgweir):
