@@ -2,6 +2,7 @@
 """Replication connections pass one to one on a server of their own: PostgreSQL's own tools, and the protocol by hand."""
 import contextlib
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -218,6 +219,51 @@ def test_pg_receivewal_streams_until_it_is_stopped(pooler_for, primary, room, us
         assert process.wait(30) == 0, process.stdout.read()
     assert any(p.suffix == ".partial" for p in room.iterdir())
     wait_until(lambda: not primary.senders() and not servers(pooler, PHYSICAL), 20, "an end at both sides")
+
+
+def over_tls(certificate):
+    """Settings that want TLS on both sides, and the client's half: all must be who they say."""
+    config = {"server_tls_sslmode": "verify-ca", "server_tls_ca_file": certificate / "server.crt", "client_tls_sslmode": "require",
+              "client_tls_cert_file": certificate / "server.crt", "client_tls_key_file": certificate / "server.key"}
+    return config, {"host": "localhost", "sslmode": "verify-full", "sslrootcert": certificate / "server.crt", "sslcert": "/nonexistent"}
+
+
+@pytest.fixture
+def readable(certificate):
+    """The certificate where tools that run as another user can read it."""
+    certificate.chmod(0o755)
+    return certificate
+
+
+@pytest.mark.parametrize("tool", ["pg_receivewal", "pg_recvlogical"])
+def test_streams_over_tls_on_both_sides(pooler_for, primary, room, readable, tool):
+    config, more = over_tls(readable)
+    pooler = pooler_for({**config, "auth_type": "scram-sha-256"}, start=False)
+    pooler.start(wait=False)
+    pooler.wait_for_log("process up")
+    written = room / "out"
+    arguments = ["-D", room, "--no-sync", "-s", "1"]
+    if tool == "pg_recvlogical":
+        run_tool(tool, pooler, "--slot", "t", "--plugin", "test_decoding", "--create-slot", user="scram", **more)
+        arguments = ["--slot", "t", "--start", "-f", written, "-s", "1"]
+    primary.execute("TRUNCATE t")
+    with running_tool(tool, pooler, *arguments, user="scram", **more) as process:
+        sender = wait_until(primary.senders, 30, "a sender")[0]
+        assert primary.execute("SELECT ssl, version FROM pg_stat_ssl WHERE pid = %s", (sender["pid"],)) == [{"ssl": True, "version": "TLSv1.3"}]
+        position = primary.execute("SELECT pg_current_wal_lsn() AS p")[0]["p"]
+        text = "".join(chr(97 + n % 26) for n in range(300000))  # many records of TLS
+        primary.execute("INSERT INTO t VALUES (1, %s)", (text,))
+        if tool == "pg_recvlogical":
+            wait_until(lambda: written.exists() and written.read_text().count("COMMIT") >= 2, 30, "the changes")
+            assert f"INSERT: id[integer]:1 v[text]:'{text}'" in written.read_text()
+        else:
+            wait_until(lambda: primary.execute("SELECT write_lsn > %s::pg_lsn AS done FROM pg_stat_replication", (position,))[0]["done"],
+                       30, "WAL that is written")
+        process.send_signal(SIGINT)
+        assert process.wait(30) == 0, process.stdout.read()
+    assert re.search(r"C-\S+ .*login attempt: db=\S+ user=scram tls=TLSv1\.3/.*replication=(physical|logical)", pooler.log())
+    if tool == "pg_recvlogical":
+        run_tool(tool, pooler, "--slot", "t", "--drop-slot", user="scram", **more)
 
 
 @pytest.mark.parametrize("user", ["repl", "scram"])
