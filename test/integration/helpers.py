@@ -47,6 +47,17 @@ def setting(pooler, name):
     return {r["key"]: r["value"] for r in pooler.console("SHOW CONFIG")}[name]
 
 
+def change(pooler, how, **values):
+    """Give settings new values by a changed file and RELOAD, or by SET at the console."""
+    if how == "RELOAD":
+        pooler.change_config(**values)
+        pooler.reload()
+        return
+    for name, value in values.items():
+        text = str(value).replace("'", "''")
+        pooler.console(f"SET {name} = '{text}'")
+
+
 def backend(connection):
     """Which PostgreSQL process answers this psycopg connection."""
     return connection.execute("SELECT pg_backend_pid()").fetchone()[0]

@@ -7,7 +7,7 @@ import time
 import psycopg
 import pytest
 from conftest import DATABASE, covers, free_port, wait_until
-from helpers import (Background, backend, connections_of, pool, query, server_row, servers, wait_idle, wait_waiting)
+from helpers import (Background, backend, change, connections_of, pool, query, server_row, servers, wait_idle, wait_waiting)
 
 TRANSACTION = {"pool_mode": "transaction"}
 
@@ -162,11 +162,7 @@ def test_a_bound_that_is_lowered_lets_servers_go(pgweir, name, how):
             client.execute("BEGIN")
         last.execute("COMMIT")
         assert len(servers(pooler)) == 4
-        if how == "SET":
-            pooler.console(f"SET {name} = 2")
-        else:
-            pooler.change_config(**{name: 2})
-            pooler.reload()
+        change(pooler, how, **{name: 2})
         # Who rests goes at once, who works when it is free.
         wait_until(lambda: len(servers(pooler)) == 3, 10, "the resting one to close")
         assert "closing because: too many servers in the pool" in pooler.log()
