@@ -7,6 +7,7 @@ test_unit_pool_test_pool_SOURCES = test/unit/pool/suites.c test/unit/pool/suites
 	test/unit/pool/test_pool_queue.c test/unit/pool/test_pool_login.c test/unit/pool/test_pool_bound.c \
 	test/unit/pool/test_pool_rest.c test/unit/pool/test_pool_admin.c test/unit/pool/test_pool_chance.c \
 	test/unit/pool/test_registry_reload.c test/unit/pool/test_maintenance.c test/unit/pool/test_pool_empty.c test/unit/pool/test_pool_reach.c \
+	test/unit/pool/test_pool_values.c \
 	test/unit/suite.h test/unit/main.c
 test_unit_pool_test_pool_CPPFLAGS = $(AM_CPPFLAGS) -iquote $(srcdir)/test/unit
 test_unit_pool_test_pool_LDADD = src/pool/libpool.a src/config/libconfig.a src/auth/libauth.a src/net/libnet.a \
