@@ -44,6 +44,28 @@ def test_rows_take_pgbouncers_keys(pgweir):
     assert (checked.returncode, mistakes) == (0, [])
 
 
+def test_a_file_with_all_that_pgbouncer_knows_is_taken_without_a_word(pgweir, authority):
+    text = (LISTS / "full.ini").read_text(encoding="utf-8")
+    # It is as full as the lists are.
+    written = set(re.findall(r"^(\w+) =", text[text.index("[pgbouncer]"):], re.M))
+    assert written == {line.split()[0] for line in lines_of("settings.txt")}
+    for line in lines_of("rows.txt"):
+        section, key, _ = line.split(" ", 2)
+        assert re.search(rf"\b{key}=", text[text.index(f"[{section}]"):]), line
+    pooler = pgweir(start=False)
+    files = {"userlist.txt": '"bar" "x"\n', "hba.conf": "host all all 127.0.0.1/32 scram-sha-256\n", "ident.conf": "map root bar\n",
+             "more.ini": "[databases]\nincluded = host=localhost\n", "root.crt": authority["ca.crt"].read_text(),
+             "server.crt": authority["server.crt"].read_text(), "server.key": authority["server.key"].read_text(),
+             "pgweir.ini": text.replace("@DIR@", str(pooler.directory)).replace("user = postgres", f"user = {Unprivileged.name}")}
+    for name, content in files.items():
+        (pooler.directory / name).write_text(content, encoding="utf-8")
+        Unprivileged.own(pooler.directory / name)
+        (pooler.directory / name).chmod(0o600)
+    checked = subprocess.run([pooler.binary, "--check-config", pooler.ini], capture_output=True, text=True, check=False,
+                             cwd=pooler.directory, **Unprivileged.popen)
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, f"{pooler.ini}: no mistakes\n", "")
+
+
 def test_the_console_has_pgbouncers_columns(pgweir):
     with pgweir().connect("pgbouncer", ADMIN) as console:
         for line in lines_of("show.txt"):
