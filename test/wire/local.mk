@@ -1,7 +1,7 @@
 check_PROGRAMS += test/wire/test_wire
 TESTS += test/wire/test_wire
 test_wire_test_wire_SOURCES = \
-	test/wire/test_abandoned.c test/wire/test_timeout.c \
+	test/wire/test_abandoned.c test/wire/test_auth_query.c test/wire/test_timeout.c \
 	test/wire/test_cancel.c test/wire/test_control.c test/wire/test_hosts.c test/wire/test_mixing.c \
 	test/wire/test_modes.c test/wire/test_parameters.c test/wire/test_prepared.c test/wire/test_requests.c \
 	test/wire/test_replication.c test/wire/test_server.c test/wire/test_startup.c test/wire/test_vanish.c \
