@@ -6,7 +6,6 @@ import hmac
 import re
 import select
 import socket
-import statistics
 import time
 
 import psycopg
@@ -129,7 +128,7 @@ def test_unknown_users_take_as_long_as_wrong_passwords(pgweir, wire):
             began = time.perf_counter()
             scram_refusal(connection, user)
             taken.append(time.perf_counter() - began)
-    known, unknown = (statistics.median(taken) for taken in times.values())
+    known, unknown = (min(taken) for taken in times.values())  # what a busy machine adds says nothing
     assert abs(known - unknown) < max(0.5 * known, 0.0005), (known, unknown)
 
 
