@@ -487,27 +487,31 @@ static inline __attribute__((always_inline)) enum relay_action use(struct prepar
 	if (!*naming->text)
 		return use_unnamed(link, type, naming, batch);
 	struct name *name = prepared_used_name(*link->client, naming->text, naming->size - 1);
-	if (name && UNLIKELY(is_change_doubtful(link, name->change)))
-		return barrier(link);
-	if (name && UNLIKELY(name->change) && prepared_sql_is_outdated(link, name->change)) {
-		if (pipeline_owes_answer(link->pipeline))
+	if (name && UNLIKELY(name->change != NULL)) {
+		if (is_change_doubtful(link, name->change))
 			return barrier(link);
-		if (!renew_named(link, name, batch))
+		bool is_outdated = prepared_sql_is_outdated(link, name->change);
+		if (is_outdated && pipeline_owes_answer(link->pipeline))
+			return barrier(link);
+		kept[0] = name->statement;
+		if (is_outdated && !renew_named(link, name, batch))
 			return no_memory(link);
+		kept[0] = name->statement;
+		kept[1] = needed_by(name->change);
 	}
+	/* What is in front of it already is of use only if it follows. */
+	bool is_begun = batch->replacements;
 	struct statement *statement = name ? name->statement : NULL;
 	struct place *place = statement ? prepared_find_place(*link->server, statement) : NULL;
-	if ((name && prepared_name_is_doubtful(name, *link->client)) ||
-	    (place && prepared_place_is_doubtful(place, *link->client)))
+	if (!is_begun && ((name && prepared_name_is_doubtful(name, *link->client)) ||
+			  (place && prepared_place_is_doubtful(place, *link->client))))
 		return barrier(link);
+	if (place && place->is_closing)
+		place = NULL;
 	if (!statement || (!place && statement_is_forgotten(statement)))
 		return use_unknown(link, type, naming, batch);
 	statement_touch(statement);
-	if (UNLIKELY(name->change != NULL)) {
-		kept[0] = statement;
-		kept[1] = needed_by(name->change);
-	}
-	if ((!place || place->is_stale) && is_overfull(link) && !batch->replacements)
+	if ((!place || place->is_stale) && is_overfull(link) && !is_begun)
 		return barrier(link);
 	if (place && place->is_stale && statement->content) {
 		if (!send_close(link, place, batch))

@@ -440,11 +440,14 @@ static void restored(struct server *server)
 {
 	server->errand = ERRAND_NONE;
 	server->errand_done = server->restores_all = false;
-	if (!server->endpoint.partner || server->errand_failed)
-		server_close(server, CLOSE_PARAMETER_FAILED,
-			     server->errand_failed ? server->complaint : NULL);
-	else
+	if (server->endpoint.partner && !server->errand_failed) {
 		partner->restored(server_client(server));
+	} else if (server->errand_failed) {
+		struct error complaint = *server->complaint; /* which ends with the server */
+		server_close(server, CLOSE_PARAMETER_FAILED, &complaint);
+	} else {
+		server_close(server, CLOSE_PARAMETER_FAILED, NULL);
+	}
 }
 
 void server_answer_locally(struct server *server)
