@@ -513,6 +513,9 @@ static inline __attribute__((always_inline)) enum relay_action use(struct prepar
 	statement_touch(statement);
 	if ((!place || place->is_stale) && is_overfull(link) && !is_begun)
 		return barrier(link);
+	/* What it executes must be there when it is parsed, for its columns. */
+	if (!use_change(link, type, name->change, batch))
+		return no_memory(link);
 	if (place && place->is_stale && statement->content) {
 		if (!send_close(link, place, batch))
 			return no_memory(link);
@@ -521,8 +524,6 @@ static inline __attribute__((always_inline)) enum relay_action use(struct prepar
 	if (place)
 		prepared_touch_place(*link->server, place, link->limit);
 	else if (!inject(link, statement, batch))
-		return no_memory(link);
-	if (!use_change(link, type, name->change, batch))
 		return no_memory(link);
 	if (!pipeline_sent_noted(link->pipeline, type, name))
 		return no_memory(link);
@@ -727,6 +728,7 @@ static enum relay_action parse_changed(struct prepared_link *link, const char *t
 {
 	uint32_t name_size = (uint32_t)strlen(text) + 1;
 	enum relay_action action;
+	kept[0] = changed->needs;
 	if (!make_ready(link, changed, batch))
 		return no_memory(link);
 	if (*text) {

@@ -507,3 +507,73 @@ def test_search_path_with_postgresql_18(pgweir, postgres18, wire, tracked):
         for _ in range(3):
             assert asked.rows(asked.query("SHOW search_path")) == [[b'one, "Two, 2"']]
             assert plain.rows(plain.query("SHOW search_path")) == [[b'three, "it\'s"']]
+
+
+# ---- RESET and DISCARD ALL ----
+
+RESET_SHOW = "SELECT current_setting('TimeZone'), current_setting('DateStyle'), current_setting('statement_timeout'), current_setting('application_name')"
+RESETS = [  # what is sent as it is (a text) or both as it is and by the extended protocol (in a tuple)
+    "SET TimeZone = 'UTC'; SET DateStyle = 'SQL'; SET application_name = 'x'", RESET_SHOW, ("RESET ALL",), RESET_SHOW, RESET_SHOW,
+    "SET TimeZone = 'UTC'", "SET DateStyle = 'SQL, DMY'", ("RESET TimeZone",), RESET_SHOW, "SET TimeZone = 'UTC'", ("SET TimeZone TO DEFAULT",), RESET_SHOW,
+    ("DISCARD ALL",), RESET_SHOW, "BEGIN", "SET TimeZone = 'UTC'", ("RESET ALL",), RESET_SHOW, "ROLLBACK", RESET_SHOW,
+    "SET TimeZone = 'UTC'", "BEGIN", ("RESET ALL",), RESET_SHOW, "ROLLBACK", RESET_SHOW, "BEGIN", ("DISCARD ALL",), RESET_SHOW, "ROLLBACK", RESET_SHOW,
+    "RESET ALL; SELECT 1/0", RESET_SHOW, "SELECT 1; RESET ALL; SELECT 2", RESET_SHOW, "SET statement_timeout = 77", ("RESET statement_timeout",),
+    RESET_SHOW, "BEGIN; RESET ALL; COMMIT", RESET_SHOW,
+]
+
+
+def run_resets(dsn, extended):
+    connection = psycopg.pq.PGconn.connect(dsn.encode())
+    assert connection.status == psycopg.pq.ConnStatus.OK, connection.error_message
+    answers = []
+    for step in RESETS:
+        text = step if isinstance(step, str) else step[0]
+        by_protocol = extended and not isinstance(step, str)
+        result = connection.exec_params(text.encode(), []) if by_protocol else connection.exec_(text.encode())
+        answers.append((text, result.command_status, result.error_field(psycopg.pq.DiagnosticField.SQLSTATE),
+                        [result.get_value(0, column) for column in range(result.nfields)],
+                        [connection.parameter_status(name) for name in (b"TimeZone", b"DateStyle", b"application_name")],
+                        connection.transaction_status))
+    connection.finish()
+    return answers
+
+
+@pytest.mark.parametrize("extended", [False, True], ids=["simple", "extended"])
+@pytest.mark.parametrize("mode", ["session", "transaction"])
+def test_a_reset_comes_back_to_what_the_client_asked_for(pgweir, postgres, mode, extended):
+    pooler = pgweir({"pool_mode": mode, "default_pool_size": 2, "server_round_robin": 1})
+    asked = {"application_name": "me", "options": "-c statement_timeout=4321 -c timezone=Asia/Tokyo"}
+    wanted = run_resets(postgres.dsn(user="alice", **asked), extended)
+    assert run_resets(pooler.dsn(**asked), extended) == wanted
+    with pooler.connect() as other:  # and is gone for the next
+        assert other.execute(RESET_SHOW).fetchone()[2] == "0"
+
+
+@pytest.mark.parametrize("mode", ["session", "transaction"])
+@pytest.mark.parametrize("reset", ["RESET ALL", "DISCARD ALL"])
+def test_each_change_is_told_once(pgweir, wire, mode, reset):
+    pooler = pgweir({"pool_mode": mode})
+    connection = wire(pooler)
+    connection.startup(TimeZone="Asia/Tokyo", DateStyle="SQL, DMY")
+    connection.query("SET TimeZone = 'UTC'")
+    connection.query("SET DateStyle = 'German'")
+    answers = connection.query(reset)
+    told = sorted(body for kind, body in answers if kind == b"S")
+    assert told == [b"DateStyle\0SQL, DMY\0", b"TimeZone\0Asia/Tokyo\0"]
+    assert connection.kinds(answers)[-1:] == b"Z"
+    assert [body for kind, body in connection.query(reset) if kind == b"S"] == []
+
+
+def test_what_was_reset_and_not_set_again_is_nobody_s(pgweir, postgres):
+    """The client vanishes behind its RESET: no server that lacks its values is taken for one that has them."""
+    pooler = pgweir({"pool_mode": "transaction", "default_pool_size": 1})
+    asked = {"options": "-c statement_timeout=4321"}
+    with pooler.connect(**asked) as client:
+        pid = client.execute("SELECT pg_backend_pid()").fetchone()[0]
+    going = psycopg.pq.PGconn.connect(pooler.dsn(**asked).encode())
+    going.send_query(b"RESET ALL; SELECT pg_sleep(60)")
+    going.flush()
+    wait_until(lambda: postgres.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event = 'PgSleep'", (pid,)), what="its query")
+    going.finish()
+    with pooler.connect(**asked) as client:
+        assert client.execute("SHOW statement_timeout").fetchone() == ("4321ms",)
