@@ -3,7 +3,7 @@ TESTS += test/wire/test_wire
 test_wire_test_wire_SOURCES = \
 	test/wire/test_abandoned.c test/wire/test_auth_query.c test/wire/test_timeout.c \
 	test/wire/test_cancel.c test/wire/test_control.c test/wire/test_hosts.c test/wire/test_mixing.c \
-	test/wire/test_modes.c test/wire/test_parameters.c test/wire/test_prepared.c test/wire/test_requests.c \
+	test/wire/test_modes.c test/wire/test_parameters.c test/wire/test_prepared.c test/wire/test_requests.c test/wire/test_sql.c \
 	test/wire/test_replication.c test/wire/test_server.c test/wire/test_startup.c test/wire/test_vanish.c \
 	test/wire/test_peers.c test/wire/test_queued.c test/wire/test_versions.c \
 	test/wire/test_waiting.c test/wire/suites.c test/wire/suites.h test/wire/wire.c \
