@@ -185,7 +185,7 @@ ROWS = [
      "no server can be reached (server_unreachable_timeout)", {"query_wait_timeout": "500ms", "server_login_retry": "50ms"}),
     ("login_notify_message", "", "it's new", greeting, [], ["it's new"], {}),
     ("ignore_startup_parameters", "", "extra_float_digits", login_with_a_parameter,
-     "unsupported startup parameter: extra_float_digits", "let in", {}),
+     "unsupported startup parameter: extra_float_digits", "let in", {"startup_parameters": "refuse"}),
     ("admin_users", ADMIN, f"{ADMIN}, bob", rights_of_bob, "none", "admin", {}),
     ("stats_users", "", "carol, bob", rights_of_bob, "none", "stats", {}),
     ("max_packet_size", 100_000, 10_000, longest_query_served, 20_000, 2000, ONE_SERVER),
