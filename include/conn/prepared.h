@@ -31,7 +31,9 @@ void prepared_join(struct relay_batch *batch);
 /* A Parse, Bind, Describe or Close from the client for the server: noted in the pipeline, too. */
 enum relay_action prepared_request(struct prepared_link *link, uint8_t type, const uint8_t *body,
 				   uint32_t size, uint32_t available, struct relay_batch *batch);
-/* An Execute goes to the server, which has prepared statements. RELAY_REPLACE: as it is, but noted
+/* Is there more to an Execute at this server than its answer? */
+bool prepared_execute_matters(const struct prepared_server *server);
+/* Such an Execute goes to the server. RELAY_REPLACE: as it is, but noted
  * in the pipeline already. */
 enum relay_action prepared_execute(struct prepared_link *link);
 /* A simple Query, which destroys the unnamed statement, and may be about prepared ones.

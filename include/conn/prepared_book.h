@@ -20,7 +20,7 @@ struct prepared_link {
 	struct pipeline *pipeline;		/* of the server */
 	uint32_t limit;				/* max_prepared_statements */
 	char status;				/* of the server's last ReadyForQuery */
-	bool rewrites_sql;			/* sql_prepared_statements */
+	bool text_matters;			/* sql_matters(), of the Query or Parse at hand */
 	const struct parameter_set *parameters; /* of the client */
 	/* what came of it, besides the action */
 	bool barrier;	     /* RELAY_STOP: until all that was sent is answered */

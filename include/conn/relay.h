@@ -53,7 +53,7 @@ struct relay {
 enum {
 	RELAY_PIECES = 60,
 	RELAY_REPLACEMENT = 16, /* pieces that may stand for one message */
-	RELAY_JOINED = 8192,   /* bytes of a batch that may be copied to join them */
+	RELAY_JOINED = 8192,	/* bytes of a batch that may be copied to join them */
 };
 
 struct relay_batch {

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum sql_token_kind {
 	SQL_END,
@@ -92,6 +93,34 @@ bool sql_next_statement(struct sql_reader *reader, struct sql_statement *stateme
 
 /* Can there be anything in this text that sql_next_statement() tells of, or several statements?
  * Quick: it may say so though there is not. */
-bool sql_matters(const char *text, size_t size);
+bool sql_matters_indeed(const char *text, size_t size);
+/* What speaks of that: a semicolon, "dv" (pg_advisory_lock), "emp" (INTO TEMP). */
+bool sql_has_hint(const char *text, size_t size);
+
+static inline bool sql_has_semicolon(const char *text)
+{
+	const uint64_t ones = UINT64_MAX / 0xff;
+	uint64_t word;
+	memcpy(&word, text, sizeof word);
+	word ^= ones * ';'; /* is one of its bytes zero now? */
+	return (word - ones) & ~word & ones << 7;
+}
+
+enum { SQL_LITTLE = 16 }; /* bytes that have no room for more than a semicolon */
+
+static inline bool sql_matters(const char *text, size_t size)
+{
+	uint32_t here, select;
+	if (size < sizeof(uint64_t))
+		return sql_matters_indeed(text, size);
+	memcpy(&here, text, sizeof here);
+	memcpy(&select, "sele", sizeof select); /* what most texts begin with */
+	bool is_plain =
+		(here | 0x20202020) == select &&
+		!(size <= SQL_LITTLE ? sql_has_semicolon(text) ||
+					       sql_has_semicolon(text + size - sizeof(uint64_t))
+				     : sql_has_hint(text, size));
+	return !is_plain && sql_matters_indeed(text, size);
+}
 
 #endif

@@ -13,7 +13,7 @@
 #include "conn/server_event.h"
 #include "core/memory.h"
 
-enum { POOL_LINES = 7 }; /* that a request looks at */
+enum { POOL_LINES = 3 }; /* that a request looks at */
 
 /* ---- the console's clients ---- */
 
@@ -132,7 +132,7 @@ static void readable(struct stream *stream)
 	struct client *client = client_of_stream(stream);
 	uint8_t *bytes;
 	size_t size, fresh;
-	if (client->member.pool && !client->endpoint.partner)
+	if (!client->endpoint.partner)
 		memory_expect(client->member.pool, POOL_LINES);
 	switch (endpoint_receive(&client->endpoint, &bytes, &size, &fresh)) {
 	case IO_DONE:

@@ -374,7 +374,6 @@ static void begin_walk(struct client *client, struct server *server, struct rela
 		.pipeline = &server->pipeline,
 		.limit = client->member.pool->prepared_statements,
 		.status = server->status,
-		.rewrites_sql = settings_current()->sql_prepared_statements,
 		.parameters = client->parameters,
 	};
 	wants_local_answers = false;
@@ -410,6 +409,8 @@ static const char *text_of(uint8_t type, const uint8_t *body, uint32_t available
 {
 	if (type == MESSAGE_QUERY)
 		return (const char *)body;
+	if (LIKELY(available && !*body)) /* it has no name */
+		return (const char *)body + 1;
 	const uint8_t *nul = memchr(body, 0, available);
 	return nul ? (const char *)nul + 1 : NULL;
 }
@@ -449,31 +450,53 @@ see_text(struct client *client, uint8_t type, const uint8_t *body, uint32_t size
 	return action;
 }
 
+/* A Query or Parse. */
+static __attribute__((noinline)) enum relay_action see_with_text(struct endpoint *from,
+								 uint8_t type, const uint8_t *body,
+								 uint32_t size, uint32_t available,
+								 struct relay_batch *batch)
+{
+	struct client *client = container_of(from, struct client, endpoint);
+	if (pipeline_is_full(walk.pipeline) || is_disallowed(client, type))
+		return RELAY_STOP;
+	if (UNLIKELY(available < size) && size <= CLIENT_REQUEST_MAX) {
+		walk.awaited = size + MESSAGE_HEADER; /* all of its text is looked at */
+		return RELAY_SHORT;
+	}
+	ends_seen += type == MESSAGE_QUERY;
+	const char *text = text_of(type, body, available);
+	size_t before = text ? (size_t)((const uint8_t *)text - body) : 0;
+	walk.text_matters = text && sql_matters(text, available - before);
+	enum relay_action action =
+		walk.text_matters ? see_text(client, type, body, size, available, batch, text)
+				  : see_request(type, body, size, available, batch);
+	if (action != RELAY_FORWARD || (type == MESSAGE_PARSE && walk.limit))
+		return action;
+	return see(from, type, body, size, available, batch);
+}
+
+static __attribute__((noinline)) enum relay_action see_execute(struct endpoint *from, uint8_t type,
+							       const uint8_t *body, uint32_t size,
+							       uint32_t available,
+							       struct relay_batch *batch)
+{
+	if (pipeline_is_full(walk.pipeline))
+		return RELAY_STOP;
+	enum relay_action action = prepared_execute(&walk);
+	if (action == RELAY_FORWARD)
+		return see(from, type, body, size, available, batch);
+	return action == RELAY_REPLACE ? RELAY_FORWARD : action;
+}
+
 static inline __attribute__((always_inline)) enum relay_action
 see_prepared(struct endpoint *from, uint8_t type, const uint8_t *body, uint32_t size,
 	     uint32_t available, struct relay_batch *batch)
 {
 	struct client *client = container_of(from, struct client, endpoint);
-	enum relay_action action;
-	const char *text;
 	switch (type) {
 	case MESSAGE_PARSE:
 	case MESSAGE_QUERY:
-		if (pipeline_is_full(walk.pipeline) || is_disallowed(client, type))
-			return RELAY_STOP;
-		if (UNLIKELY(available < size) && size <= CLIENT_REQUEST_MAX) {
-			walk.awaited = size + MESSAGE_HEADER; /* all of its text is looked at */
-			return RELAY_SHORT;
-		}
-		ends_seen += type == MESSAGE_QUERY;
-		text = text_of(type, body, available);
-		action = text && sql_matters(text,
-					     available - (size_t)((const uint8_t *)text - body))
-				 ? see_text(client, type, body, size, available, batch, text)
-				 : see_request(type, body, size, available, batch);
-		if (action != RELAY_FORWARD || (type == MESSAGE_PARSE && walk.limit))
-			return action;
-		break;
+		return see_with_text(from, type, body, size, available, batch);
 	case MESSAGE_DESCRIBE:
 	case MESSAGE_CLOSE:
 		if (available && *body == 'P') /* of a portal */
@@ -491,10 +514,8 @@ see_prepared(struct endpoint *from, uint8_t type, const uint8_t *body, uint32_t 
 			prepared_sync(client->prepared);
 		break;
 	case MESSAGE_EXECUTE:
-		if (pipeline_is_full(walk.pipeline))
-			return RELAY_STOP;
-		if (*walk.server && (action = prepared_execute(&walk)) != RELAY_FORWARD)
-			return action == RELAY_REPLACE ? RELAY_FORWARD : action;
+		if (*walk.server && UNLIKELY(prepared_execute_matters(*walk.server)))
+			return see_execute(from, type, body, size, available, batch);
 		break;
 	case MESSAGE_FLUSH:
 		wants_local_answers = true;
@@ -606,14 +627,15 @@ static __attribute__((noinline)) void forward_seen(struct client *client, struct
 	const uint8_t *const all = bytes;
 	const size_t all_size = size;
 	begin_walk(client, server, &batch);
-	bool keep = walk.limit && may_be_replayed(client, server, bytes, size);
+	bool keep = may_be_replayed(client, server, bytes, size);
 	server->replay_owed = 0;
 	for (;;) {
 		end = walk_prepared(&prepared_requests, &client->endpoint, bytes, size, maximum,
 				    &batch);
 		if (walk.barrier)
 			wait_at_barrier(server, &batch);
-		prepared_join(&batch);
+		if (UNLIKELY(batch.count > 1))
+			prepared_join(&batch);
 		/* Statements may be longer than what waits otherwise. */
 		if (batch.size && stream_write(&server->endpoint.stream, batch.pieces, batch.count,
 					       ENDPOINT_QUEUE_MAX + batch.size) == IO_AGAIN) {
@@ -631,8 +653,12 @@ static __attribute__((noinline)) void forward_seen(struct client *client, struct
 		prepared_begin_batch(&batch);
 	}
 	end_walk(client);
-	if (keep && end == RELAY_DONE && !batch.rest_size) /* all of it is sent */
+	bool is_all_sent = end == RELAY_DONE && !batch.rest_size;
+	if (keep && is_all_sent)
 		keep_for_replay(client, server, all, all_size);
+	if (LIKELY(is_all_sent && !wants_local_answers && client->state == CLIENT_ACTIVE &&
+		   !pipeline_is_idle(&server->pipeline)))
+		return;
 	if (walk.refusal) {
 		client_fail(client, SQLSTATE_PROGRAM_LIMIT_EXCEEDED, walk.refusal);
 		return;
@@ -675,7 +701,7 @@ static inline void forward(struct client *client, const uint8_t *bytes, size_t s
 		return;
 	}
 	/* The usual request needs no walk. */
-	if (LIKELY(is_single && !client->endpoint.body_left &&
+	if (LIKELY(is_single &&
 		   see(&client->endpoint, MESSAGE_QUERY, NULL, 0, 0, NULL) == RELAY_FORWARD)) {
 		if (stream_write_bytes(&server->endpoint.stream, bytes, size, ENDPOINT_QUEUE_MAX) ==
 		    IO_AGAIN)

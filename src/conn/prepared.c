@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <string.h>
 #include "prepared_book_priv.h"
+#include "config/snapshot.h"
 #include "conn/prepared_sql.h"
 #include "core/likely.h"
 #include "core/memory.h"
@@ -21,9 +22,13 @@ enum {
 static uint8_t scratch[(RELAY_PIECES + 1) * SCRATCH + 2 * RELAY_JOINED];
 static struct buffer *injected; /* content of an unnamed statement, which may end meanwhile */
 
+/* What a message speaks of that needs more than itself: no room is made by closing that. */
+static const struct statement *kept[2];
+
 void prepared_begin_batch(struct relay_batch *batch)
 {
 	batch->room = scratch;
+	kept[0] = kept[1] = NULL;
 	prepared_sql_begin_batch();
 	if (UNLIKELY(injected != NULL))
 		buffer_free(&injected);
@@ -150,9 +155,6 @@ static bool send_close(struct prepared_link *link, struct place *place, struct r
 	put_made(batch, put(at, statement->name, statement->name_size));
 	return true;
 }
-
-/* What the message at hand speaks of: no room is made by closing that. */
-static const struct statement *kept[2];
 
 static struct place *oldest(const struct prepared_server *server)
 {
@@ -301,16 +303,21 @@ static bool is_change_doubtful(const struct prepared_link *link, const struct sq
 	       (place && prepared_place_is_doubtful(place, *link->client));
 }
 
+/* Does what use_change() does matter? */
+static inline bool is_of_changes(const struct prepared_link *link, const struct sql_change *change)
+{
+	const struct prepared_server *server = *link->server;
+	return UNLIKELY(change != NULL) || (server && UNLIKELY(server->bound_change != NULL));
+}
+
 /* A statement whose execution comes to @change (NULL: to nothing of that kind) is described or
  * bound. False: no memory. */
-static bool use_change(struct prepared_link *link, uint8_t type, struct sql_change *change,
-		       struct relay_batch *batch)
+static __attribute__((noinline)) bool use_change(struct prepared_link *link, uint8_t type,
+						 struct sql_change *change,
+						 struct relay_batch *batch)
 {
-	struct prepared_server *server = *link->server;
-	if (LIKELY(!change && (!server || !server->bound_change)))
-		return true;
 	if (type == MESSAGE_BIND) {
-		server = prepared_server_of(link);
+		struct prepared_server *server = prepared_server_of(link);
 		sql_change_release(&server->bound_change);
 		server->bound_change = sql_change_share(change);
 		if (change)
@@ -351,6 +358,16 @@ static const uint8_t *string_end(const uint8_t *at, const uint8_t *end)
 		return at + 1;
 	const uint8_t *nul = at < end ? memchr(at, 0, (size_t)(end - at)) : NULL;
 	return nul ? nul + 1 : NULL;
+}
+
+/* The same of a name, which mostly is short: found without a call. */
+static inline const uint8_t *name_end(const uint8_t *at, const uint8_t *end)
+{
+	enum { SHORT = 8 };
+	for (const uint8_t *to = end - at > SHORT ? at + SHORT : end; at < to; at++)
+		if (!*at)
+			return at + 1;
+	return string_end(at, end);
 }
 
 /* Send it as it is: what is wrong with it the server says best. */
@@ -446,7 +463,8 @@ static enum relay_action use_unnamed(struct prepared_link *link, uint8_t type,
 	}
 	if (is_outdated)
 		change = client->unnamed.change;
-	if (presence != UNCERTAIN && !use_change(link, type, change, batch))
+	if (is_of_changes(link, change) && presence != UNCERTAIN &&
+	    !use_change(link, type, change, batch))
 		return no_memory(link);
 	switch (presence) {
 	case UNCERTAIN:
@@ -487,6 +505,7 @@ static inline __attribute__((always_inline)) enum relay_action use(struct prepar
 	if (!*naming->text)
 		return use_unnamed(link, type, naming, batch);
 	struct name *name = prepared_used_name(*link->client, naming->text, naming->size - 1);
+	bool is_begun = false;
 	if (name && UNLIKELY(name->change != NULL)) {
 		if (is_change_doubtful(link, name->change))
 			return barrier(link);
@@ -498,15 +517,15 @@ static inline __attribute__((always_inline)) enum relay_action use(struct prepar
 			return no_memory(link);
 		kept[0] = name->statement;
 		kept[1] = needed_by(name->change);
+		/* What is in front of it already is of use only if it follows. */
+		is_begun = batch->replacements;
 	}
-	/* What is in front of it already is of use only if it follows. */
-	bool is_begun = batch->replacements;
 	struct statement *statement = name ? name->statement : NULL;
 	struct place *place = statement ? prepared_find_place(*link->server, statement) : NULL;
 	if (!is_begun && ((name && prepared_name_is_doubtful(name, *link->client)) ||
 			  (place && prepared_place_is_doubtful(place, *link->client))))
 		return barrier(link);
-	if (place && place->is_closing)
+	if (UNLIKELY(is_begun) && place && place->is_closing)
 		place = NULL;
 	if (!statement || (!place && statement_is_forgotten(statement)))
 		return use_unknown(link, type, naming, batch);
@@ -514,7 +533,7 @@ static inline __attribute__((always_inline)) enum relay_action use(struct prepar
 	if ((!place || place->is_stale) && is_overfull(link) && !is_begun)
 		return barrier(link);
 	/* What it executes must be there when it is parsed, for its columns. */
-	if (!use_change(link, type, name->change, batch))
+	if (is_of_changes(link, name->change) && !use_change(link, type, name->change, batch))
 		return no_memory(link);
 	if (place && place->is_stale && statement->content) {
 		if (!send_close(link, place, batch))
@@ -539,7 +558,7 @@ static enum relay_action request_bind(struct prepared_link *link, const uint8_t 
 {
 	const uint8_t *end = body + available;
 	const uint8_t *name = string_end(body, end);
-	const uint8_t *rest = name ? string_end(name, end) : NULL;
+	const uint8_t *rest = name ? name_end(name, end) : NULL;
 	if (!rest && available < size && available <= 2 * PREPARED_NAME_MAX)
 		return wait_for(link, available + 1);
 	if (!rest)
@@ -768,8 +787,8 @@ static enum relay_action request_parse(struct prepared_link *link, const uint8_t
 		return pass(link, MESSAGE_PARSE);
 	enum relay_action action;
 	struct prepared_sql_parse changed = {.change = NULL};
-	if (UNLIKELY(is_whole && sql_matters((const char *)content, (size_t)(end - content))) &&
-	    link->rewrites_sql &&
+	if (UNLIKELY(is_whole && link->text_matters) &&
+	    settings_current()->sql_prepared_statements &&
 	    !prepared_sql_parse(link, content, (size_t)(end - content), &changed))
 		return no_memory(link);
 	if (changed.change && pipeline_owes_answer(link->pipeline))
@@ -802,7 +821,6 @@ enum relay_action prepared_request(struct prepared_link *link, uint8_t type, con
 				   uint32_t size, uint32_t available, struct relay_batch *batch)
 {
 	batch->replacements = 0;
-	kept[0] = kept[1] = NULL;
 	if (pipeline_discards(link->pipeline))
 		return pass(link, type);
 	if (must_wait(link))
@@ -827,7 +845,7 @@ enum relay_action prepared_request(struct prepared_link *link, uint8_t type, con
 static enum relay_action see_text(struct prepared_link *link, const uint8_t *text, uint32_t size,
 				  uint32_t available, struct relay_batch *batch)
 {
-	if (!link->rewrites_sql || !sql_matters((const char *)text, available))
+	if (!link->text_matters || !settings_current()->sql_prepared_statements)
 		return RELAY_FORWARD;
 	if (available == size && strnlen((const char *)text, size) + 1 == size)
 		return prepared_sql_query(link, (const char *)text, size - 1, batch);
@@ -856,6 +874,11 @@ enum relay_action prepared_query(struct prepared_link *link, const uint8_t *text
 	if ((client || server) && statement_text_may_drop(text, available))
 		prepared_server_of(link)->barrier_next = true;
 	return see_text(link, text, size, available, batch);
+}
+
+bool prepared_execute_matters(const struct prepared_server *server)
+{
+	return server->has_dropper | (server->bound_change != NULL);
 }
 
 enum relay_action prepared_execute(struct prepared_link *link)

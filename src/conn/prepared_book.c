@@ -53,32 +53,11 @@ struct name *prepared_find_name(const struct prepared_client *client, const char
 	return node ? container_of(node, struct name, node) : NULL;
 }
 
-/* Names are mostly numbered: the last two digits tell them apart. */
-static struct name **used_slot(struct prepared_client *client, const char *text, size_t length)
-{
-	unsigned last = (unsigned char)text[length - 1];
-	unsigned before = length > 1 ? (unsigned char)text[length - 2] : 0;
-	return &client->used[(last + 10 * before) % NAMES_USED];
-}
-
-struct name *prepared_used_name(struct prepared_client *client, const char *text, size_t length)
-{
-	if (!client || length >= KEPT_NAME)
-		return prepared_find_name(client, text);
-	struct name **slot = used_slot(client, text, length);
-	if (LIKELY(*slot && !memcmp((*slot)->text, text, length + 1)))
-		return *slot;
-	struct name *name = prepared_find_name(client, text);
-	if (name)
-		*slot = name;
-	return name;
-}
-
 void prepared_remove_name(struct prepared_client *client, struct name *name)
 {
 	if (name->is_gone)
 		return;
-	struct name **slot = used_slot(client, name->text, strlen(name->text));
+	struct name **slot = prepared_used_slot(client, name->text, strlen(name->text));
 	if (*slot == name)
 		*slot = NULL;
 	map_remove(&client->names, &name->node);
@@ -177,26 +156,9 @@ struct prepared_server *prepared_server_of(struct prepared_link *link)
 	return *link->server;
 }
 
-static struct place **bucket_of(const struct prepared_server *server,
-				const struct statement *statement)
-{
-	return &server->buckets[statement->id & (server->bucket_count - 1)];
-}
-
-struct place *prepared_find_place(const struct prepared_server *server,
-				  const struct statement *statement)
-{
-	if (!server || !server->count)
-		return NULL;
-	struct place *place = *bucket_of(server, statement);
-	while (place && place->statement != statement)
-		place = place->next;
-	return place;
-}
-
 static void put_into_bucket(struct prepared_server *server, struct place *place)
 {
-	struct place **bucket = bucket_of(server, place->statement);
+	struct place **bucket = prepared_bucket_of(server, place->statement);
 	place->next = *bucket;
 	*bucket = place;
 }
@@ -232,7 +194,7 @@ struct place *prepared_add_place(struct prepared_server *server, struct statemen
 
 static void remove_place(struct prepared_server *server, struct place *place)
 {
-	struct place **at = bucket_of(server, place->statement);
+	struct place **at = prepared_bucket_of(server, place->statement);
 	while (*at != place)
 		at = &(*at)->next;
 	*at = place->next;
@@ -285,7 +247,8 @@ struct place *prepared_oldest(const struct prepared_server *server, const struct
 void prepared_server_linked(struct prepared_server *server, const struct prepared_client *client)
 {
 	server->barrier_next = server->has_dropper = false;
-	sql_change_release(&server->bound_change);
+	if (UNLIKELY(server->bound_change != NULL))
+		sql_change_release(&server->bound_change);
 	/* Whoever it was before may have used the unnamed statement in ways that nobody saw. */
 	if (!client || server->last_client != client)
 		server->unnamed = 0;

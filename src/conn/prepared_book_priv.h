@@ -4,10 +4,12 @@
 #ifndef PGWEIR_SRC_CONN_PREPARED_BOOK_PRIV_H
 #define PGWEIR_SRC_CONN_PREPARED_BOOK_PRIV_H
 
+#include <string.h>
 #include "conn/prepared_book.h"
 #include "conn/statement.h"
 #include "core/buffer.h"
 #include "core/error.h"
+#include "core/likely.h"
 #include "core/list.h"
 #include "core/map.h"
 
@@ -179,8 +181,33 @@ struct prepared_server *prepared_server_of(struct prepared_link *link);
 /* Names of a client. One that is removed lives until no note is about it any more. */
 void prepared_remove_name(struct prepared_client *client, struct name *name);
 struct name *prepared_find_name(const struct prepared_client *client, const char *text);
+/* Names are mostly numbered: the last two digits tell them apart. */
+static inline struct name **prepared_used_slot(struct prepared_client *client, const char *text,
+					       size_t length)
+{
+	unsigned last = (unsigned char)text[length - 1];
+	unsigned before = length > 1 ? (unsigned char)text[length - 2] : 0;
+	return &client->used[(last + 10 * before) % NAMES_USED];
+}
 /* The same, quick for a name that was used lately. @length is of the text, and not 0. */
-struct name *prepared_used_name(struct prepared_client *client, const char *text, size_t length);
+static inline struct name *prepared_used_name(struct prepared_client *client, const char *text,
+					      size_t length)
+{
+	if (!client || length >= KEPT_NAME)
+		return prepared_find_name(client, text);
+	struct name **slot = prepared_used_slot(client, text, length);
+	if (LIKELY(*slot != NULL)) {
+		size_t same = 0; /* a call would take longer */
+		while (same <= length && (*slot)->text[same] == text[same])
+			same++;
+		if (LIKELY(same > length))
+			return *slot;
+	}
+	struct name *name = prepared_find_name(client, text);
+	if (name)
+		*slot = name;
+	return name;
+}
 struct name *prepared_add_name(struct prepared_client *client, const char *text,
 			       struct statement *taken);
 /* Whether the client has this name shows only when earlier requests are answered: it is being
@@ -199,10 +226,24 @@ bool prepared_replace_unnamed(struct prepared_client *client, const uint8_t *con
 /* The one under way that this note, the oldest, is about. False: its client is gone. */
 bool prepared_unnamed_under_way(const struct note *note, struct unnamed *unnamed);
 
-/* Statements at a server. The Parse of one that is added is under way, in @client's group of
- * requests. */
-struct place *prepared_find_place(const struct prepared_server *server,
-				  const struct statement *statement);
+static inline struct place **prepared_bucket_of(const struct prepared_server *server,
+						const struct statement *statement)
+{
+	return &server->buckets[statement->id & (server->bucket_count - 1)];
+}
+
+/* Statements at a server. NULL: it has it not. */
+static inline struct place *prepared_find_place(const struct prepared_server *server,
+						const struct statement *statement)
+{
+	if (!server || !server->count)
+		return NULL;
+	struct place *place = *prepared_bucket_of(server, statement);
+	while (place && place->statement != statement)
+		place = place->next;
+	return place;
+}
+/* The Parse of one that is added is under way, in @client's group of requests. */
 struct place *prepared_add_place(struct prepared_server *server, struct statement *statement,
 				 const struct prepared_client *client);
 /* It is used now; @limit: max_prepared_statements. */

@@ -60,7 +60,8 @@ static void see_parameter(struct server *server, const uint8_t *body, uint32_t s
 		partner->parameter(server_client(server), name, value);
 }
 
-static bool see_ready(struct server *server, const uint8_t *body, uint32_t size)
+static inline __attribute__((always_inline)) bool see_ready(struct server *server,
+							    const uint8_t *body, uint32_t size)
 {
 	bool known = size == 1 && (body[0] == 'I' || body[0] == 'T' || body[0] == 'E');
 	if (!known || !pipeline_ready(&server->pipeline, MESSAGE_READY_FOR_QUERY))
@@ -504,10 +505,10 @@ static const struct relay *eyes(const struct server *server)
 	uint8_t front = pipeline_front(&server->pipeline);
 	if (server->errand || !server->endpoint.partner)
 		return server->state == SERVER_DRAINING && !server->errand ? &abandoned : &unasked;
-	if (UNLIKELY(server->restore) && front)
-		return &resetting;
 	if (LIKELY(front == MESSAGE_QUERY && !server->prepared))
 		return &serving_simple;
+	if (UNLIKELY(server->restore) && front) /* then it is looked at: server->prepared */
+		return &resetting;
 	if (server->prepared && front)
 		return &serving_prepared;
 	return front == 0 && server->status == 'I' && pipeline_is_idle(&server->pipeline)
@@ -557,6 +558,21 @@ static void parameters_ended(struct server *server)
 	}
 }
 
+/* An errand for its client is done, or a request with a RESET. False: it was closed. */
+static __attribute__((noinline)) bool end_step(struct server *server)
+{
+	bool has_client = server->endpoint.partner != NULL;
+	if (server->errand_done && server->errand == ERRAND_CONNECT && has_client)
+		server_errand_ended(server);
+	else if (server->errand_done && server->errand == ERRAND_PARAMETERS)
+		parameters_ended(server);
+	else if (server->errand_done && server->errand == ERRAND_RESTORE)
+		restored(server);
+	else if (server->reset_ended && has_client)
+		reset_ended(server);
+	return server->state != SERVER_CLOSING;
+}
+
 static void lost(struct server *server);
 
 static void input(struct server *server, const uint8_t *bytes, size_t size)
@@ -581,23 +597,8 @@ static void input(struct server *server, const uint8_t *bytes, size_t size)
 					 batch.size);
 		if (server->state == SERVER_CLOSING)
 			return;
-		if (server->errand_done && server->errand == ERRAND_CONNECT && endpoint->partner) {
-			server_errand_ended(server);
-			if (server->state == SERVER_CLOSING)
-				return;
-		} else if (server->errand_done && server->errand == ERRAND_PARAMETERS) {
-			parameters_ended(server);
-			if (server->state == SERVER_CLOSING)
-				return;
-		} else if (server->errand_done && server->errand == ERRAND_RESTORE) {
-			restored(server);
-			if (server->state == SERVER_CLOSING)
-				return;
-		} else if (UNLIKELY(server->reset_ended) && endpoint->partner) {
-			reset_ended(server);
-			if (server->state == SERVER_CLOSING)
-				return;
-		}
+		if (UNLIKELY(server->errand_done | server->reset_ended) && !end_step(server))
+			return;
 	} while (end == RELAY_PAUSED && size > 0);
 	server->is_reading = false;
 	if (UNLIKELY(server->prepared) && !end_prepared(server))

@@ -614,29 +614,15 @@ static inline bool is_any(block hits)
 	return halves[0] | halves[1];
 }
 
-static inline uint64_t load_word(const char *at)
-{
-	uint64_t word;
-	memcpy(&word, at, sizeof word);
-	return word;
-}
-
-static inline bool has_semicolon(uint64_t word)
-{
-	const uint64_t ones = UINT64_MAX / 0xff;
-	word ^= ones * ';'; /* is one of its bytes zero now? */
-	return (word - ones) & ~word & ones << 7;
-}
-
-/* Is there a semicolon, "dv" (pg_advisory_lock) or "emp" (INTO TEMP) in it? In little text only the
- * first has room. */
-static inline bool has_hint(const char *text, size_t size)
+bool sql_has_hint(const char *text, size_t size)
 {
 	const size_t window = sizeof(block) + 2, word = sizeof(uint64_t);
-	if (size < window)
-		return size >= word && (has_semicolon(load_word(text)) ||
-					has_semicolon(load_word(text + size - word)) ||
-					(size > 2 * word && text[word] == ';'));
+	if (size < window) { /* in little text only the first has room */
+		if (size < word)
+			return false;
+		return sql_has_semicolon(text) || sql_has_semicolon(text + size - word) ||
+		       (size > 2 * word && text[word] == ';');
+	}
 	const char *last = text + size - window;
 	for (;;) {
 		block here = load(text), next = load(text + 1), third = load(text + 2);
@@ -673,16 +659,7 @@ static __attribute__((noinline)) bool begins_command(const char *text)
 	}
 }
 
-/* What most texts begin with. */
-static inline bool begins_select(const char *text)
-{
-	uint32_t here, letters;
-	memcpy(&here, text, sizeof here);
-	memcpy(&letters, "sele", sizeof letters);
-	return (here | 0x20202020) == letters;
-}
-
-bool sql_matters(const char *text, size_t size)
+bool sql_matters_indeed(const char *text, size_t size)
 {
 	while (UNLIKELY(size && is_space(*text))) {
 		text++;
@@ -693,5 +670,5 @@ bool sql_matters(const char *text, size_t size)
 		size--;
 	if (size < sizeof(uint32_t))
 		return false;
-	return (!begins_select(text) && begins_command(text)) || has_hint(text, size);
+	return begins_command(text) || sql_has_hint(text, size);
 }

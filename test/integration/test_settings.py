@@ -119,6 +119,7 @@ def test_listening_sockets_are_tuned(pgweir):
     # Two processes on one port.
     first = pgweir({"so_reuseport": 1})
     second = pgweir({"so_reuseport": 1, "listen_port": first.port})
+    second.wait_for_log("process up")  # what let us in may have been the first
     seen = {pooler.query("SHOW STATE", "pgbouncer", "admin")[0] for pooler in (first, second)}
     assert seen == {("active", "yes")}
     third = pgweir({"listen_port": first.port}, start=False).start(wait=False)
