@@ -13,7 +13,7 @@
 #include "conn/server_event.h"
 #include "core/memory.h"
 
-enum { POOL_LINES = 3 }; /* that a request looks at */
+enum { POOL_LINES = 7 }; /* that a request looks at */
 
 /* ---- the console's clients ---- */
 

@@ -7,7 +7,7 @@
 #include "core/memory.h"
 
 /* Bytes that were held go in front of what is read, so that a message is always contiguous. */
-enum { HEADROOM = ENDPOINT_HOLD_MAX + ENDPOINT_RECEIVE, PARTNER_LINES = 3 };
+enum { HEADROOM = ENDPOINT_HOLD_MAX + ENDPOINT_RECEIVE, PARTNER_LINES = 5 };
 static uint8_t receive_buffer[HEADROOM + ENDPOINT_RECEIVE];
 
 const char *endpoint_replication(const struct endpoint *endpoint)

@@ -23,7 +23,7 @@
 enum {
 	HEAP_ARITY = 4,
 	EVENTS_MAX = 128, /* of one wait */
-	OWNER_LINES = 2,  /* what belongs to a watcher lies behind it */
+	OWNER_LINES = 4,  /* what belongs to a watcher lies behind it */
 };
 
 /* Our clock is read a moment after libev's: without this the alarm would often ring just before its

@@ -3,7 +3,7 @@ TESTS += test/fuzz/test_fuzz
 test_fuzz_test_fuzz_SOURCES = \
 	test/fuzz/fuzz.h test/fuzz/fuzz.c test/fuzz/main.c test/fuzz/targets.def \
 	test/fuzz/fuzz_startup.c test/fuzz/fuzz_options.c test/fuzz/fuzz_message.c \
-	test/fuzz/fuzz_relay.c test/fuzz/fuzz_response.c test/fuzz/fuzz_authentication.c \
+	test/fuzz/fuzz_relay.c test/fuzz/fuzz_response.c test/fuzz/fuzz_sql.c test/fuzz/fuzz_authentication.c \
 	test/fuzz/fuzz_scram_server.c test/fuzz/fuzz_scram_client.c test/fuzz/fuzz_text.c \
 	test/fuzz/fuzz_address.c test/fuzz/fuzz_secret.c test/fuzz/fuzz_userlist.c \
 	test/fuzz/fuzz_pattern.c test/fuzz/fuzz_ident.c test/fuzz/fuzz_hba.c \
