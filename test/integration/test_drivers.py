@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: ISC
-"""Drivers of Node.js in their default settings, in transaction mode: twenty clients on three servers, each of which gets its own.
+"""Drivers of Node.js and Python in their default settings, in transaction mode: twenty clients on three servers, each of which gets its own.
 
 The drivers come from npm into the build directory, once; drivers/package.json names them and their versions."""
 import fcntl
@@ -8,6 +8,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import sys
 
 import pytest
 from conftest import DATABASE, TOP
@@ -39,13 +40,23 @@ def node_modules():
     return directory / "node_modules"
 
 
-@pytest.mark.parametrize("limit", [3, 200])
-@pytest.mark.parametrize("driver", ["node-postgres", "postgres"])
-def test_twenty_clients_on_three_servers(pgweir, node_modules, driver, limit):
-    pooler = pgweir({"pool_mode": "transaction", "default_pool_size": SERVERS, "max_prepared_statements": limit, "max_client_conn": 100})
-    done = subprocess.run(["node", HERE / f"{driver}.cjs", pooler.host, str(pooler.port), DATABASE, str(CLIENTS), str(MILLISECONDS)],
-                          env={**os.environ, "NODE_PATH": str(node_modules)}, capture_output=True, text=True, timeout=120, check=False)
+def check(pooler, command, environment):
+    done = subprocess.run([*command, pooler.host, str(pooler.port), DATABASE, str(CLIENTS), str(MILLISECONDS)],
+                          env={**os.environ, **environment}, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     rights = json.loads(done.stdout)
     assert len(rights) == CLIENTS and min(rights) >= 10
     assert len(servers(pooler)) <= SERVERS
+
+
+@pytest.mark.parametrize("limit", [3, 200])
+@pytest.mark.parametrize("driver", ["node-postgres", "postgres"])
+def test_twenty_clients_on_three_servers(pgweir, node_modules, driver, limit):
+    pooler = pgweir({"pool_mode": "transaction", "default_pool_size": SERVERS, "max_prepared_statements": limit, "max_client_conn": 100})
+    check(pooler, ["node", HERE / f"{driver}.cjs"], {"NODE_PATH": str(node_modules)})
+
+
+@pytest.mark.parametrize("limit", [3, 200])
+def test_twenty_clients_of_asyncpg(pgweir, limit):
+    pooler = pgweir({"pool_mode": "transaction", "default_pool_size": SERVERS, "max_prepared_statements": limit, "max_client_conn": 100})
+    check(pooler, [sys.executable, HERE / "asyncpg_clients.py"], {"PYTHONDONTWRITEBYTECODE": "1"})
