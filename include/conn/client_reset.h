@@ -9,7 +9,9 @@
 #include <stddef.h>
 #include "conn/client.h"
 
-/* A text on its way to the client's server. Returns whether it resets anything. */
-bool client_reset_note(struct client *client, const char *text, size_t size);
+/* Does this text reset anything? */
+bool client_resets(const struct client *client, const char *text, size_t size);
+/* Such a text is on its way to the client's server. */
+void client_reset_note(struct client *client, const char *text, size_t size);
 
 #endif

@@ -35,7 +35,8 @@ enum relay_action prepared_request(struct prepared_link *link, uint8_t type, con
 bool prepared_execute_matters(const struct prepared_server *server);
 /* Such an Execute goes to the server. RELAY_REPLACE: as it is, but noted
  * in the pipeline already. */
-enum relay_action prepared_execute(struct prepared_link *link);
+enum relay_action prepared_execute(struct prepared_link *link, const uint8_t *portal,
+				   uint32_t available);
 /* A simple Query, which destroys the unnamed statement, and may be about prepared ones.
  * RELAY_FORWARD: not noted in the pipeline yet; RELAY_STOP: barrier, or refused. */
 enum relay_action prepared_query(struct prepared_link *link, const uint8_t *text, uint32_t size,

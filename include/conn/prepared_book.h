@@ -20,6 +20,7 @@ struct prepared_link {
 	struct pipeline *pipeline;		/* of the server */
 	uint32_t limit;				/* max_prepared_statements */
 	char status;				/* of the server's last ReadyForQuery */
+	bool holds;				/* nothing more is sent before a RESET is over */
 	bool text_matters;			/* sql_matters(), of the Query or Parse at hand */
 	const struct parameter_set *parameters; /* of the client */
 	/* what came of it, besides the action */

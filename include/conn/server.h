@@ -71,6 +71,7 @@ struct server {
 	/* up to here: what each request touches */
 	bool restores_all; /* it is RESET ALL or DISCARD ALL */
 	bool restore_due;  /* it is done */
+	bool reset_sent;   /* all of that request is */
 	bool reset_ended;  /* the request is, and its ReadyForQuery kept back */
 	uint32_t
 		replay_owed; /* answers that were owed to @replay when it was kept; 0: it may not */

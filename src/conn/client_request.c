@@ -374,6 +374,7 @@ static void begin_walk(struct client *client, struct server *server, struct rela
 		.pipeline = &server->pipeline,
 		.limit = client->member.pool->prepared_statements,
 		.status = server->status,
+		.holds = server->reset_sent,
 		.parameters = client->parameters,
 	};
 	wants_local_answers = false;
@@ -440,13 +441,21 @@ see_text(struct client *client, uint8_t type, const uint8_t *body, uint32_t size
 		walk.awaited = size + MESSAGE_HEADER;
 		return RELAY_SHORT;
 	}
+	bool resets = !pipeline_discards(walk.pipeline) && client_resets(client, text, length);
+	if (resets && pipeline_owes_answer(walk.pipeline)) { /* it is done alone */
+		walk.barrier = true;
+		return RELAY_STOP;
+	}
 	enum relay_action action = see_request(type, body, size, available, batch);
 	if (action == RELAY_STOP || action == RELAY_SHORT)
 		return action;
 	if (features)
 		client_features_note(client, features);
-	if (client_reset_note(client, text, length))
+	if (resets) {
+		client_reset_note(client, text, length);
 		prepared_wait_next(&walk);
+		walk.holds = client_server(client)->reset_sent = type == MESSAGE_QUERY;
+	}
 	return action;
 }
 
@@ -482,7 +491,7 @@ static __attribute__((noinline)) enum relay_action see_execute(struct endpoint *
 {
 	if (pipeline_is_full(walk.pipeline))
 		return RELAY_STOP;
-	enum relay_action action = prepared_execute(&walk);
+	enum relay_action action = prepared_execute(&walk, body, available);
 	if (action == RELAY_FORWARD)
 		return see(from, type, body, size, available, batch);
 	return action == RELAY_REPLACE ? RELAY_FORWARD : action;
@@ -493,6 +502,10 @@ see_prepared(struct endpoint *from, uint8_t type, const uint8_t *body, uint32_t 
 	     uint32_t available, struct relay_batch *batch)
 {
 	struct client *client = container_of(from, struct client, endpoint);
+	if (UNLIKELY(walk.holds) && type != MESSAGE_TERMINATE) {
+		walk.barrier = true;
+		return RELAY_STOP;
+	}
 	switch (type) {
 	case MESSAGE_PARSE:
 	case MESSAGE_QUERY:
@@ -510,6 +523,8 @@ see_prepared(struct endpoint *from, uint8_t type, const uint8_t *body, uint32_t 
 		return prepared_request(&walk, type, body, size, available, batch);
 	case MESSAGE_SYNC:
 		ends_seen++;
+		if (UNLIKELY(client_server(client)->restore != NULL))
+			walk.holds = client_server(client)->reset_sent = true;
 		if (client->prepared)
 			prepared_sync(client->prepared);
 		break;
@@ -544,8 +559,8 @@ static enum relay_end walk_prepared(const struct relay *relay, struct endpoint *
 
 static void open_care(void)
 {
-	static const uint8_t rewritten[] = {MESSAGE_PARSE, MESSAGE_BIND, MESSAGE_DESCRIBE,
-					    MESSAGE_CLOSE, MESSAGE_QUERY};
+	static const uint8_t rewritten[] = {MESSAGE_PARSE, MESSAGE_BIND,  MESSAGE_DESCRIBE,
+					    MESSAGE_CLOSE, MESSAGE_QUERY, MESSAGE_EXECUTE};
 	memcpy(care_for_prepared, message_frontend_care, sizeof care_for_prepared);
 	for (size_t i = 0; i < sizeof rewritten; i++)
 		care_for_prepared[rewritten[i]] = MESSAGE_SEE_HEAD;
@@ -618,8 +633,8 @@ static void keep_for_replay(const struct client *client, struct server *server,
 }
 
 /* Requests that are looked at, and may have to be rewritten. */
-static __attribute__((noinline)) void forward_seen(struct client *client, struct server *server,
-						   const uint8_t *bytes, size_t size)
+static inline __attribute__((always_inline)) bool
+forward_once(struct client *client, struct server *server, const uint8_t *bytes, size_t size)
 {
 	uint32_t maximum = (uint32_t)settings_current()->max_packet_size;
 	struct relay_batch batch;
@@ -658,22 +673,39 @@ static __attribute__((noinline)) void forward_seen(struct client *client, struct
 		keep_for_replay(client, server, all, all_size);
 	if (LIKELY(is_all_sent && !wants_local_answers && client->state == CLIENT_ACTIVE &&
 		   !pipeline_is_idle(&server->pipeline)))
-		return;
+		return false;
 	if (walk.refusal) {
 		client_fail(client, SQLSTATE_PROGRAM_LIMIT_EXCEEDED, walk.refusal);
-		return;
+		return false;
 	}
 	if (wants_local_answers)
 		server_answer_locally(server);
 	if (client->state != CLIENT_ACTIVE || client_server(client) != server)
-		return;
+		return false;
 	/* Nothing is under way any more that would end the wait. */
 	bool waits_in_vain = server->waits_at_barrier && !pipeline_owes_answer(&server->pipeline);
 	end_forward(client, server, end, &batch);
 	if (walk.awaited && client->state == CLIENT_ACTIVE)
 		endpoint_await(&client->endpoint, walk.awaited);
-	if (waits_in_vain && client->state == CLIENT_ACTIVE)
-		client_request_go_on(client);
+	return waits_in_vain && client->state == CLIENT_ACTIVE && client_server(client) == server;
+}
+
+static __attribute__((noinline)) void forward_seen(struct client *client, struct server *server,
+						   const uint8_t *bytes, size_t size)
+{
+	struct buffer *taken = NULL;
+	while (UNLIKELY(forward_once(client, server, bytes, size)) && client->endpoint.held &&
+	       !client->stalled) {
+		stream_resume(&client->endpoint.stream);
+		if (client->endpoint.awaited > buffer_length(client->endpoint.held))
+			break;
+		buffer_free(&taken);
+		taken = client->endpoint.held;
+		client->endpoint.held = NULL;
+		bytes = buffer_bytes(taken);
+		size = buffer_length(taken);
+	}
+	buffer_free(&taken);
 }
 
 /* From a linked client to its server. @is_single: is_single_query(). */

@@ -200,7 +200,8 @@ static bool inject_sql(struct prepared_link *link, struct statement *statement,
 {
 	static const char own[] = STATEMENT_PREFIX "prepare", prepare[] = "PREPARE \"";
 	struct own_note *note;
-	if (!prepared_send_noted(link, MESSAGE_PARSE, HIDDEN) ||
+	if (!prepared_send_noted(link, MESSAGE_CLOSE, HIDDEN) ||
+	    !prepared_send_noted(link, MESSAGE_PARSE, HIDDEN) ||
 	    !prepared_send_noted(link, MESSAGE_BIND, HIDDEN) ||
 	    !(note = prepared_send_noted(link, MESSAGE_EXECUTE, PREPARE_INJECTED)))
 		return false;
@@ -209,9 +210,11 @@ static bool inject_sql(struct prepared_link *link, struct statement *statement,
 	    !prepared_send_noted(link, MESSAGE_CLOSE, HIDDEN))
 		return false;
 	size_t name_size = statement->name_size - 1u;
-	uint8_t *at = put_header(batch->room, MESSAGE_PARSE,
-				 sizeof own + sizeof prepare - 1 + name_size + 1 + statement->size +
-					 1 + 2);
+	/* One that failed may have left its statement behind. */
+	uint8_t *at = put_header(batch->room, MESSAGE_CLOSE, 1 + sizeof own);
+	at = put(put(at, "S", 1), own, sizeof own);
+	at = put_header(at, MESSAGE_PARSE,
+			sizeof own + sizeof prepare - 1 + name_size + 1 + statement->size + 1 + 2);
 	at = put(at, own, sizeof own);
 	at = put(at, prepare, sizeof prepare - 1);
 	at = put(at, statement->name, name_size);
@@ -313,13 +316,18 @@ static inline bool is_of_changes(const struct prepared_link *link, const struct 
 /* A statement whose execution comes to @change (NULL: to nothing of that kind) is described or
  * bound. False: no memory. */
 static __attribute__((noinline)) bool use_change(struct prepared_link *link, uint8_t type,
+						 const struct naming *naming,
 						 struct sql_change *change,
 						 struct relay_batch *batch)
 {
 	if (type == MESSAGE_BIND) {
 		struct prepared_server *server = prepared_server_of(link);
 		sql_change_release(&server->bound_change);
-		server->bound_change = sql_change_share(change);
+		server->bound_change = naming->before_size <= sizeof server->bound_portal
+					       ? sql_change_share(change)
+					       : NULL;
+		if (server->bound_change)
+			memcpy(server->bound_portal, naming->before, naming->before_size);
 		if (change)
 			change->is_bound = true;
 	}
@@ -412,6 +420,8 @@ static bool renew(struct prepared_link *link, struct sql_change **change,
 	const struct buffer *original = (*change)->original;
 	if (!prepared_sql_parse(link, buffer_bytes(original), buffer_length(original), changed))
 		return false;
+	if (!changed->change) /* it is read in another way by now */
+		return true;
 	sql_change_release(change);
 	*change = changed->change;
 	return make_ready(link, changed, batch);
@@ -422,7 +432,8 @@ static bool renew_unnamed(struct prepared_link *link, struct relay_batch *batch)
 	struct prepared_client *client = *link->client;
 	struct prepared_sql_parse changed;
 	return renew(link, &client->unnamed.change, &changed, batch) &&
-	       prepared_replace_unnamed(client, changed.content, changed.size);
+	       (!changed.content ||
+		prepared_replace_unnamed(client, changed.content, changed.size));
 }
 
 static bool renew_named(struct prepared_link *link, struct name *name, struct relay_batch *batch)
@@ -430,6 +441,8 @@ static bool renew_named(struct prepared_link *link, struct name *name, struct re
 	struct prepared_sql_parse changed;
 	if (!renew(link, &name->change, &changed, batch))
 		return false;
+	if (!changed.content)
+		return true;
 	struct statement *statement = statement_get(changed.content, changed.size);
 	if (!statement)
 		return false;
@@ -464,7 +477,7 @@ static enum relay_action use_unnamed(struct prepared_link *link, uint8_t type,
 	if (is_outdated)
 		change = client->unnamed.change;
 	if (is_of_changes(link, change) && presence != UNCERTAIN &&
-	    !use_change(link, type, change, batch))
+	    !use_change(link, type, naming, change, batch))
 		return no_memory(link);
 	switch (presence) {
 	case UNCERTAIN:
@@ -533,7 +546,8 @@ static inline __attribute__((always_inline)) enum relay_action use(struct prepar
 	if ((!place || place->is_stale) && is_overfull(link) && !is_begun)
 		return barrier(link);
 	/* What it executes must be there when it is parsed, for its columns. */
-	if (is_of_changes(link, name->change) && !use_change(link, type, name->change, batch))
+	if (is_of_changes(link, name->change) &&
+	    !use_change(link, type, naming, name->change, batch))
 		return no_memory(link);
 	if (place && place->is_stale && statement->content) {
 		if (!send_close(link, place, batch))
@@ -694,6 +708,8 @@ static enum relay_action parse_doubled(struct prepared_link *link, struct name *
 	if (!is_begun && (prepared_name_is_doubtful(name, *link->client) ||
 			  (place && (place->is_closing || place->is_pending))))
 		return barrier(link);
+	if (place && place->is_closing)
+		place = NULL;
 	if (!place && statement_is_forgotten(old)) { /* then it may be made anew */
 		prepared_remove_name(*link->client, name);
 		return RELAY_SHORT;
@@ -869,8 +885,11 @@ enum relay_action prepared_query(struct prepared_link *link, const uint8_t *text
 		return barrier(link);
 	if (client)
 		prepared_forget_unnamed(client);
-	if (server)
+	if (server) {
 		server->unnamed = 0;
+		if (UNLIKELY(server->bound_change != NULL))
+			sql_change_release(&server->bound_change);
+	}
 	if ((client || server) && statement_text_may_drop(text, available))
 		prepared_server_of(link)->barrier_next = true;
 	return see_text(link, text, size, available, batch);
@@ -881,13 +900,17 @@ bool prepared_execute_matters(const struct prepared_server *server)
 	return server->has_dropper | (server->bound_change != NULL);
 }
 
-enum relay_action prepared_execute(struct prepared_link *link)
+enum relay_action prepared_execute(struct prepared_link *link, const uint8_t *portal,
+				   uint32_t available)
 {
 	struct prepared_server *server = *link->server;
 	server->barrier_next |= server->has_dropper;
-	if (LIKELY(!server->bound_change) || pipeline_discards(link->pipeline))
+	if (!server->bound_change || pipeline_discards(link->pipeline) ||
+	    !memchr(portal, 0, available) ||
+	    strcmp((const char *)portal, server->bound_portal) != 0)
 		return RELAY_FORWARD;
-	struct sql_change *change = sql_change_share(server->bound_change);
+	struct sql_change *change = server->bound_change;
+	server->bound_change = NULL; /* it is not executed twice */
 	if (!prepared_send_changes(link, MESSAGE_EXECUTE, TEXT_EXECUTE, &change, 1)) {
 		sql_change_release(&change);
 		return no_memory(link);

@@ -155,6 +155,7 @@ struct prepared_server {
 	uint64_t unnamed; /* whose unnamed statement it has: its version; 0: nobody's, or not known
 			   */
 	const struct prepared_client *last_client; /* only to be compared */
+	char bound_portal[KEPT_NAME];		   /* ... and to which portal */
 	struct sql_change *bound_change;	   /* what executing comes to that was bound last */
 	uint64_t id;				   /* unique among all that ever were */
 	bool has_taken;				   /* the statement of CHANGE_TAKEN */

@@ -30,28 +30,28 @@ static const struct sql_note *as_sql(const void *note)
 /* The change in the text of a Parse. */
 static const struct sql_change *parsed_change(const void *note)
 {
-	const struct own_note *own = note;
+	const struct note *any = note;
 	struct unnamed unnamed;
 	if (!note)
 		return NULL;
-	if (own->note.kind == PARSE_UNNAMED)
+	if (any->kind == PARSE_UNNAMED)
 		return prepared_unnamed_under_way(note, &unnamed) ? unnamed.change : NULL;
-	return own->note.kind == PARSE ? own->change : NULL;
+	return any->kind == PARSE ? ((const struct own_note *)note)->change : NULL;
 }
 
 /* What an error about it becomes; NULL: it is not refused by us. */
 static const struct error *refusal_of(const void *note)
 {
-	const struct own_note *own = note;
+	const struct note *any = note;
 	const struct sql_note *sql = as_sql(note);
 	struct unnamed unnamed;
 	if (!note)
 		return NULL;
 	if (sql)
 		return sql->refusal;
-	if (own->note.kind == PARSE_UNNAMED)
+	if (any->kind == PARSE_UNNAMED)
 		return prepared_unnamed_under_way(note, &unnamed) ? unnamed.refusal : NULL;
-	return own->note.kind == REFUSED ? own->refusal : NULL;
+	return any->kind == REFUSED ? ((const struct own_note *)note)->refusal : NULL;
 }
 
 /* What the server calls the statement that the request was about, and what the client does. */
@@ -69,7 +69,7 @@ static bool names_of(const void *context, const char **servers, const char **cli
 		*clients = change->clients;
 		return *change->clients;
 	}
-	switch ((enum note_kind)own->note.kind) {
+	switch ((enum note_kind)((const struct note *)context)->kind) {
 	case USE:
 		*servers = name->statement->name;
 		*clients = name->text;

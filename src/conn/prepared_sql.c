@@ -11,7 +11,8 @@
 #include "proto/sql.h"
 
 enum {
-	CHANGES_MAX = 128,   /* in one text */
+	ORIGINAL_MAX = 1024, /* of a text that may be changed anew */
+	CHANGES_MAX = 4096,  /* in one text */
 	TEXT_MAX = 64 << 20, /* of what is sent */
 	CLOSES_AT_ONCE = 8,
 };
@@ -606,7 +607,7 @@ bool prepared_sql_parse(struct prepared_link *link, const uint8_t *content, size
 	struct buffer **out = new_text();
 	well = well && put_changed(out, text, length) &&
 	       put(out, content + length, size - length) &&
-	       put(&parse->change->original, content, size);
+	       (size > ORIGINAL_MAX || put(&parse->change->original, content, size));
 	if (well) {
 		parse->content = buffer_bytes(*out);
 		parse->size = buffer_length(*out);
@@ -619,6 +620,8 @@ bool prepared_sql_parse(struct prepared_link *link, const uint8_t *content, size
 
 bool prepared_sql_is_outdated(struct prepared_link *link, const struct sql_change *change)
 {
+	if (!change->original)
+		return false;
 	begin_work(link);
 	const struct statement *now = resolve(change->clients);
 	switch ((enum sql_change_kind)change->kind) {

@@ -44,7 +44,8 @@ static inline void relay_put_replacement(const struct relay *relay, struct relay
 	for (int i = 0; i < batch->replacements; i++) {
 		const struct iovec *piece = &batch->replacement[i];
 		batch->size += piece->iov_len;
-		if (relay->joins && relay_follows(batch, piece->iov_base))
+		if (relay->joins && batch->size <= RELAY_JOINED &&
+		    relay_follows(batch, piece->iov_base))
 			batch->pieces[batch->count - 1].iov_len += piece->iov_len;
 		else
 			batch->pieces[batch->count++] = *piece;

@@ -401,7 +401,11 @@ static enum relay_action see_resetting(struct endpoint *from, uint8_t type, cons
 				       is_tag(body, available, "SET") ||
 				       is_tag(body, available, "DISCARD ALL");
 		break;
-	case MESSAGE_ERROR_RESPONSE: /* all of the request is undone */
+	case MESSAGE_ERROR_RESPONSE: /* it is undone, unless it was committed in between */
+		if (server->restore_due) {
+			server->member.close_needed = true;
+			server->member.close_reason = CLOSE_IDLE_DIRTY;
+		}
 		server->restore_due = false;
 		break;
 	case MESSAGE_READY_FOR_QUERY:
@@ -424,11 +428,11 @@ static void reset_ended(struct server *server)
 {
 	bool due = server->restore_due && server->status != 'E';
 	server->reset_ended = false;
-	if (server->pipeline.length > 0 && due) {
+	if (server->pipeline.length > 0) {
 		partner->restored(server_client(server));
 		return;
 	}
-	server->restore_due = false;
+	server->restore_due = server->reset_sent = false;
 	if (due && server_restore(server))
 		return;
 	if (server->restore)

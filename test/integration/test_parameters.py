@@ -517,7 +517,7 @@ RESETS = [  # what is sent as it is (a text) or both as it is and by the extende
     "SET TimeZone = 'UTC'", "SET DateStyle = 'SQL, DMY'", ("RESET TimeZone",), RESET_SHOW, "SET TimeZone = 'UTC'", ("SET TimeZone TO DEFAULT",), RESET_SHOW,
     ("DISCARD ALL",), RESET_SHOW, "BEGIN", "SET TimeZone = 'UTC'", ("RESET ALL",), RESET_SHOW, "ROLLBACK", RESET_SHOW,
     "SET TimeZone = 'UTC'", "BEGIN", ("RESET ALL",), RESET_SHOW, "ROLLBACK", RESET_SHOW, "BEGIN", ("DISCARD ALL",), RESET_SHOW, "ROLLBACK", RESET_SHOW,
-    "RESET ALL; SELECT 1/0", RESET_SHOW, "SELECT 1; RESET ALL; SELECT 2", RESET_SHOW, "SET statement_timeout = 77", ("RESET statement_timeout",),
+    "RESET ALL; SELECT 1/0", RESET_SHOW, "SELECT 1; RESET ALL; SELECT 2", RESET_SHOW, "SET statement_timeout = 77; RESET statement_timeout",
     RESET_SHOW, "BEGIN; RESET ALL; COMMIT", RESET_SHOW,
 ]
 
@@ -577,3 +577,17 @@ def test_what_was_reset_and_not_set_again_is_nobody_s(pgweir, postgres):
     going.finish()
     with pooler.connect(**asked) as client:
         assert client.execute("SHOW statement_timeout").fetchone() == ("4321ms",)
+
+
+@pytest.mark.parametrize("mode", ["session", "transaction"])
+@pytest.mark.parametrize("extended", [False, True], ids=["simple", "extended"])
+def test_a_reset_in_a_pipeline_is_over_before_what_follows(pgweir, wire, mode, extended):
+    connection = wire(pgweir({"pool_mode": mode, "default_pool_size": 1}))
+    connection.startup(options="-c statement_timeout=4321", TimeZone="Asia/Tokyo")
+    show = connection.message(b"Q", b"SELECT current_setting('statement_timeout'), current_setting('TimeZone')\0")
+    reset = (parse("RESET ALL") + bind() + execute() + SYNC if extended else connection.message(b"Q", b"RESET ALL\0"))
+    for behind in (b"", connection.message(b"Q", b"SELECT 1/0\0"), connection.message(b"Q", b"BEGIN\0") + connection.message(b"Q", b"ROLLBACK\0")):
+        connection.send_raw(show + connection.message(b"Q", b"SET TimeZone = 'UTC'\0") + reset + show + behind + show)
+        parts = [connection.read_until(b"Z") for _ in range(5 + behind.count(b"Q\0\0"))]
+        for part in (parts[0], parts[3], parts[-1]):
+            assert connection.rows(part) == [[b"4321ms", b"Asia/Tokyo"]]

@@ -958,3 +958,24 @@ def test_pgbench(pgweir, postgres, protocol, limit):
     assert pgbench_transactions(pgbench_start(pooler, *options, "-t", 20)) == 400
     assert pgbench_transactions(pgbench_start(pooler, *options, "-t", 50, "-S")) == 1000
     assert len(servers(pooler)) <= 3
+
+
+def test_very_many_rewritten_messages_in_one_write(two_servers, client):
+    """What stands for them is much more than what came."""
+    one = client(two_servers())
+    for name, count in (("", 18000), ("nobody", 12000)):
+        kinds = one.kinds(*[describe(b"S", name)] * count)
+        assert kinds == "EZ"
+    one.ask(parse("SELECT 1", "a"))
+    kinds = one.kinds(*[describe(b"S", "a")] * 14000)
+    assert kinds == "tT" * 14000 + "Z"
+
+
+def test_very_many_requests_that_wait_for_each_other(two_servers, client):
+    """Each Parse must wait for the Close before it, and both are answered here."""
+    one = client(two_servers())
+    one.ask(parse("SELECT 1", "a"))
+    one.query("BEGIN")
+    kinds = one.kinds(*[close("a"), parse("SELECT 1", "a")] * 5000)
+    assert kinds == "31" * 5000 + "Z"
+    assert one.run("a") == [("1",)]
