@@ -169,7 +169,7 @@ static inline bool pipeline_is_spent(const struct pipeline *pipeline)
 bool pipeline_copies_both(const struct pipeline *pipeline);
 /* Just one ReadyForQuery is still to come, and nothing after it. */
 bool pipeline_owes_one_ready(const struct pipeline *pipeline);
-/* Answers are still to come, of whatever kind. */
+/* Answers are still to come, of whatever kind, to requests that are not ours. */
 bool pipeline_owes_answer(const struct pipeline *pipeline);
 /* ReadyForQuery are still to come: what is sent now is answered whatever becomes of what was sent
  * before. */

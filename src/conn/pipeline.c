@@ -320,7 +320,7 @@ static uint8_t type_at(const struct pipeline *pipeline, uint32_t i)
 bool pipeline_owes_answer(const struct pipeline *pipeline)
 {
 	for (uint32_t i = 0; i < pipeline->length; i++)
-		if (type_at(pipeline, i) != COPY_END)
+		if (type_at(pipeline, i) != COPY_END && type_at(pipeline, i) != PIPELINE_INTERNAL)
 			return true;
 	return false;
 }

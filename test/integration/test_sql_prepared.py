@@ -141,15 +141,15 @@ def test_what_a_vanished_client_prepared_disturbs_nobody(pooler, postgres, serve
 
 def test_a_changed_table_is_prepared_anew(pooler, postgres):
     pooler = pooler(default_pool_size=1, min_pool_size=0)
-    postgres.execute("CREATE TABLE changing (a int); GRANT ALL ON changing TO PUBLIC; INSERT INTO changing VALUES (1)")
+    postgres.execute("CREATE TABLE changing_by_sql (a int); GRANT ALL ON changing_by_sql TO PUBLIC; INSERT INTO changing_by_sql VALUES (1)")
     with pooler.connect() as client:
-        client.execute("PREPARE p AS SELECT * FROM changing")
+        client.execute("PREPARE p AS SELECT * FROM changing_by_sql")
         assert client.execute("EXECUTE p").fetchone() == (1,)
-        postgres.execute("ALTER TABLE changing ADD b int DEFAULT 2")
+        postgres.execute("ALTER TABLE changing_by_sql ADD b int DEFAULT 2")
         with pytest.raises(psycopg.errors.FeatureNotSupported):  # as PostgreSQL itself says it ...
             client.execute("EXECUTE p")
         assert client.execute("EXECUTE p").fetchone() == (1, 2)  # ... but once
-    postgres.execute("DROP TABLE changing")
+    postgres.execute("DROP TABLE changing_by_sql")
 
 
 def test_a_long_text_in_pieces(pooler, wire):
