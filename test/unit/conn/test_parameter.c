@@ -302,7 +302,7 @@ END_TEST
 START_TEST(too_many_extras_are_refused)
 {
 	struct parameter_values values = {0};
-	char names[PARAMETER_EXTRAS_MAX + 1][8];
+	char names[PARAMETER_EXTRAS_MAX + 1][16];
 	for (int i = 0; i <= PARAMETER_EXTRAS_MAX; i++) {
 		snprintf(names[i], sizeof names[i], "x%d", i);
 		ck_assert_int_eq(parameter_note_extra(&values, names[i], "1"),
