@@ -12,8 +12,8 @@
 #include "core/log.h"
 #include "core/memory.h"
 #include "proto/response.h"
+#include "proto/sql.h"
 #include <string.h>
-#include <strings.h>
 
 enum { READS_PER_EVENT = 8 };
 
@@ -95,12 +95,12 @@ static bool is_tag(const uint8_t *body, uint32_t available, const char *tag)
 /* Is there a RESET ALL in it? */
 static bool resets_all(const char *query)
 {
-	for (; (query = strcasestr(query, "reset")); query++) {
-		const char *at = query + strlen("reset");
-		size_t blanks = strspn(at, " \t\r\n");
-		if (blanks && !strncasecmp(at + blanks, "all", 3))
+	struct sql_reader reader;
+	struct sql_statement statement;
+	sql_reader_init(&reader, query, strlen(query), (struct sql_dialect){0});
+	while (sql_next_statement(&reader, &statement))
+		if (statement.kind == SQL_RESET_ALL)
 			return true;
-	}
 	return false;
 }
 
