@@ -930,7 +930,7 @@ static enum relay_action refuse_parse(struct prepared_link *link, const uint8_t 
 		note = prepared_send_noted(link, MESSAGE_PARSE, REFUSED);
 		if (!note)
 			return no_memory(link);
-		note->refusal = prepared_copy_error(error);
+		note->refusal = memory_dup(error, sizeof *error);
 	} else if (parse_unnamed(link, content, sizeof content, false, NULL) == RELAY_FORWARD) {
 		prepared_refuse_unnamed(*link->client, error);
 	} else {

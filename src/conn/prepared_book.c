@@ -303,13 +303,6 @@ struct sql_change *prepared_new_change(enum sql_change_kind kind)
 	return change;
 }
 
-struct error *prepared_copy_error(const struct error *error)
-{
-	struct error *copy = memory_alloc(sizeof *copy);
-	*copy = *error;
-	return copy;
-}
-
 struct sql_note *prepared_send_changes(struct prepared_link *link, uint8_t type,
 				       enum note_kind kind, struct sql_change *const *changes,
 				       uint32_t count)
@@ -442,7 +435,7 @@ void prepared_refuse_unnamed(struct prepared_client *client, const struct error 
 	struct unnamed last;
 	uint8_t *at = client->contents->data + client->contents->end - sizeof last;
 	memcpy(&last, at, sizeof last); /* without a content: it is the last there */
-	last.refusal = prepared_copy_error(error);
+	last.refusal = memory_dup(error, sizeof *error);
 	memcpy(at, &last, sizeof last);
 }
 

@@ -272,7 +272,6 @@ static inline struct sql_change *sql_change_share(struct sql_change *change)
 }
 /* Give a reference back and leave NULL; NULL is fine. */
 void sql_change_release(struct sql_change **change);
-struct error *prepared_copy_error(const struct error *error);
 /* One statement of the text of this note is done. True: it is ours. */
 bool prepared_completed(struct sql_note *note);
 /* The note is about this name. */

@@ -53,6 +53,13 @@ static bool put_text(struct buffer **out, const char *text)
 	return put(out, text, strlen(text));
 }
 
+/* A name of our own, which needs no escapes in its quotes. */
+static bool put_command(struct buffer **out, const char *command, const char *name)
+{
+	return put_text(out, command) && put_text(out, " \"") && put_text(out, name) &&
+	       put_text(out, "\"");
+}
+
 /* Types as SQL calls them, of those that drivers name. */
 static const struct {
 	uint32_t oid;
@@ -108,8 +115,7 @@ static bool put_protocol_statement(struct buffer **out, const struct statement *
 
 bool prepared_sql_put_prepare(struct buffer **out, const struct statement *statement)
 {
-	if (statement_is_forgotten(statement) || !put_text(out, "PREPARE \"") ||
-	    !put_text(out, statement->name) || !put_text(out, "\""))
+	if (statement_is_forgotten(statement) || !put_command(out, "PREPARE", statement->name))
 		return false;
 	return statement->is_sql ? put(out, statement->content, statement->size)
 				 : put_protocol_statement(out, statement);
@@ -187,10 +193,17 @@ static bool is_there(const struct statement *statement)
 	return place && !place->is_stale;
 }
 
+/* A statement that is there for its name only. */
+static void hide_prepare(enum sql_change_kind kind, const char *name)
+{
+	work.failed |= !put_command(&work.front, "PREPARE", name) ||
+		       !put_text(&work.front, " AS SELECT 1");
+	add_hidden(kind, NULL, name);
+}
+
 static void close_first(struct statement *statement)
 {
-	work.failed |= !put_text(&work.front, "DEALLOCATE \"") ||
-		       !put_text(&work.front, statement->name) || !put_text(&work.front, "\"");
+	work.failed |= !put_command(&work.front, "DEALLOCATE", statement->name);
 	add_hidden(CHANGE_CLOSED, statement, statement->name);
 }
 
@@ -289,9 +302,7 @@ static void take_name(void)
 	for (uint32_t i = 0; i < work.count; i++)
 		if (work.changes[i]->kind == CHANGE_TAKEN)
 			return;
-	work.failed |= !put_text(&work.front, "PREPARE \"") || !put_text(&work.front, taken) ||
-		       !put_text(&work.front, "\" AS SELECT 1");
-	add_hidden(CHANGE_TAKEN, NULL, taken);
+	hide_prepare(CHANGE_TAKEN, taken);
 }
 
 static void see_prepare(const struct sql_statement *sql, uint32_t at, const char *name)
@@ -326,9 +337,7 @@ static void see_deallocate(const struct sql_statement *sql, uint32_t at, const c
 		return;
 	}
 	const char *spare = new_spare();
-	work.failed |= !put_text(&work.front, "PREPARE \"") || !put_text(&work.front, spare) ||
-		       !put_text(&work.front, "\" AS SELECT 1");
-	add_hidden(CHANGE_SPARED, NULL, spare);
+	hide_prepare(CHANGE_SPARED, spare);
 	change_name(CHANGE_DROPPED, at, NULL, spare, name, &sql->name);
 }
 
@@ -538,7 +547,7 @@ enum relay_action prepared_sql_refuse(struct prepared_link *link, uint32_t size,
 	struct sql_note *note = prepared_send_changes(link, MESSAGE_QUERY, TEXT_QUERY, NULL, 0);
 	if (!note)
 		return stop(link, "out of memory");
-	note->refusal = prepared_copy_error(error);
+	note->refusal = memory_dup(error, sizeof *error);
 	message_put32(query.header + 1, sizeof query.text + MESSAGE_LENGTH_MIN);
 	batch->replacement[0] = (struct iovec){.iov_base = &query, .iov_len = sizeof query};
 	batch->replacements = 1;
