@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* loop: readiness of descriptors, timers, signals, and work posted to the end of the turn (libev).
- * One loop per process. A turn is: wait, read the clock once, run the ready watchers, run due
- * timers, run posted work.
+ * One loop per process. A turn is: wait, read the clock once, run the ready watchers, those of edge
+ * last, run due timers, run posted work.
  *
  * Timers are lazy: moving one to a later time is a store. It stays where it is in the heap, and is
  * put back when it comes up too early. So a deadline that is set and cleared for each transaction
@@ -17,8 +17,8 @@
 
 enum { LOOP_READ = EV_READ, LOOP_WRITE = EV_WRITE };
 
-/* A watched descriptor; embed it. Level-triggered. Its callback gets LOOP_READ | LOOP_WRITE bits.
- */
+/* A watched descriptor of any kind; embed it. Level-triggered. Its callback gets LOOP_READ |
+ * LOOP_WRITE bits. For the sockets of clients and servers: edge. */
 struct loop_io {
 	ev_io io;
 	struct loop_io *next; /* while it is to be called in this turn */

@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 #include "core/buffer.h"
-#include "core/loop.h"
+#include "core/edge.h"
 
 struct error;
 struct stream;
@@ -37,9 +37,9 @@ struct stream_events {
 };
 
 struct stream {
-	struct loop_io watcher; /* first */
-	int fd;			/* -1: closed */
-	bool paused;		/* not watched for reading */
+	struct edge watcher; /* first */
+	int fd;		     /* -1: closed */
+	bool paused;	     /* not watched for reading */
 	bool connecting;
 	bool securing;		/* in the TLS handshake */
 	struct buffer *out;	/* what the socket did not take; of a TLS stream: encrypted */
@@ -70,6 +70,13 @@ void stream_forgo_end(struct stream *stream);
 /* One read of at most @size bytes. IO_DONE: *@got > 0. IO_AGAIN: nothing there (a spurious event is
  * no error). */
 enum io stream_read(struct stream *stream, void *bytes, size_t size, size_t *got);
+
+/* The peer has sent its last byte, which may still have to be read, or the connection is broken. May
+ * be known later than it is so. */
+static inline bool stream_is_ending(const struct stream *stream)
+{
+	return stream->watcher.ended;
+}
 
 /* A TLS stream reads and writes like a plain one, with these differences: one read may take more
  * from the socket than it has room for, and events->readable comes again for what is left, without

@@ -10,5 +10,6 @@ src_core_libcore_a_SOURCES = \
 	include/core/text.h src/core/text.c \
 	include/core/random.h src/core/random.c \
 	include/core/log.h src/core/log.c \
+	include/core/edge.h src/core/edge.c \
 	include/core/loop.h src/core/loop.c \
 	include/core/offload.h src/core/offload.c

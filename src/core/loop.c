@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "config.h"
 #include "core/loop.h"
+#include "core/edge.h"
 #include "core/log.h"
 #include "core/memory.h"
 #include <assert.h>
@@ -9,22 +10,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#ifdef __linux__
 #include <sys/epoll.h>
-#endif
 
 /* libev calls end_turn() once per turn, after it has waited, instead of its own way of calling the
  * ready watchers: that one call is where a turn's order is made. It needs no prepare, check or idle
  * watcher, which would each be queued and called in every turn.
  *
+ * Where it waits, it waits for the sockets of edge, too.
+ *
  * The timers are our own heap. libev gets a single timer, the alarm, whose only work is to end the
  * wait in time. */
 
-enum {
-	HEAP_ARITY = 4,
-	EVENTS_MAX = 128, /* of one wait */
-	OWNER_LINES = 4,  /* what belongs to a watcher lies behind it */
-};
+enum { HEAP_ARITY = 4 };
 
 /* Our clock is read a moment after libev's: without this the alarm would often ring just before its
  * time, and cost another turn. */
@@ -40,6 +37,7 @@ static struct {
 	struct ev_loop *ev;
 	bool stopped;
 	bool ran; /* something ran in this turn */
+	bool waited;
 
 	struct loop_timer **heap;
 	uint32_t heap_length, heap_room;
@@ -53,6 +51,8 @@ static struct {
 
 	ev_async wake;
 	void (*on_wake)(void);
+
+	ev_fork renewed;
 } loop;
 
 /* --- timers --- */
@@ -221,16 +221,39 @@ static void run_work(void)
 
 /* --- the wait --- */
 
-#ifdef __linux__
-/* libev asks for as many events as ever came at once: thousands, under load. But what the kernel
- * looks at to tell of an event is what the read will need, and by then it has left the caches.
- * There is no option for it: this is libev's call, which the program answers in place of the C
- * library. */
+/* libev has no edge-triggered watchers, and no way to wait for a set of them without one more
+ * system call in each turn. But it waits with epoll_wait(), which the program answers in place of
+ * the C library: this thread waits for its sockets then, and for libev's own descriptors beside
+ * them. */
+static _Thread_local bool libev_waits;
+
 int epoll_wait(int fd, struct epoll_event *events, int most, int wait_msec)
 {
-	return epoll_pwait(fd, events, most < EVENTS_MAX ? most : EVENTS_MAX, wait_msec, NULL);
+	if (!libev_waits)
+		return epoll_pwait(fd, events, most, wait_msec, NULL);
+	loop.waited = true;
+	int result = edge_wait(fd, wait_msec);
+	return result > 0 ? epoll_pwait(fd, events, most, 0, NULL) : result;
 }
-#endif
+
+static void begin_wait(struct ev_loop *ev) EV_NOEXCEPT
+{
+	(void)ev;
+	libev_waits = true;
+}
+
+static void end_wait(struct ev_loop *ev) EV_NOEXCEPT
+{
+	(void)ev;
+	libev_waits = false;
+}
+
+/* libev makes a new set when it is told of a descriptor that was closed, but is held by a child. */
+static void set_was_renewed(struct ev_loop *ev, ev_fork *renewed, int events)
+{
+	(void)ev, (void)renewed, (void)events;
+	edge_forget_beside();
+}
 
 /* --- the turn --- */
 
@@ -245,14 +268,12 @@ static void io_is_ready(struct ev_loop *ev, ev_io *io, int events)
 
 /* libev calls what became ready last first. Who came first is served first here: what is ready is
  * gathered, and called in the order in which the kernel told it. */
-static inline void call_ready(void)
+static void call_ready(void)
 {
 	struct loop_io *watcher;
-	loop.ran |= loop.ready != NULL;
+	loop.ran = true;
 	while ((watcher = loop.ready)) {
 		loop.ready = watcher->next;
-		if (loop.ready)
-			memory_expect(loop.ready + 1, OWNER_LINES);
 		((loop_io_fn *)watcher->io.data)(watcher, watcher->events);
 	}
 }
@@ -261,7 +282,9 @@ static void end_turn(struct ev_loop *ev)
 {
 	clock_update();
 	ev_invoke_pending(ev);
-	call_ready();
+	if (loop.ready)
+		call_ready();
+	loop.ran |= edge_call();
 	if (timers_are_due())
 		run_timers();
 	if (loop.first_work)
@@ -296,17 +319,26 @@ void loop_open(void)
 	assert(!loop.ev);
 	ev_set_allocator(reallocate);
 	loop.ev = ev_loop_new(EVFLAG_NOENV | EVBACKEND_EPOLL);
-	if (!loop.ev)
-		loop.ev = ev_loop_new(EVFLAG_NOENV);
 	if (!loop.ev) {
 		log_fatal("", "could not make an event loop: %s", strerror(errno));
 		exit(EXIT_FAILURE);
 	}
+	edge_open();
 	ev_ref(loop.ev); /* a loop in which nothing is watched waits */
+	ev_set_loop_release_cb(loop.ev, begin_wait, end_wait);
+	ev_fork_init(&loop.renewed, set_was_renewed);
+	ev_fork_start(loop.ev, &loop.renewed);
+	ev_unref(loop.ev);
 	ev_timer_init(&loop.alarm, ring_alarm, 0.0, 0.0);
 	loop.alarm_time = 0;
 	loop.stopped = false;
 	clock_update();
+	ev_run(loop.ev, EVRUN_NOWAIT);
+	if (!loop.waited) {
+		log_fatal("", "libev %d.%d does not wait with epoll_wait()", ev_version_major(),
+			  ev_version_minor());
+		exit(EXIT_FAILURE);
+	}
 }
 
 void loop_close(void)
@@ -329,6 +361,7 @@ void loop_close(void)
 	ev_timer_stop(loop.ev, &loop.alarm);
 	ev_loop_destroy(loop.ev);
 	loop.ev = NULL;
+	edge_close();
 }
 
 /* --- other threads --- */
@@ -373,7 +406,7 @@ void loop_stop(void)
 	ev_break(loop.ev, EVBREAK_ONE);
 }
 
-static void end_wait(struct ev_loop *ev, ev_timer *timer, int events)
+static void stop_waiting(struct ev_loop *ev, ev_timer *timer, int events)
 {
 	(void)ev, (void)timer, (void)events;
 }
@@ -386,7 +419,7 @@ bool loop_turn(int wait_msec)
 		return loop.ran;
 	}
 	ev_timer limit;
-	ev_timer_init(&limit, end_wait, wait_msec / 1000.0, 0.0);
+	ev_timer_init(&limit, stop_waiting, wait_msec / 1000.0, 0.0);
 	ev_now_update(loop.ev);
 	ev_timer_start(loop.ev, &limit);
 	set_alarm();
@@ -462,19 +495,7 @@ void loop_on_signal(int signal_number, void (*callback)(int signal_number))
 
 const char *loop_describe(void)
 {
-	static const struct {
-		unsigned bit;
-		const char *name;
-	} backends[] = {
-		{EVBACKEND_EPOLL, "epoll"}, {EVBACKEND_POLL, "poll"}, {EVBACKEND_SELECT, "select"}};
-	static char text[64];
-	unsigned used = loop.ev ? ev_backend(loop.ev) : ev_supported_backends();
-	const char *name = "other";
-	for (size_t i = sizeof(backends) / sizeof(backends[0]); i-- > 0;) {
-		if (used & backends[i].bit)
-			name = backends[i].name;
-	}
-	snprintf(text, sizeof(text), "libev %d.%d (%s)", ev_version_major(), ev_version_minor(),
-		 name);
+	static char text[32];
+	snprintf(text, sizeof text, "libev %d.%d (epoll)", ev_version_major(), ev_version_minor());
 	return text;
 }

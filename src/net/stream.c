@@ -4,6 +4,7 @@
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/list.h"
+#include "core/loop.h"
 #include "core/memory.h"
 #include "net/socket.h"
 #include "net/tls_session.h"
@@ -53,13 +54,13 @@ static ssize_t send_pieces(int fd, struct iovec *pieces, int count)
 /* Must a write wait for an event? Then bytes are only put behind the others. */
 static bool is_waiting(const struct stream *stream)
 {
-	return stream->connecting || (loop_io_events(&stream->watcher) & LOOP_WRITE);
+	return stream->connecting || (edge_events(&stream->watcher) & EDGE_WRITE);
 }
 
 static void watch(struct stream *stream, int write_event)
 {
 	bool reads = !stream->paused || stream->securing;
-	loop_io_set(&stream->watcher, stream->fd, (reads ? LOOP_READ : 0) | write_event);
+	edge_set(&stream->watcher, stream->fd, (reads ? EDGE_READ : 0) | write_event);
 }
 
 /* Nothing more can be written, and nobody may go on in the middle of a message: the socket is ended
@@ -105,7 +106,7 @@ static enum io keep(struct stream *stream, const struct iovec *pieces, int count
 	}
 	buffer_commit(stream->out, left);
 	if (!stream->connecting)
-		watch(stream, LOOP_WRITE);
+		watch(stream, EDGE_WRITE);
 	return IO_AGAIN;
 }
 
@@ -265,13 +266,14 @@ bool stream_queue(struct stream *stream, const void *bytes, size_t size, size_t 
 
 static enum io send_queue(struct stream *stream)
 {
-	ssize_t sent =
-		send_bytes(stream->fd, buffer_bytes(stream->out), buffer_length(stream->out));
+	size_t size = buffer_length(stream->out);
+	ssize_t sent = send_bytes(stream->fd, buffer_bytes(stream->out), size);
+	edge_sent(&stream->watcher, sent, size);
 	if (sent < 0 && errno != EAGAIN)
 		return end_writing(stream);
 	if (sent > 0)
 		buffer_consume(&stream->out, (size_t)sent);
-	watch(stream, stream->out ? LOOP_WRITE : 0);
+	watch(stream, stream->out ? EDGE_WRITE : 0);
 	return stream->out ? IO_AGAIN : IO_DONE;
 }
 
@@ -284,12 +286,13 @@ enum io stream_flush(struct stream *stream)
 	return send_queue(stream);
 }
 
-static inline ssize_t receive_bytes(int fd, void *bytes, size_t size)
+static inline ssize_t receive_bytes(struct stream *stream, void *bytes, size_t size)
 {
 	ssize_t received;
 	do
-		received = recv(fd, bytes, size, 0);
+		received = recv(stream->fd, bytes, size, 0);
 	while (received < 0 && errno == EINTR);
+	edge_received(&stream->watcher, received, size);
 	return received;
 }
 
@@ -333,7 +336,7 @@ OFF_THE_HOT_PATH static enum io read_tls(struct stream *stream, void *bytes, siz
 		size_t room;
 		bool pends = tls_session_is_pending(session);
 		uint8_t *place = tls_session_room(session, size, &room);
-		ssize_t received = pends ? 0 : receive_bytes(stream->fd, place, room);
+		ssize_t received = pends ? 0 : receive_bytes(stream, place, room);
 		if (!pends && received <= 0)
 			at_socket = received == 0 ? IO_EOF : errno == EAGAIN ? IO_AGAIN : IO_ERROR;
 		tls_session_received(session, received > 0 ? (size_t)received : 0);
@@ -363,7 +366,7 @@ enum io stream_read(struct stream *stream, void *bytes, size_t size, size_t *got
 	assert(size > 0);
 	if (__builtin_expect(stream->tls != NULL, 0))
 		return read_tls(stream, bytes, size, got);
-	ssize_t received = receive_bytes(stream->fd, bytes, size);
+	ssize_t received = receive_bytes(stream, bytes, size);
 	*got = received > 0 ? (size_t)received : 0;
 	if (received > 0)
 		return IO_DONE;
@@ -379,9 +382,9 @@ static void end_securing(struct stream *stream, const struct error *failure)
 	stream->securing = false;
 	if (failure) {
 		loop_timer_clear(&stream->tls->again);
-		loop_io_set(&stream->watcher, stream->fd, 0);
+		edge_set(&stream->watcher, stream->fd, 0);
 	} else {
-		watch(stream, stream->out ? LOOP_WRITE : 0);
+		watch(stream, stream->out ? EDGE_WRITE : 0);
 		if (!stream->paused && tls_session_is_pending(stream->tls->session))
 			go_on(stream);
 	}
@@ -410,7 +413,7 @@ static void handshake(struct stream *stream, bool receives)
 	struct error error;
 	size_t room;
 	uint8_t *place = tls_session_room(session, 0, &room);
-	ssize_t received = receives ? receive_bytes(stream->fd, place, room) : -1;
+	ssize_t received = receives ? receive_bytes(stream, place, room) : -1;
 	int reason = receives ? errno : EAGAIN;
 	tls_session_received(session, received > 0 ? (size_t)received : 0);
 	enum tls_result result = tls_session_handshake(session, &error);
@@ -463,9 +466,9 @@ void stream_start_tls(struct stream *stream, struct tls_context *context, const 
 	}
 	if (!tls->session)
 		tls->failure = memory_dup(&error, sizeof error);
-	watch(stream, loop_io_events(&stream->watcher) & LOOP_WRITE);
+	watch(stream, edge_events(&stream->watcher) & EDGE_WRITE);
 	if (tls->failure)
-		loop_io_set(&stream->watcher, stream->fd, 0);
+		edge_set(&stream->watcher, stream->fd, 0);
 	if (tls->failure || already_size > 0 || !tls_context_accepts(context))
 		go_on(stream); /* else the peer begins */
 }
@@ -482,9 +485,9 @@ static void end_connecting(struct stream *stream)
 	int result = socket_connect_result(stream->fd);
 	stream->connecting = false;
 	if (result)
-		loop_io_set(&stream->watcher, stream->fd, 0); /* a dead socket is always ready */
+		edge_set(&stream->watcher, stream->fd, 0); /* a dead socket is always ready */
 	else
-		watch(stream, stream->out ? LOOP_WRITE : 0);
+		watch(stream, stream->out ? EDGE_WRITE : 0);
 	stream->events->connected(stream, result);
 }
 
@@ -500,22 +503,22 @@ static void writable(struct stream *stream)
 		stream->events->drained(stream);
 }
 
-static void ready(struct loop_io *watcher, int events)
+static void ready(struct edge *watcher, int events)
 {
 	struct stream *stream = (struct stream *)watcher;
 	/* The usual event. Reading is not watched while it is paused, nor while connecting. */
-	if (__builtin_expect(events == LOOP_READ &&
+	if (__builtin_expect(events == EDGE_READ &&
 				     !(stream->paused | stream->connecting | stream->securing),
 			     1)) {
 		stream->events->readable(stream);
 		return;
 	}
 	if (stream->securing) {
-		if ((events & LOOP_WRITE) && stream->out)
+		if ((events & EDGE_WRITE) && stream->out)
 			(void)send_queue(stream);
-		else if (events & LOOP_WRITE)
+		else if (events & EDGE_WRITE)
 			watch(stream, 0);
-		if (events & LOOP_READ)
+		if (events & EDGE_READ)
 			handshake(stream, true);
 		return;
 	}
@@ -523,10 +526,10 @@ static void ready(struct loop_io *watcher, int events)
 		end_connecting(stream);
 		return;
 	}
-	if (events & LOOP_WRITE)
+	if (events & EDGE_WRITE)
 		writable(stream);
 	/* The owner may have closed, paused or even opened it again. */
-	if ((events & LOOP_READ) && stream->fd >= 0 && !stream->paused && !stream->connecting)
+	if ((events & EDGE_READ) && stream->fd >= 0 && !stream->paused && !stream->connecting)
 		stream->events->readable(stream);
 }
 
@@ -536,8 +539,8 @@ static void begin(struct stream *stream, int fd, const struct stream_events *eve
 		  bool connecting)
 {
 	*stream = (struct stream){.fd = fd, .connecting = connecting, .events = events};
-	loop_io_init(&stream->watcher, ready);
-	loop_io_set(&stream->watcher, fd, connecting ? LOOP_WRITE : LOOP_READ);
+	edge_init(&stream->watcher, ready);
+	edge_set(&stream->watcher, fd, connecting ? EDGE_WRITE : EDGE_READ);
 }
 
 void stream_open(struct stream *stream, int fd, const struct stream_events *events)
@@ -586,7 +589,7 @@ void stream_close(struct stream *stream)
 		return;
 	if (stream->tls)
 		drop_tls(stream);
-	loop_io_stop(&stream->watcher);
+	edge_stop(&stream->watcher);
 	close(stream->fd);
 	stream->fd = -1;
 	stream->connecting = stream->securing = false;
@@ -599,7 +602,7 @@ void stream_pause(struct stream *stream)
 		return;
 	stream->paused = true;
 	if (stream->fd >= 0 && !stream->connecting)
-		watch(stream, loop_io_events(&stream->watcher) & LOOP_WRITE);
+		watch(stream, edge_events(&stream->watcher) & EDGE_WRITE);
 }
 
 void stream_resume(struct stream *stream)
@@ -608,7 +611,7 @@ void stream_resume(struct stream *stream)
 		return;
 	stream->paused = false;
 	if (stream->fd >= 0 && !stream->connecting)
-		watch(stream, loop_io_events(&stream->watcher) & LOOP_WRITE);
+		watch(stream, edge_events(&stream->watcher) & EDGE_WRITE);
 	if (stream->tls && stream->tls->session && tls_session_is_pending(stream->tls->session))
 		go_on(stream);
 }

@@ -6,6 +6,6 @@
 #include "../suite.h"
 
 suite_fn suite_error, suite_memory, suite_list, suite_map, suite_buffer, suite_clock, suite_text;
-suite_fn suite_random, suite_log, suite_loop, suite_offload;
+suite_fn suite_random, suite_log, suite_edge, suite_loop, suite_offload;
 
 #endif

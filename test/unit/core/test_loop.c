@@ -581,48 +581,6 @@ START_TEST(a_stopped_watcher_is_not_called_even_if_it_was_ready)
 }
 END_TEST
 
-struct counted_io {
-	struct loop_io io;
-	int calls;
-};
-
-static void count_call(struct loop_io *watcher, int events)
-{
-	(void)events;
-	container_of(watcher, struct counted_io, io)->calls++;
-}
-
-START_TEST(a_turn_serves_some_of_very_many_and_the_next_turn_others)
-{
-	enum { COUNT = 200, OF_A_TURN = 128, TURNS = 10 };
-	static struct counted_io all[COUNT];
-	int pair[2], before = 0;
-	open_driven();
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-	for (int i = 0; i < COUNT; i++) {
-		loop_io_init(&all[i].io, count_call);
-		loop_io_set(&all[i].io, dup(pair[0]), LOOP_WRITE); /* always ready */
-	}
-	for (int turn = 0; turn < TURNS; turn++) {
-		int calls = 0;
-		ck_assert(loop_turn(0));
-		for (int i = 0; i < COUNT; i++)
-			calls += all[i].calls;
-		ck_assert_int_le(calls - before, OF_A_TURN);
-		before = calls;
-	}
-	for (int i = 0; i < COUNT; i++) {
-		int fd = all[i].io.io.fd;
-		ck_assert_int_ge(all[i].calls, before / COUNT - 1); /* in turn */
-		loop_io_stop(&all[i].io);
-		close(fd);
-	}
-	close(pair[0]);
-	close(pair[1]);
-	loop_close();
-}
-END_TEST
-
 START_TEST(a_turn_runs_descriptors_then_timers_then_work)
 {
 	struct named_io io = {.drains = true};
@@ -737,7 +695,6 @@ Suite *suite_loop(void)
 	tcase_add_test(tcase, the_watched_events_can_be_changed_paused_and_resumed);
 	tcase_add_test(tcase, a_number_that_comes_back_as_another_file_is_watched);
 	tcase_add_test(tcase, a_stopped_watcher_is_not_called_even_if_it_was_ready);
-	tcase_add_test(tcase, a_turn_serves_some_of_very_many_and_the_next_turn_others);
 	tcase_add_test(tcase, a_turn_runs_descriptors_then_timers_then_work);
 	tcase_add_test(tcase, signals_are_called_in_the_loop);
 	tcase_add_test(tcase, a_loop_stopped_before_it_runs_ends_after_one_turn);

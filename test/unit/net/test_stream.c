@@ -3,6 +3,7 @@
 #include "net/stream.h"
 #include "core/error.h"
 #include "core/list.h"
+#include "core/loop.h"
 #include "helpers.h"
 #include "net/socket.h"
 #include "suites.h"
@@ -131,7 +132,7 @@ static size_t block(const uint8_t *bytes)
 
 static int watched(void)
 {
-	return loop_io_events(&end.stream.watcher);
+	return edge_events(&end.stream.watcher);
 }
 
 START_TEST(what_arrives_is_read_with_its_size)
@@ -172,7 +173,7 @@ START_TEST(a_small_write_is_done_at_once_and_watches_nothing)
 {
 	ck_assert_int_eq(stream_write_bytes(&end.stream, "abc", 3, 0), IO_DONE);
 	ck_assert(!stream_is_blocked(&end.stream));
-	ck_assert_int_eq(watched(), LOOP_READ);
+	ck_assert_int_eq(watched(), EDGE_READ);
 	expect_text("abc");
 	helpers_settle();
 	ck_assert_int_eq(end.drained, 0);
@@ -206,13 +207,13 @@ START_TEST(what_does_not_fit_is_queued_and_follows_when_there_is_room)
 {
 	uint8_t *bytes = pattern(LARGE);
 	block(bytes);
-	ck_assert_int_eq(watched(), LOOP_READ | LOOP_WRITE);
+	ck_assert_int_eq(watched(), EDGE_READ | EDGE_WRITE);
 	ck_assert_uint_lt(buffer_length(end.stream.out), LARGE);
 	expect_pattern(bytes, LARGE);
 	helpers_settle();
 	ck_assert_int_eq(end.drained, 1);
 	ck_assert(!stream_is_blocked(&end.stream));
-	ck_assert_int_eq(watched(), LOOP_READ);
+	ck_assert_int_eq(watched(), EDGE_READ);
 	free(bytes);
 }
 END_TEST
@@ -286,7 +287,7 @@ START_TEST(queued_bytes_leave_before_those_of_the_next_write)
 {
 	ck_assert(stream_queue(&end.stream, "one ", 4, 100));
 	ck_assert(stream_queue(&end.stream, "two ", 4, 100));
-	ck_assert_int_eq(watched(), LOOP_READ);
+	ck_assert_int_eq(watched(), EDGE_READ);
 	ck_assert_int_eq(stream_write_bytes(&end.stream, "three", 5, 100), IO_DONE);
 	ck_assert(!stream_is_blocked(&end.stream));
 	expect_text("one two three");
@@ -300,7 +301,7 @@ START_TEST(queued_bytes_leave_with_a_flush)
 	ck_assert_int_eq(stream_flush(&end.stream), IO_DONE);
 	ck_assert(stream_queue(&end.stream, "all", 3, 100));
 	ck_assert_int_eq(stream_flush(&end.stream), IO_DONE);
-	ck_assert_int_eq(watched(), LOOP_READ);
+	ck_assert_int_eq(watched(), EDGE_READ);
 	expect_text("all");
 }
 END_TEST
@@ -318,7 +319,7 @@ START_TEST(a_queue_larger_than_the_socket_is_cut_and_goes_on)
 	uint8_t *bytes = pattern(LARGE + 10);
 	ck_assert(stream_queue(&end.stream, bytes, LARGE, CAP));
 	ck_assert_int_eq(stream_write_bytes(&end.stream, bytes + LARGE, 10, CAP), IO_AGAIN);
-	ck_assert_int_eq(watched(), LOOP_READ | LOOP_WRITE);
+	ck_assert_int_eq(watched(), EDGE_READ | EDGE_WRITE);
 	expect_pattern(bytes, LARGE + 10);
 	helpers_settle();
 	ck_assert_int_eq(end.drained, 1);
@@ -369,7 +370,7 @@ START_TEST(a_paused_stream_goes_on_writing)
 	uint8_t *bytes = pattern(LARGE);
 	stream_pause(&end.stream);
 	block(bytes);
-	ck_assert_int_eq(watched(), LOOP_WRITE);
+	ck_assert_int_eq(watched(), EDGE_WRITE);
 	ck_assert_int_eq(write(end.far, "later", 5), 5);
 	expect_pattern(bytes, LARGE);
 	helpers_settle();
@@ -385,9 +386,9 @@ START_TEST(pausing_and_resuming_keep_a_blocked_write_going)
 	uint8_t *bytes = pattern(LARGE);
 	block(bytes);
 	stream_pause(&end.stream);
-	ck_assert_int_eq(watched(), LOOP_WRITE);
+	ck_assert_int_eq(watched(), EDGE_WRITE);
 	stream_resume(&end.stream);
-	ck_assert_int_eq(watched(), LOOP_READ | LOOP_WRITE);
+	ck_assert_int_eq(watched(), EDGE_READ | EDGE_WRITE);
 	expect_pattern(bytes, LARGE);
 	helpers_until(end.drained == 1);
 	free(bytes);
@@ -575,11 +576,11 @@ START_TEST(a_connecting_stream_tells_when_it_is_connected_then_reads)
 	uint16_t port = helpers_free_port();
 	int listening = listen_on(port);
 	stream_open_connecting(&end.stream, start_connecting(port), &events);
-	ck_assert_int_eq(watched(), LOOP_WRITE);
+	ck_assert_int_eq(watched(), EDGE_WRITE);
 	helpers_until(end.connected);
 	ck_assert_int_eq(end.connect_error, 0);
 	ck_assert(!end.stream.connecting);
-	ck_assert_int_eq(watched(), LOOP_READ);
+	ck_assert_int_eq(watched(), EDGE_READ);
 	int accepted = accept(listening, NULL, NULL);
 	ck_assert_int_eq(write(accepted, "hi", 2), 2);
 	helpers_until(end.got_size == 2);

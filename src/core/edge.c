@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: ISC */
+#include "config.h"
+#include "core/edge.h"
+#include "core/log.h"
+#include "core/memory.h"
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+	/* Of one wait. What the kernel looks at to tell of an event is what the read will need:
+	 * were there more, it would have left the caches by then. */
+	EVENTS_MAX = 128,
+	OWNER_LINES = 4, /* what belongs to a watcher lies behind it */
+};
+
+static struct {
+	int set;
+	int beside;		   /* waited for with it; -1: none */
+	struct edge *first, *last; /* to be called */
+	struct edge *next_of_turn; /* ... in this turn */
+	struct edge *current;	   /* is being called; NULL: it was stopped */
+} edges = {.set = -1, .beside = -1};
+
+static void queue(struct edge *edge)
+{
+	if (edge->queued || !(edge->ready & edge->watched))
+		return;
+	edge->queued = true;
+	edge->next = NULL;
+	if (edges.first)
+		edges.last->next = edge;
+	else
+		edges.first = edge;
+	edges.last = edge;
+}
+
+void edge_init(struct edge *edge, edge_fn *callback)
+{
+	*edge = (struct edge){.callback = callback, .fd = -1};
+}
+
+/* The kernel has no memory for it, or no more may be watched (fs.epoll.max_user_watches). Whoever
+ * reads from it finds its end. */
+static void give_up(struct edge *edge)
+{
+	static usec_t said_at;
+	if (log_is_due(&said_at))
+		log_warning("", "could not watch a socket, closing it: %s", strerror(errno));
+	shutdown(edge->fd, SHUT_RDWR);
+	edge->ready = EDGE_READ | EDGE_WRITE;
+	edge->ended = true;
+}
+
+/* The kernel looks at the socket when it is asked, and tells what it is ready for already. */
+static void ask(struct edge *edge, int operation, int events)
+{
+	struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.ptr = edge};
+	if (events & EDGE_WRITE)
+		event.events |= EPOLLOUT;
+	if (epoll_ctl(edges.set, operation, edge->fd, &event) != 0)
+		give_up(edge);
+}
+
+void edge_set(struct edge *edge, int fd, int events)
+{
+	if (edge->fd != fd) {
+		assert(edge->fd < 0);
+		edge->fd = fd;
+		ask(edge, EPOLL_CTL_ADD, events);
+	} else if (events & ~edge->watched & EDGE_WRITE) {
+		edge->ready &= (uint8_t)~EDGE_WRITE;
+		ask(edge, EPOLL_CTL_MOD, events);
+	}
+	edge->watched = (uint8_t)events;
+	queue(edge);
+}
+
+static void unqueue(struct edge *edge)
+{
+	struct edge *before = NULL, *at = edges.first;
+	for (struct edge **of_turn = &edges.next_of_turn; *of_turn; of_turn = &(*of_turn)->next) {
+		if (*of_turn == edge) {
+			*of_turn = edge->next;
+			return;
+		}
+	}
+	for (; at && at != edge; at = at->next)
+		before = at;
+	if (!at)
+		return; /* the set was closed */
+	if (before)
+		before->next = edge->next;
+	else
+		edges.first = edge->next;
+	if (edges.last == edge)
+		edges.last = before;
+}
+
+void edge_stop(struct edge *edge)
+{
+	if (edge->fd < 0)
+		return;
+	if (edge->queued)
+		unqueue(edge);
+	if (edges.current == edge)
+		edges.current = NULL;
+	/* close() would do, if no child of a library holds the socket, too: then the kernel would
+	 * go on telling of it. */
+	if (edges.set >= 0)
+		(void)epoll_ctl(edges.set, EPOLL_CTL_DEL, edge->fd, NULL);
+	edge_init(edge, edge->callback); /* the number may come back as another socket */
+}
+
+/* --- for the loop --- */
+
+void edge_open(void)
+{
+	assert(edges.set < 0);
+	edges.set = epoll_create1(EPOLL_CLOEXEC);
+	if (edges.set >= 0)
+		return;
+	log_fatal("", "could not make an epoll set: %s", strerror(errno));
+	exit(EXIT_FAILURE);
+}
+
+void edge_close(void)
+{
+	close(edges.set);
+	edges.set = edges.beside = -1;
+	edges.first = edges.last = NULL;
+}
+
+void edge_forget_beside(void)
+{
+	edges.beside = -1;
+}
+
+static void wait_beside(int beside)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
+	edges.beside = beside;
+	if (epoll_ctl(edges.set, EPOLL_CTL_ADD, beside, &event) == 0 || errno == EEXIST)
+		return;
+	log_fatal("", "could not watch the event loop: %s", strerror(errno));
+	exit(EXIT_FAILURE);
+}
+
+static inline void note(struct edge *edge, uint32_t events)
+{
+	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		edge->ended = true;
+	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		edge->ready |= EDGE_READ;
+	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+		edge->ready |= EDGE_WRITE;
+	queue(edge);
+}
+
+int edge_wait(int beside, int wait_msec)
+{
+	struct epoll_event events[EVENTS_MAX];
+	int is_ready = 0;
+	if (beside != edges.beside)
+		wait_beside(beside);
+	int count = epoll_pwait(edges.set, events, EVENTS_MAX, edges.first ? 0 : wait_msec, NULL);
+	for (int i = 0; i < count; i++) {
+		if (events[i].data.ptr)
+			note(events[i].data.ptr, events[i].events);
+		else
+			is_ready = 1;
+	}
+	return count < 0 ? -1 : is_ready;
+}
+
+bool edge_call(void)
+{
+	struct edge *edge;
+	bool any = false;
+	/* What is put back meanwhile gets another turn, behind what becomes ready until then. */
+	edges.next_of_turn = edges.first;
+	edges.first = NULL;
+	while ((edge = edges.next_of_turn)) {
+		edges.next_of_turn = edge->next;
+		if (edge->next)
+			memory_expect(edge->next + 1, OWNER_LINES);
+		int events = edge->ready & edge->watched;
+		edge->queued = false;
+		if (events == 0)
+			continue;
+		any = true;
+		edges.current = edge;
+		edge->callback(edge, events);
+		if (edges.current)
+			queue(edge);
+	}
+	edges.current = NULL;
+	return any;
+}
