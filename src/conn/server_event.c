@@ -195,10 +195,27 @@ static enum relay_action see(struct endpoint *from, uint8_t type, const uint8_t 
 	return server->is_broken ? RELAY_STOP : RELAY_FORWARD;
 }
 
+/* It closes a moment later: nobody gets it meanwhile. */
+static void mark_ending(struct server *server)
+{
+	if (server->member.close_needed)
+		return;
+	server->member.close_needed = true;
+	server->member.close_reason = CLOSE_SERVER_CRASHED;
+}
+
+/* Does its client keep it between transactions? */
+static bool is_kept(const struct server *server)
+{
+	return server->endpoint.partner &&
+	       (server->member.pool->mode == POOL_MODE_SESSION || server->endpoint.replication);
+}
+
 static enum relay_action see_unasked(struct endpoint *from, uint8_t type, const uint8_t *body,
 				     uint32_t size, uint32_t available, struct relay_batch *batch)
 {
 	struct server *server = seen(from);
+	bool dropped = !from->partner;
 	(void)batch;
 	if (server->errand)
 		return see_errand(from, server, type, body, size, available);
@@ -213,13 +230,17 @@ static enum relay_action see_unasked(struct endpoint *from, uint8_t type, const 
 		struct error error;
 		response_parse_error(body, available, severity, &error);
 		server->said_fatal = response_error_is_fatal(body, available);
-		if (!from->partner)
+		if (server->said_fatal)
+			mark_ending(server);
+		/* Right behind its answer: it does not end the connection of whose it was. */
+		dropped |= server->said_fatal && !is_kept(server);
+		if (dropped)
 			log_info(server_subject(server), "server said: %s %s", severity,
 				 error.message);
 	}
 	if (server->is_broken)
 		return RELAY_STOP;
-	return from->partner ? RELAY_FORWARD : RELAY_DROP;
+	return dropped ? RELAY_DROP : RELAY_FORWARD;
 }
 
 /* The answer to a query whose client has vanished. */
@@ -683,6 +704,8 @@ static void readable(struct stream *stream)
 			lost(server);
 			return;
 		}
+		if (UNLIKELY(stream_is_ending(stream)))
+			mark_ending(server);
 		receive(server, bytes, size);
 		if (LIKELY(fresh < ENDPOINT_RECEIVE) || server->state != SERVER_ACTIVE ||
 		    stream->paused)

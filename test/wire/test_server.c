@@ -241,6 +241,63 @@ START_TEST(a_server_vanishes_with_its_answer)
 }
 END_TEST
 
+/* The last answer of a server, and its end in the same read: whoever waits for a server gets
+ * another, and whose transaction it was knows nothing of it. */
+START_TEST(a_server_that_ends_with_its_answer_is_given_to_nobody)
+{
+	static const char fatal[] = "SFATAL\0VFATAL\0C57P01\0Mbye\0";
+	uint8_t bytes[256];
+	begin();
+	asks("Q");
+	wire_query(other, "mine");
+	ck_assert_str_eq(wire_state(other), "WAITING");
+	size_t size = wire_put_types(bytes, "TDCZ", true);
+	if (_i < 2)
+		size += wire_put(bytes + size, 'E', fatal, sizeof fatal);
+	wire_push(server, bytes, size);
+	if (_i > 0)
+		wire_hang_up(server); /* else a moment later */
+	else
+		wire_settle();
+	wire_expect(client, "TDCZ");
+	wire_expect_nothing(client);
+	wire_expect_open(client);
+	ck_assert(wire_logged(_i == 2 ? "closing because: server conn crashed?"
+				      : "server said: FATAL bye"));
+	wire_expect_closed(server);
+	server = wire_server();
+	wire_expect_message(server, 'Q', "mine|");
+	wire_answer(server, "MINE", 'I');
+	wire_expect_message(other, 'C', "MINE|");
+	wire_expect(other, "Z");
+	wire_query(client, "next");
+	wire_expect_message(server, 'Q', "next|");
+	wire_answer(server, "NEXT", 'I');
+	wire_expect_message(client, 'C', "NEXT|");
+	wire_expect(client, "Z");
+	wire_close();
+}
+END_TEST
+
+START_TEST(in_a_session_the_end_right_behind_an_answer_is_the_client_s)
+{
+	static const char fatal[] = "SFATAL\0VFATAL\0C57P01\0Mbye\0";
+	uint8_t bytes[256];
+	begin_with("pool_mode = session\nserver_check_query =");
+	asks("Q");
+	size_t size = wire_put_types(bytes, "CZ", true);
+	size += wire_put(bytes + size, 'E', fatal, sizeof fatal);
+	wire_push(server, bytes, size);
+	wire_hang_up(server);
+	wire_expect_message(client, 'C', "");
+	wire_expect_message(client, 'Z', "I");
+	wire_expect_error(client, "FATAL", "57P01", "bye");
+	wire_expect_nothing(client);
+	wire_expect_closed(client);
+	other_is_served();
+}
+END_TEST
+
 START_TEST(a_server_vanishes_in_copy_in)
 {
 	uint8_t bytes[64];
@@ -697,6 +754,8 @@ Suite *suite_server(void)
 	tcase_add_test(tcase, a_server_vanishes_between_the_requests_of_a_transaction);
 	tcase_add_loop_test(tcase, a_server_vanishes_in_a_session, 0, 2);
 	tcase_add_test(tcase, a_server_vanishes_with_its_answer);
+	tcase_add_loop_test(tcase, a_server_that_ends_with_its_answer_is_given_to_nobody, 0, 3);
+	tcase_add_test(tcase, in_a_session_the_end_right_behind_an_answer_is_the_client_s);
 	tcase_add_test(tcase, a_server_vanishes_in_copy_in);
 	tcase_add_test(tcase, a_server_that_vanishes_in_its_reset_query_disturbs_nobody);
 	suite_add_tcase(suite, tcase);
