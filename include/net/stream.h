@@ -71,8 +71,8 @@ void stream_forgo_end(struct stream *stream);
  * no error). */
 enum io stream_read(struct stream *stream, void *bytes, size_t size, size_t *got);
 
-/* The peer has sent its last byte, which may still have to be read, or the connection is broken. May
- * be known later than it is so. */
+/* The peer has sent its last byte, which may still have to be read, or the connection is broken.
+ * May be known later than it is so. */
 static inline bool stream_is_ending(const struct stream *stream)
 {
 	return stream->watcher.ended;

@@ -14,7 +14,7 @@ enum {
 	/* Of one wait. What the kernel looks at to tell of an event is what the read will need:
 	 * were there more, it would have left the caches by then. */
 	EVENTS_MAX = 128,
-	OWNER_LINES = 4, /* what belongs to a watcher lies behind it */
+	OWNER_LINES = 4, /* what belongs to a watcher lies behind its own line */
 };
 
 static struct {
@@ -186,7 +186,7 @@ bool edge_call(void)
 	while ((edge = edges.next_of_turn)) {
 		edges.next_of_turn = edge->next;
 		if (edge->next)
-			memory_expect(edge->next + 1, OWNER_LINES);
+			memory_expect((const char *)edge->next + MEMORY_LINE, OWNER_LINES);
 		int events = edge->ready & edge->watched;
 		edge->queued = false;
 		if (events == 0)
