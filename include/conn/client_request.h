@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* client_request: what a logged-in client asks, and what servers have for it: a server is asked for
- * when there is something to answer, requests go on to it, answers come back, and the two part when
- * it is clean and the pool's mode says so. */
+/* client_request: what a logged-in client asks: a server is asked for when there is something to
+ * answer, requests go on to it, and the two part when it is clean and the pool's mode says so. */
 #ifndef PGWEIR_CONN_CLIENT_REQUEST_H
 #define PGWEIR_CONN_CLIENT_REQUEST_H
 
@@ -27,28 +26,13 @@ void client_request_assign(struct pool_client *member, struct pool_server *serve
 /* @server is to take its values before it is greeted (CLIENT_TRIAL). Nothing may have to be done
  * for that: then it is not @stalled. */
 void client_request_try(struct client *client, struct server *server);
-/* Its server has its values, or will have them before its next request: they are known to be good,
- * and as the server made them from now on. */
-void client_request_take_values(struct client *client);
 /* It is not @stalled any more. */
 void client_request_unstall(struct client *client);
 
-/* server_partner_ops */
-void client_request_deliver(struct client *client, const struct iovec *pieces, int count,
-			    size_t size);
-void client_request_ready(struct client *client, char status);
+/* server_partner_ops.settle: what there was to answer is answered, perhaps; then the two part. */
 void client_request_settle(struct client *client);
-void client_request_prepared(struct client *client);
-void client_request_restored(struct client *client);
-void client_request_unprepared(struct client *client, const struct error *error);
-void client_request_free(struct client *client);
-void client_request_writable(struct client *client);
-void client_request_lost(struct client *client, enum close_reason reason, const struct error *error,
-			 bool silently);
-void client_request_answer(struct client *client, const void *bytes, size_t size, bool now);
-void client_request_dropped(struct client *client);
-void client_request_replay_begins(struct client *client);
-void client_request_replay(struct client *client, struct buffer *taken);
-void client_request_parameter(struct client *client, const char *name, const char *value);
+/* The same after what it sent: that may have been the rest of a failed COPY, or the last of a
+ * message, and nothing more comes from the server then that would say that they can part. */
+void client_request_settle_if_clean(struct client *client, const struct server *server);
 
 #endif

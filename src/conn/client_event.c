@@ -8,6 +8,7 @@
 #include "conn/client_greeting.h"
 #include "conn/client_replication.h"
 #include "conn/client_limit.h"
+#include "conn/client_answer.h"
 #include "conn/client_request.h"
 #include "conn/prepared_book.h"
 #include "conn/server_event.h"
@@ -228,22 +229,22 @@ struct client *client_accept(int fd, const struct address *remote, const struct 
 void client_event_open(void)
 {
 	static const struct server_partner_ops partner = {
-		.deliver = client_request_deliver,
+		.deliver = client_answer_deliver,
 		.settle = client_request_settle,
-		.ready = client_request_ready,
+		.ready = client_answer_ready,
 		.prepared = client_greeting_prepared,
-		.unprepared = client_request_unprepared,
-		.restored = client_request_restored,
-		.free = client_request_free,
-		.writable = client_request_writable,
+		.unprepared = client_answer_unprepared,
+		.restored = client_answer_restored,
+		.free = client_answer_free,
+		.writable = client_answer_writable,
 		.lost = client_replication_lost,
 		.served = client_replication_served,
 		.cancel_ended = client_cancel_ended,
-		.parameter = client_request_parameter,
-		.answer = client_request_answer,
-		.dropped = client_request_dropped,
-		.replay_begins = client_request_replay_begins,
-		.replay = client_request_replay,
+		.parameter = client_answer_parameter,
+		.answer = client_answer_locally,
+		.dropped = client_answer_dropped,
+		.replay_begins = client_answer_replay_begins,
+		.replay = client_answer_replay,
 	};
 	server_event_open(&partner);
 	prepared_open();

@@ -4,6 +4,7 @@
 #include "client_priv.h"
 #include "config/snapshot.h"
 #include "conn/client_login.h"
+#include "conn/client_answer.h"
 #include "conn/client_request.h"
 #include "core/memory.h"
 #include "proto/response.h"
@@ -191,7 +192,7 @@ static void begin_trial(struct client *client, struct buffer **out)
 static void end_trial(struct client *client)
 {
 	struct buffer *out = NULL;
-	client_request_take_values(client);
+	client_answer_take_values(client);
 	if (client_set_state(client, CLIENT_ACTIVE))
 		complete(client, &out);
 	buffer_free(&out);
@@ -227,7 +228,7 @@ void client_greeting_prepared(struct client *client)
 	if (client->state == CLIENT_TRIAL)
 		end_trial(client);
 	else
-		client_request_prepared(client);
+		client_answer_prepared(client);
 }
 
 /* ---- the beginning ---- */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* client_priv: what the rooms of a client (client, client_request, client_entry, client_event)
- * share. */
+/* client_priv: what the rooms of a client (client_scan, client_request, client_answer, client_entry
+ * ...) share. */
 #ifndef PGWEIR_SRC_CONN_CLIENT_PRIV_H
 #define PGWEIR_SRC_CONN_CLIENT_PRIV_H
 

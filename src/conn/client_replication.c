@@ -3,6 +3,7 @@
 #include "conn/client_replication.h"
 #include "client_priv.h"
 #include "conn/client_login.h"
+#include "conn/client_answer.h"
 #include "conn/client_request.h"
 #include "conn/server_connect.h"
 #include "core/log.h"
@@ -73,7 +74,7 @@ void client_replication_lost(struct client *client, enum close_reason reason,
 	if (client->state == CLIENT_CLAIMED)
 		unserved(client, error);
 	else /* that its server hangs up tells such a client as much as it would without us */
-		client_request_lost(client, reason, error,
-				    silently || (client->endpoint.replication &&
-						 reason == CLOSE_SERVER_CRASHED));
+		client_answer_lost(client, reason, error,
+				   silently || (client->endpoint.replication &&
+						reason == CLOSE_SERVER_CRASHED));
 }

@@ -6,9 +6,9 @@
 #include "config/snapshot.h"
 #include "conn/client_feature.h"
 #include "conn/client_reset.h"
+#include "conn/client_scan.h"
 #include "conn/prepared.h"
 #include "conn/statement.h"
-#include "proto/response.h"
 #include "proto/sql.h"
 
 /* Go on with what was held. */
@@ -70,158 +70,6 @@ void client_request_assign(struct pool_client *member, struct pool_server *serve
 		client_request_go_on(client);
 }
 
-enum request {
-	REQUEST_NONE,
-	REQUEST_WANTS_SERVER,
-	REQUEST_TERMINATE,
-	REQUEST_BAD_TYPE,
-	REQUEST_BAD_LENGTH
-};
-
-/* Pass over the rest of a message that is for nobody. */
-static void skip_stray(struct client *client, const uint8_t **bytes, size_t *size)
-{
-	size_t here = *size < client->endpoint.body_left ? *size : client->endpoint.body_left;
-	client->endpoint.body_left -= (uint32_t)here;
-	*bytes += here;
-	*size -= here;
-}
-
-/* Has an idle client sent what deserves a server? A request that is not whole does not, nor do
- * messages that the server would not answer: extended ones until Sync or Flush (PostgreSQL says
- * nothing before), strays of a COPY that failed meanwhile, a Flush of nothing. Strays are skipped:
- * *@bytes, *@size are what is left. */
-static enum request scan(struct client *client, const uint8_t **bytes, size_t *size)
-{
-	const uint32_t maximum = (uint32_t)settings_current()->max_packet_size;
-	skip_stray(client, bytes, size);
-	const uint8_t *at = *bytes, *const end = at + *size;
-	bool extended = false;
-	while (end - at >= MESSAGE_HEADER) {
-		uint32_t length = message_length(at);
-		bool whole = (size_t)(end - at) > length;
-		/* also below 4, by wrapping round */
-		if (UNLIKELY(length - MESSAGE_LENGTH_MIN > maximum - MESSAGE_LENGTH_MIN))
-			return message_frontend_care[*at] == MESSAGE_INVALID ? REQUEST_BAD_TYPE
-									     : REQUEST_BAD_LENGTH;
-		switch (*at) {
-		case MESSAGE_PARSE:
-		case MESSAGE_BIND:
-		case MESSAGE_DESCRIBE:
-		case MESSAGE_EXECUTE:
-		case MESSAGE_CLOSE:
-			extended = true;
-			break;
-		case MESSAGE_QUERY:
-		case MESSAGE_SYNC:
-		case MESSAGE_FUNCTION_CALL:
-			if (whole || (size_t)(end - *bytes) >= CLIENT_REQUEST_MAX)
-				return REQUEST_WANTS_SERVER;
-			return REQUEST_NONE;
-		case MESSAGE_TERMINATE:
-			return REQUEST_TERMINATE;
-		case MESSAGE_COPY_DATA:
-		case MESSAGE_COPY_DONE:
-		case MESSAGE_COPY_FAIL:
-		case MESSAGE_FLUSH:
-			if (*at == MESSAGE_FLUSH && extended)
-				return REQUEST_WANTS_SERVER;
-			if (extended)
-				break;
-			if (!whole) {
-				client->endpoint.body_left = length + 1 - (uint32_t)(end - at);
-				*bytes = end;
-				*size = 0;
-				return REQUEST_NONE;
-			}
-			*bytes = at + length + 1;
-			*size = (size_t)(end - *bytes);
-			break;
-		default:
-			return REQUEST_BAD_TYPE;
-		}
-		if (!whole)
-			break;
-		at += (size_t)length + 1;
-	}
-	return (size_t)(end - *bytes) >= CLIENT_REQUEST_MAX ? REQUEST_WANTS_SERVER : REQUEST_NONE;
-}
-
-/* The usual request: one Query, whole and alone. */
-static inline bool is_single_query(const struct client *client, const uint8_t *bytes, size_t size)
-{
-	return size >= MESSAGE_HEADER && bytes[0] == MESSAGE_QUERY &&
-	       size == (size_t)message_length(bytes) + 1 && size <= CLIENT_REQUEST_MAX &&
-	       size <= (size_t)settings_current()->max_packet_size &&
-	       client->endpoint.body_left == 0;
-}
-
-/* The usual one of the extended protocol: from what begins and what ends it, it is all here. Only
- * a body that is cut at such bytes is no end; then the rest has a server already when it comes. */
-static inline bool ends_with_sync(const struct client *client, const uint8_t *bytes, size_t size)
-{
-	static const uint8_t sync[] = {MESSAGE_SYNC, 0, 0, 0, MESSAGE_LENGTH_MIN};
-	return size > sizeof sync && size <= CLIENT_REQUEST_MAX &&
-	       pipeline_usual[bytes[0]] == PIPELINE_EXTENDED && !client->endpoint.body_left &&
-	       !memcmp(bytes + size - sizeof sync, sync, sizeof sync);
-}
-
-/* ---- a request that is cancelled before it got a server ---- */
-
-/* Is there a message whose header the protocol allows? Else scan() says what is wrong. */
-static bool is_skippable(const uint8_t *bytes, size_t size)
-{
-	return size >= MESSAGE_HEADER && *bytes != MESSAGE_TERMINATE &&
-	       message_frontend_care[*bytes] != MESSAGE_INVALID &&
-	       message_length(bytes) >= MESSAGE_LENGTH_MIN &&
-	       message_length(bytes) <= (uint32_t)settings_current()->max_packet_size;
-}
-
-/* Pass over the first message; what has not come yet of it is a stray. */
-static void skip_message(struct client *client, const uint8_t **bytes, size_t *size)
-{
-	size_t whole = (size_t)message_length(*bytes) + 1;
-	size_t here = whole < *size ? whole : *size;
-	client->endpoint.body_left = (uint32_t)(whole - here);
-	*bytes += here;
-	*size -= here;
-}
-
-/* As PostgreSQL does after an error in an extended request: pass over all up to Sync, which is
- * answered. */
-static void skip_to_sync(struct client *client, const uint8_t **bytes, size_t *size,
-			 struct buffer **out)
-{
-	skip_stray(client, bytes, size);
-	while (client->skips_to_sync && is_skippable(*bytes, *size)) {
-		if (**bytes == MESSAGE_SYNC) {
-			client->skips_to_sync = false;
-			response_put_ready_for_query(out, ENDPOINT_QUEUE_MAX, 'I');
-		}
-		skip_message(client, bytes, size);
-	}
-	if (*size >= MESSAGE_HEADER && !is_skippable(*bytes, *size))
-		client->skips_to_sync = false; /* it ends here */
-}
-
-/* Answer the first request with @error, as far as it has come. A Sync alone asks for nothing that
- * could fail. */
-static void fail_request(struct client *client, const uint8_t **bytes, size_t *size,
-			 const struct error *error, struct buffer **out)
-{
-	uint8_t type = **bytes;
-	bool is_simple = type == MESSAGE_QUERY || type == MESSAGE_FUNCTION_CALL;
-	if (type != MESSAGE_SYNC)
-		response_put_error(out, ENDPOINT_QUEUE_MAX, "ERROR", error);
-	if (is_simple) {
-		response_put_ready_for_query(out, ENDPOINT_QUEUE_MAX, 'I');
-		skip_message(client, bytes, size);
-	} else {
-		client->skips_to_sync = true;
-		skip_to_sync(client, bytes, size, out);
-	}
-}
-
 bool client_request_cancel(struct client *client, const struct error *error)
 {
 	struct buffer *held = client->endpoint.held, *out = NULL;
@@ -234,7 +82,7 @@ bool client_request_cancel(struct client *client, const struct error *error)
 	client->was_notified = false;
 	if (client_set_state(client, CLIENT_IDLE)) {
 		stream_resume(&client->endpoint.stream);
-		fail_request(client, &bytes, &size, error, &out);
+		client_scan_fail(client, &bytes, &size, error, &out);
 		client_send(client, &out);
 	}
 	if (size && client->state == CLIENT_IDLE)
@@ -249,7 +97,7 @@ bool client_request_cancel(struct client *client, const struct error *error)
 static void begin_skipping(struct client *client, const uint8_t *bytes, size_t size)
 {
 	struct buffer *out = NULL;
-	skip_to_sync(client, &bytes, &size, &out);
+	client_scan_skip(client, &bytes, &size, &out);
 	client_send(client, &out);
 	if (client->state != CLIENT_IDLE)
 		return;
@@ -272,20 +120,21 @@ void client_request_begin(struct client *client, const uint8_t *bytes, size_t si
 		begin_skipping(client, bytes, size);
 		return;
 	}
-	bool is_usual = is_single_query(client, bytes, size) || ends_with_sync(client, bytes, size);
-	enum request request = is_usual ? REQUEST_WANTS_SERVER : scan(client, &bytes, &size);
-	switch (request) {
-	case REQUEST_WANTS_SERVER:
+	bool is_usual = client_scan_is_query(client, bytes, size) ||
+			client_scan_is_extended(client, bytes, size);
+	enum client_scan found = is_usual ? SCAN_WANTS_SERVER : client_scan(client, &bytes, &size);
+	switch (found) {
+	case SCAN_WANTS_SERVER:
 		break;
-	case REQUEST_NONE:
+	case SCAN_NOTHING:
 		client_hold(client, bytes, size);
 		return;
-	case REQUEST_TERMINATE:
+	case SCAN_TERMINATE:
 		client_close(client, CLOSE_CLIENT_REQUEST, NULL);
 		return;
 	default:
 		client_fail_header(client,
-				   request == REQUEST_BAD_TYPE ? RELAY_BAD_TYPE : RELAY_BAD_LENGTH,
+				   found == SCAN_BAD_TYPE ? RELAY_BAD_TYPE : RELAY_BAD_LENGTH,
 				   bytes, size);
 		return;
 	}
@@ -349,9 +198,7 @@ see(struct endpoint *from, uint8_t type, const uint8_t *body, uint32_t size, uin
 	return RELAY_FORWARD;
 }
 
-/* What it sent since the last answer may have been the rest of a failed COPY, or the last of a
- * message: nothing more comes from the server then that would say that the two can part. */
-static void settle_if_clean(struct client *client, const struct server *server)
+void client_request_settle_if_clean(struct client *client, const struct server *server)
 {
 	if (client->state == CLIENT_ACTIVE && client_server(client) == server && !client->stalled &&
 	    client->member.pool->mode != POOL_MODE_SESSION && server_is_clean(server))
@@ -587,7 +434,7 @@ static void end_forward(struct client *client, struct server *server, enum relay
 		if (batch->rest_size)
 			client_hold(client, batch->rest, batch->rest_size);
 		else if (__builtin_expect(pipeline_is_idle(&server->pipeline), 0))
-			settle_if_clean(client, server);
+			client_request_settle_if_clean(client, server);
 	} else if (end == RELAY_STOPPED && is_disallowed(client, batch->rest[0])) {
 		client_fail(client, SQLSTATE_FEATURE_NOT_SUPPORTED, "PQexec disallowed");
 	} else if (end == RELAY_STOPPED && batch->rest[0] == MESSAGE_TERMINATE) {
@@ -708,7 +555,7 @@ static __attribute__((noinline)) void forward_seen(struct client *client, struct
 	buffer_free(&taken);
 }
 
-/* From a linked client to its server. @is_single: is_single_query(). */
+/* From a linked client to its server. @is_single: client_scan_is_query(). */
 static inline void forward(struct client *client, const uint8_t *bytes, size_t size, bool is_single)
 {
 	struct server *server = client_server(client);
@@ -752,45 +599,10 @@ static inline void forward(struct client *client, const uint8_t *bytes, size_t s
 
 void client_request_forward(struct client *client, const uint8_t *bytes, size_t size)
 {
-	forward(client, bytes, size, is_single_query(client, bytes, size));
+	forward(client, bytes, size, client_scan_is_query(client, bytes, size));
 }
 
-/* ---- what servers have for it: server_partner_ops ---- */
-
-void client_request_deliver(struct client *client, const struct iovec *pieces, int count,
-			    size_t size)
-{
-	struct server *server = client_server(client);
-	client_counters(client)->sent += size;
-	switch (stream_write(&client->endpoint.stream, pieces, count, ENDPOINT_QUEUE_MAX)) {
-	case IO_DONE:
-		if (client->departing) /* it still reads: its time begins anew */
-			client_arm(client);
-		break;
-	case IO_AGAIN:
-		stream_pause(&server->endpoint.stream);
-		break;
-	default:
-		client_close(client, CLOSE_CLIENT_EOF, NULL);
-	}
-}
-
-void client_request_ready(struct client *client, char status)
-{
-	struct stats_counters *c = client_counters(client);
-	usec_t now = clock_now();
-	c->query_count++;
-	c->query_time += (uint64_t)(now - client->query_at);
-	client->query_at = now; /* for the next in a pipeline */
-	client->query_marks = 0;
-	if (status == 'I' && client->in_transaction) {
-		c->xact_count++;
-		c->xact_time += (uint64_t)(now - client->transaction_at);
-		/* the next one in a pipeline begins */
-		client->in_transaction = client_server(client)->pipeline.length > 0;
-		client->transaction_at = now;
-	}
-}
+/* ---- parting ---- */
 
 /* They do not part before one of them ends; but a server that is to go may go between requests. */
 static void stay_together(struct client *client, const struct server *server)
@@ -855,147 +667,12 @@ void client_request_settle(struct client *client)
 		client_request_go_on(client);
 }
 
-static void take_values(struct parameter_set **set, struct parameter_set *values)
-{
-	parameter_release(set);
-	*set = parameter_share(values);
-}
-
-void client_request_take_values(struct client *client)
-{
-	struct server *server = client_server(client);
-	parameter_take_extras(&server->parameters, client->parameters);
-	parameter_prove(client->parameters, true);
-	parameter_prove(server->parameters, true);
-	if (client->startup == client->parameters)
-		take_values(&client->startup, server->parameters);
-	take_values(&client->parameters, server->parameters);
-}
-
-/* The values as the server made them ("SQL" became "SQL, DMY"): the client is told where they
- * differ. */
-static void put_news(const struct client *client, struct buffer **out)
-{
-	const char *cursor = NULL, *name, *value;
-	while (parameter_next(client_server(client)->parameters, &cursor, &name, &value)) {
-		const char *mine = parameter_get(client->parameters, name);
-		if (parameter_tracked(name) && (!mine || strcmp(mine, value)))
-			response_put_parameter_status(out, ENDPOINT_QUEUE_MAX, name, value);
-	}
-}
-
-void client_request_prepared(struct client *client)
-{
-	struct buffer *out = NULL;
-	put_news(client, &out);
-	client_request_take_values(client);
-	client_send(client, &out);
-	client_request_unstall(client);
-}
-
-void client_request_restored(struct client *client)
-{
-	struct server *server = client_server(client);
-	struct buffer *out = NULL;
-	put_news(client, &out);
-	parameter_take_extras(&server->parameters, client->parameters);
-	take_values(&client->parameters, server->parameters);
-	response_put_ready_for_query(&out, ENDPOINT_QUEUE_MAX, server->status);
-	client_request_ready(client, server->status);
-	client_send(client, &out);
-}
-
 void client_request_unstall(struct client *client)
 {
 	if (client->stalled && client->state == CLIENT_ACTIVE) {
 		client->stalled = false;
 		client_request_go_on(client);
 	}
-}
-
-void client_request_unprepared(struct client *client, const struct error *error)
-{
-	struct server *server = client_server(client);
-	parameter_prove(client->parameters, false);
-	/* All was one implicit transaction, so nothing of it is left: the server is as it was, and
-	 * goes back. But not if it was sent more, which must not be done with other values. */
-	if (server_is_clean(server))
-		client_close(client, CLOSE_PARAMETER_INVALID, error);
-	else
-		server_close(server, CLOSE_PARAMETER_FAILED, error);
-}
-
-void client_request_free(struct client *client)
-{
-	const struct server *server = client_server(client);
-	if (!client->stalled || client->state != CLIENT_ACTIVE || server->errand || server->replays)
-		return;
-	client->stalled = false;
-	client_request_go_on(client);
-	settle_if_clean(client, server);
-}
-
-void client_request_writable(struct client *client)
-{
-	const struct server *server = client_server(client);
-	if (client->departing || client->stalled) {
-		client_request_settle(client);
-		return;
-	}
-	client_request_go_on(client);
-	settle_if_clean(client, server);
-}
-
-void client_request_lost(struct client *client, enum close_reason reason, const struct error *error,
-			 bool silently)
-{
-	struct error told;
-	if (!error) {
-		if (!close_reason_error(reason, &told))
-			close_reason_error(CLOSE_SERVER_CRASHED, &told);
-		error = &told;
-	}
-	client_close_saying(client, CLOSE_SERVER_CRASHED, error, silently);
-}
-
-void client_request_parameter(struct client *client, const char *name, const char *value)
-{
-	if (client->parameters)
-		parameter_put(&client->parameters, name, value);
-}
-
-void client_request_answer(struct client *client, const void *bytes, size_t size, bool now)
-{
-	struct stream *stream = &client->endpoint.stream;
-	client_counters(client)->sent += size;
-	if (!stream_queue(stream, bytes, size, ENDPOINT_QUEUE_MAX) ||
-	    (now && stream_flush(stream) == IO_ERROR))
-		client_close(client, CLOSE_CLIENT_EOF, NULL);
-}
-
-void client_request_replay_begins(struct client *client)
-{
-	client->stalled = true;
-}
-
-void client_request_replay(struct client *client, struct buffer *taken)
-{
-	struct server *server = client_server(client);
-	struct buffer *later = client->endpoint.held; /* what it sent meanwhile comes behind */
-	client->endpoint.held = NULL;
-	client->stalled = false;
-	forward(client, buffer_bytes(taken), buffer_length(taken), false);
-	buffer_free(&taken);
-	if (later)
-		client_hold(client, buffer_bytes(later), buffer_length(later));
-	buffer_free(&later);
-	if (client_server(client) == server) /* once is enough */
-		server->replay_owed = 0;
-}
-
-void client_request_dropped(struct client *client)
-{
-	prepared_drop_all(client->prepared, client_server(client)->prepared);
 }
 
 void client_request_open(void)

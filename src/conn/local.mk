@@ -26,7 +26,9 @@ src_conn_libconn_a_SOURCES = \
 	include/conn/client.h src/conn/client.c src/conn/client_priv.h \
 	include/conn/client_feature.h src/conn/client_feature.c \
 	include/conn/client_reset.h src/conn/client_reset.c \
+	include/conn/client_scan.h src/conn/client_scan.c \
 	include/conn/client_request.h src/conn/client_request.c \
+	include/conn/client_answer.h src/conn/client_answer.c \
 	include/conn/client_greeting.h src/conn/client_greeting.c \
 	include/conn/client_replication.h src/conn/client_replication.c \
 	include/conn/client_limit.h src/conn/client_limit.c \
