@@ -19,15 +19,12 @@
 #include "core/error.h"
 
 enum {
-	PREPARED_NAME_MAX = 1024,      /* of a portal or statement, with its NUL */
 	PREPARED_PARSE_MAX = 16 << 20, /* body of a Parse that names a statement */
 	PREPARED_UNNAMED_MAX = 65536,  /* of one that does not and shall outlive its transaction */
 };
 
 /* Before the messages of one batch: what stood for them before is written or lost. */
 void prepared_begin_batch(struct relay_batch *batch);
-/* Little of which something was rewritten becomes one piece, which lasts until the next batch. */
-void prepared_join(struct relay_batch *batch);
 /* A Parse, Bind, Describe or Close from the client for the server: noted in the pipeline, too. */
 enum relay_action prepared_request(struct prepared_link *link, uint8_t type, const uint8_t *body,
 				   uint32_t size, uint32_t available, struct relay_batch *batch);

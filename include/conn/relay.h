@@ -75,4 +75,7 @@ struct relay_batch {
  * from->body_left is kept: a message may go on in what comes next. */
 relay_walk_fn relay_walk;
 
+/* Little of which something was replaced becomes one piece, made in the batch's room. */
+void relay_join(struct relay_batch *batch);
+
 #endif

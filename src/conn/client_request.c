@@ -497,7 +497,7 @@ forward_once(struct client *client, struct server *server, const uint8_t *bytes,
 		if (walk.barrier)
 			wait_at_barrier(server, &batch);
 		if (UNLIKELY(batch.count > 1))
-			prepared_join(&batch);
+			relay_join(&batch);
 		/* Statements may be longer than what waits otherwise. */
 		if (batch.size && stream_write(&server->endpoint.stream, batch.pieces, batch.count,
 					       ENDPOINT_QUEUE_MAX + batch.size) == IO_AGAIN) {

@@ -10,6 +10,7 @@ src_conn_libconn_a_SOURCES = \
 	include/conn/statement.h src/conn/statement.c \
 	include/conn/prepared_book.h src/conn/prepared_book.c src/conn/prepared_book_priv.h \
 	include/conn/prepared_error.h src/conn/prepared_error.c \
+	include/conn/prepared_output.h src/conn/prepared_output.c \
 	include/conn/prepared_sql.h src/conn/prepared_sql.c \
 	include/conn/prepared.h src/conn/prepared.c \
 	include/conn/derive.h src/conn/derive.c \

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 #include "config.h"
 #include "conn/prepared.h"
-#include <assert.h>
 #include <string.h>
 #include "prepared_book_priv.h"
 #include "config/snapshot.h"
+#include "conn/prepared_output.h"
 #include "conn/prepared_sql.h"
 #include "core/likely.h"
 #include "core/memory.h"
@@ -12,112 +12,14 @@
 #include "proto/message.h"
 #include "proto/sql.h"
 
-enum {
-	SCRATCH = 2 * PREPARED_NAME_MAX + 512, /* that one message may need */
-	CLOSES_AT_ONCE = 3,
-};
-
-/* ---- what is sent instead ---- */
-
-static uint8_t scratch[(RELAY_PIECES + 1) * SCRATCH + 2 * RELAY_JOINED];
 static struct buffer *injected; /* content of an unnamed statement, which may end meanwhile */
-
-/* What a message speaks of that needs more than itself: no room is made by closing that. */
-static const struct statement *kept[2];
 
 void prepared_begin_batch(struct relay_batch *batch)
 {
-	batch->room = scratch;
-	kept[0] = kept[1] = NULL;
+	prepared_output_begin(batch);
 	prepared_sql_begin_batch();
 	if (UNLIKELY(injected != NULL))
 		buffer_free(&injected);
-}
-
-static uint8_t *put(uint8_t *at, const void *bytes, size_t size)
-{
-	if (size > 0)
-		memcpy(at, bytes, size);
-	return at + size;
-}
-
-/* One system call without a vector costs less than a copy of little. */
-void prepared_join(struct relay_batch *batch)
-{
-	uint8_t *at = batch->room;
-	if (batch->count < 2 || batch->size > RELAY_JOINED)
-		return;
-	for (int i = 0; i < batch->count; i++)
-		at = put(at, batch->pieces[i].iov_base, batch->pieces[i].iov_len);
-	batch->pieces[0] = (struct iovec){.iov_base = batch->room, .iov_len = batch->size};
-	batch->count = 1;
-}
-
-static inline void replace_with(struct relay_batch *batch, const void *bytes, size_t size)
-{
-	assert(batch->replacements < RELAY_REPLACEMENT);
-	batch->replacement[batch->replacements++] =
-		(struct iovec){.iov_base = (void *)(uintptr_t)bytes, .iov_len = size};
-}
-
-static uint8_t *put_header(uint8_t *at, uint8_t type, size_t body)
-{
-	*at = type;
-	message_put32(at + 1, (uint32_t)body + MESSAGE_LENGTH_MIN);
-	return at + MESSAGE_HEADER;
-}
-
-/* Bytes that were put into the room up to @end become a piece. */
-static inline void put_made(struct relay_batch *batch, uint8_t *end)
-{
-	replace_with(batch, batch->room, (size_t)(end - batch->room));
-	batch->room = end;
-}
-
-/* A whole Parse of our own; @name "": the unnamed statement. */
-static void put_parse(struct relay_batch *batch, const char *name, size_t name_size,
-		      const void *content, size_t size)
-{
-	uint8_t *at = put_header(batch->room, MESSAGE_PARSE, name_size + size);
-	put_made(batch, put(at, name, name_size));
-	replace_with(batch, content, size);
-}
-
-/* How a message of the client names a statement: @before stands between header and name. */
-struct naming {
-	const uint8_t *before;
-	size_t before_size;
-	const char *text;
-	size_t size; /* with its NUL */
-	uint32_t body_size;
-};
-
-/* The beginning of the client's message, up to where the statement's name goes. */
-static inline uint8_t *put_beginning(struct relay_batch *batch, uint8_t type,
-				     const struct naming *naming, size_t name_size)
-{
-	uint8_t *at = put_header(batch->room, type, naming->body_size - naming->size + name_size);
-	batch->replaced = MESSAGE_HEADER + naming->before_size + naming->size;
-	if (UNLIKELY(naming->before_size != 1)) /* a portal's name, or a Parse */
-		return put(at, naming->before, naming->before_size);
-	*at = *naming->before;
-	return at + 1;
-}
-
-/* The client's message goes on with another name in it. */
-static void rename_in(struct relay_batch *batch, uint8_t type, const struct naming *naming,
-		      const char *name, size_t name_size)
-{
-	put_made(batch, put(put_beginning(batch, type, naming, name_size), name, name_size));
-}
-
-/* The same, with the name of a statement. */
-static inline void rename_to(struct relay_batch *batch, uint8_t type, const struct naming *naming,
-			     const struct statement *statement)
-{
-	uint8_t *at = put_beginning(batch, type, naming, statement->name_size);
-	memcpy(at, statement->name, sizeof statement->name);
-	put_made(batch, at + statement->name_size);
 }
 
 static enum relay_action barrier(struct prepared_link *link)
@@ -137,137 +39,6 @@ static enum relay_action no_memory(struct prepared_link *link)
 	return refuse(link, "out of memory");
 }
 
-/* ---- having a statement at the server ---- */
-
-/* The server is to close a statement of ours. */
-static bool send_close(struct prepared_link *link, struct place *place, struct relay_batch *batch)
-{
-	struct prepared_server *server = prepared_server_of(link);
-	struct own_note *note = prepared_send_noted(link, MESSAGE_CLOSE, CLOSE_INJECTED);
-	if (!note)
-		return false;
-	note->place = place;
-	place->is_closing = true;
-	list_remove(&server->by_use, &place->of_use);
-	const struct statement *statement = place->statement;
-	uint8_t *at = put_header(batch->room, MESSAGE_CLOSE, 1u + statement->name_size);
-	*at++ = 'S';
-	put_made(batch, put(at, statement->name, statement->name_size));
-	return true;
-}
-
-static struct place *oldest(const struct prepared_server *server)
-{
-	struct place *place = prepared_oldest(server, NULL);
-	while (place && (place->statement == kept[0] || place->statement == kept[1]))
-		place = prepared_oldest(server, place);
-	return place;
-}
-
-/* Is the server full of statements that are all on their way? Then it must be waited for them: ask
- * before anything is sent for the message at hand. */
-static bool is_overfull(const struct prepared_link *link)
-{
-	const struct prepared_server *server = *link->server;
-	return server && server->by_use.length >= link->limit && !prepared_oldest(server, NULL);
-}
-
-/* Close what has not been used for the longest time until there is room for one more, as far as
- * that goes. False: no memory. */
-static bool make_room(struct prepared_link *link, struct relay_batch *batch)
-{
-	struct prepared_server *server = prepared_server_of(link);
-	for (int most = CLOSES_AT_ONCE; most > 0 && server->by_use.length >= link->limit; most--) {
-		struct place *place = oldest(server);
-		if (!place)
-			break;
-		if (!send_close(link, place, batch))
-			return false;
-	}
-	return true;
-}
-
-static uint8_t *put_zeros(uint8_t *at, size_t count)
-{
-	memset(at, 0, count);
-	return at + count;
-}
-
-/* What SQL prepared is prepared by SQL again: a PREPARE with a name of its own for statement and
- * portal, so that it leaves the unnamed ones alone. */
-static bool inject_sql(struct prepared_link *link, struct statement *statement,
-		       struct relay_batch *batch)
-{
-	static const char own[] = STATEMENT_PREFIX "prepare", prepare[] = "PREPARE \"";
-	struct own_note *note;
-	if (!prepared_send_noted(link, MESSAGE_CLOSE, HIDDEN) ||
-	    !prepared_send_noted(link, MESSAGE_PARSE, HIDDEN) ||
-	    !prepared_send_noted(link, MESSAGE_BIND, HIDDEN) ||
-	    !(note = prepared_send_noted(link, MESSAGE_EXECUTE, PREPARE_INJECTED)))
-		return false;
-	note->place = prepared_add_place(prepared_server_of(link), statement, *link->client);
-	if (!prepared_send_noted(link, MESSAGE_CLOSE, HIDDEN) ||
-	    !prepared_send_noted(link, MESSAGE_CLOSE, HIDDEN))
-		return false;
-	size_t name_size = statement->name_size - 1u;
-	/* One that failed may have left its statement behind. */
-	uint8_t *at = put_header(batch->room, MESSAGE_CLOSE, 1 + sizeof own);
-	at = put(put(at, "S", 1), own, sizeof own);
-	at = put_header(at, MESSAGE_PARSE,
-			sizeof own + sizeof prepare - 1 + name_size + 1 + statement->size + 1 + 2);
-	at = put(at, own, sizeof own);
-	at = put(at, prepare, sizeof prepare - 1);
-	at = put(at, statement->name, name_size);
-	put_made(batch, put(at, "\"", 1));
-	replace_with(batch, statement->content, statement->size);
-	at = put_zeros(batch->room, 1 + 2);
-	at = put_header(at, MESSAGE_BIND, 2 * sizeof own + 3 * 2);
-	at = put(at, own, sizeof own);
-	at = put_zeros(put(at, own, sizeof own), 3 * 2);
-	at = put_header(at, MESSAGE_EXECUTE, sizeof own + 4);
-	at = put_zeros(put(at, own, sizeof own), 4);
-	for (const char *what = "SP"; *what; what++) {
-		at = put_header(at, MESSAGE_CLOSE, 1 + sizeof own);
-		at = put(put(at, what, 1), own, sizeof own);
-	}
-	put_made(batch, at);
-	link->server_parses++;
-	return true;
-}
-
-/* A Parse of it goes in front of the client's message. */
-static bool inject(struct prepared_link *link, struct statement *statement,
-		   struct relay_batch *batch)
-{
-	if (!make_room(link, batch))
-		return false;
-	if (statement->is_sql)
-		return inject_sql(link, statement, batch);
-	struct own_note *note = prepared_send_noted(link, MESSAGE_PARSE, PARSE_INJECTED);
-	if (!note)
-		return false;
-	note->place = prepared_add_place(prepared_server_of(link), statement, *link->client);
-	put_parse(batch, statement->name, statement->name_size, statement->content,
-		  statement->size);
-	link->server_parses++;
-	return true;
-}
-
-/* What is executed next may speak of a statement by its name: that must be there, too. False: no
- * memory. */
-static bool bring(struct prepared_link *link, struct statement *statement,
-		  struct relay_batch *batch)
-{
-	struct place *place = prepared_find_place(*link->server, statement);
-	if (place && place->is_closing) /* to make room, in front of the same message */
-		place = NULL;
-	if (statement_is_forgotten(statement) || (place && !place->is_stale))
-		return true; /* of a forgotten one PostgreSQL says that it is not there */
-	if (place && !send_close(link, place, batch))
-		return false;
-	return inject(link, statement, batch);
-}
-
 /* What a changed text speaks of is to be at the server, or not to be. False: no memory. */
 static bool make_ready(struct prepared_link *link, const struct prepared_sql_parse *changed,
 		       struct relay_batch *batch)
@@ -276,13 +47,14 @@ static bool make_ready(struct prepared_link *link, const struct prepared_sql_par
 	struct place *old = changed->must_close
 				    ? prepared_find_place(*link->server, changed->must_close)
 				    : NULL;
-	if (old && !send_close(link, old, batch))
+	if (old && !prepared_send_close(link, old, batch))
 		return false;
-	if (changed->needs && !bring(link, changed->needs, batch))
+	if (changed->needs && !prepared_bring(link, changed->needs, batch))
 		return false;
 	if (!changed->spare)
 		return true;
-	put_parse(batch, changed->spare, strlen(changed->spare) + 1, nothing, sizeof nothing);
+	prepared_put_parse(batch, changed->spare, strlen(changed->spare) + 1, nothing,
+			   sizeof nothing);
 	return prepared_send_noted(link, MESSAGE_PARSE, HIDDEN);
 }
 
@@ -316,7 +88,7 @@ static inline bool is_of_changes(const struct prepared_link *link, const struct 
 /* A statement whose execution comes to @change (NULL: to nothing of that kind) is described or
  * bound. False: no memory. */
 static __attribute__((noinline)) bool use_change(struct prepared_link *link, uint8_t type,
-						 const struct naming *naming,
+						 const struct prepared_naming *naming,
 						 struct sql_change *change,
 						 struct relay_batch *batch)
 {
@@ -332,7 +104,7 @@ static __attribute__((noinline)) bool use_change(struct prepared_link *link, uin
 			change->is_bound = true;
 	}
 	struct statement *needed = needed_by(change);
-	return !needed || bring(link, needed, batch);
+	return !needed || prepared_bring(link, needed, batch);
 }
 
 /* Is the client's unnamed statement at the server when what was sent is done? */
@@ -395,13 +167,14 @@ static enum relay_action wait_for(struct prepared_link *link, uint32_t body)
 /* A Bind or Describe that goes to a name that no server has: the refusal is to speak of the
  * client's name. */
 static enum relay_action use_unknown(struct prepared_link *link, uint8_t type,
-				     const struct naming *naming, struct relay_batch *batch)
+				     const struct prepared_naming *naming,
+				     struct relay_batch *batch)
 {
 	struct own_note *note = prepared_send_noted(link, type, UNKNOWN);
 	if (!note)
 		return no_memory(link);
 	note->text = memory_strdup(naming->text);
-	rename_in(batch, type, naming, PREPARED_NO_STATEMENT, sizeof PREPARED_NO_STATEMENT);
+	prepared_rename(batch, type, naming, PREPARED_NO_STATEMENT, sizeof PREPARED_NO_STATEMENT);
 	return RELAY_REPLACE;
 }
 
@@ -452,7 +225,8 @@ static bool renew_named(struct prepared_link *link, struct name *name, struct re
 }
 
 static enum relay_action use_unnamed(struct prepared_link *link, uint8_t type,
-				     const struct naming *naming, struct relay_batch *batch)
+				     const struct prepared_naming *naming,
+				     struct relay_batch *batch)
 {
 	struct prepared_client *client = *link->client;
 	struct own_note *note;
@@ -503,17 +277,16 @@ static enum relay_action use_unnamed(struct prepared_link *link, uint8_t type,
 	prepared_server_of(link)->unnamed_in = client->group;
 	prepared_server_of(link)->unnamed_parses++;
 	mark_unnamed_dropper(link);
-	put_parse(batch, "", 1, buffer_bytes(injected), buffer_length(injected));
+	prepared_put_parse(batch, "", 1, buffer_bytes(injected), buffer_length(injected));
 	link->server_parses++;
 	batch->replaced = 0;
 	return RELAY_REPLACE;
 }
 
 /* A Bind or Describe. */
-static inline __attribute__((always_inline)) enum relay_action use(struct prepared_link *link,
-								   uint8_t type,
-								   const struct naming *naming,
-								   struct relay_batch *batch)
+static inline __attribute__((always_inline)) enum relay_action
+use(struct prepared_link *link, uint8_t type, const struct prepared_naming *naming,
+    struct relay_batch *batch)
 {
 	if (!*naming->text)
 		return use_unnamed(link, type, naming, batch);
@@ -525,11 +298,10 @@ static inline __attribute__((always_inline)) enum relay_action use(struct prepar
 		bool is_outdated = prepared_sql_is_outdated(link, name->change);
 		if (is_outdated && pipeline_owes_answer(link->pipeline))
 			return barrier(link);
-		kept[0] = name->statement;
+		prepared_keep(name->statement, NULL);
 		if (is_outdated && !renew_named(link, name, batch))
 			return no_memory(link);
-		kept[0] = name->statement;
-		kept[1] = needed_by(name->change);
+		prepared_keep(name->statement, needed_by(name->change));
 		/* What is in front of it already is of use only if it follows. */
 		is_begun = batch->replacements;
 	}
@@ -543,25 +315,25 @@ static inline __attribute__((always_inline)) enum relay_action use(struct prepar
 	if (!statement || (!place && statement_is_forgotten(statement)))
 		return use_unknown(link, type, naming, batch);
 	statement_touch(statement);
-	if ((!place || place->is_stale) && is_overfull(link) && !is_begun)
+	if ((!place || place->is_stale) && prepared_is_overfull(link) && !is_begun)
 		return barrier(link);
 	/* What it executes must be there when it is parsed, for its columns. */
 	if (is_of_changes(link, name->change) &&
 	    !use_change(link, type, naming, name->change, batch))
 		return no_memory(link);
 	if (place && place->is_stale && statement->content) {
-		if (!send_close(link, place, batch))
+		if (!prepared_send_close(link, place, batch))
 			return no_memory(link);
 		place = NULL;
 	}
 	if (place)
 		prepared_touch_place(*link->server, place, link->limit);
-	else if (!inject(link, statement, batch))
+	else if (!prepared_inject(link, statement, batch))
 		return no_memory(link);
 	if (!pipeline_sent_noted(link->pipeline, type, name))
 		return no_memory(link);
 	name->notes++;
-	rename_to(batch, type, naming, statement);
+	prepared_rename_to(batch, type, naming, statement);
 	if (statement->may_drop)
 		prepared_server_of(link)->has_dropper = true;
 	return RELAY_REPLACE;
@@ -580,8 +352,8 @@ static enum relay_action request_bind(struct prepared_link *link, const uint8_t 
 					: pass(link, MESSAGE_BIND);
 	if (name - body > PREPARED_NAME_MAX || rest - name > PREPARED_NAME_MAX)
 		return refuse(link, "name of portal or statement is too long");
-	struct naming naming = {body, (size_t)(name - body), (const char *)name,
-				(size_t)(rest - name), size};
+	struct prepared_naming naming = {body, (size_t)(name - body), (const char *)name,
+					 (size_t)(rest - name), size};
 	enum relay_action action = use(link, MESSAGE_BIND, &naming, batch);
 	link->binds += action != RELAY_STOP; /* else it comes back */
 	return action;
@@ -592,7 +364,7 @@ static enum relay_action request_describe(struct prepared_link *link, const uint
 {
 	if (size < 2 || body[0] != 'S' || string_end(body + 1, body + size) != body + size)
 		return pass(link, MESSAGE_DESCRIBE);
-	struct naming naming = {body, 1, (const char *)body + 1, size - 1, size};
+	struct prepared_naming naming = {body, 1, (const char *)body + 1, size - 1, size};
 	return use(link, MESSAGE_DESCRIBE, &naming, batch);
 }
 
@@ -658,10 +430,10 @@ static enum relay_action parse_new(struct prepared_link *link, const char *text,
 		return barrier(link);
 	if (place && place->is_closing)
 		place = NULL;
-	if ((!place || place->is_stale) && is_overfull(link) && !is_begun)
+	if ((!place || place->is_stale) && prepared_is_overfull(link) && !is_begun)
 		return barrier(link);
 	if (place && place->is_stale) {
-		if (!send_close(link, place, batch))
+		if (!prepared_send_close(link, place, batch))
 			return no_memory(link);
 		place = NULL;
 	}
@@ -671,7 +443,7 @@ static enum relay_action parse_new(struct prepared_link *link, const char *text,
 		prepared_server_of(link)->unnamed = 0;
 		note = prepared_send_noted(link, MESSAGE_PARSE, PARSE_PROBE);
 	} else {
-		if (!make_room(link, batch))
+		if (!prepared_make_room(link, batch))
 			return no_memory(link);
 		note = prepared_send_noted(link, MESSAGE_PARSE, PARSE);
 	}
@@ -689,11 +461,11 @@ static enum relay_action parse_new(struct prepared_link *link, const char *text,
 		return RELAY_DROP;
 	link->server_parses++;
 	bool probes = note->note.kind == PARSE_PROBE;
-	struct naming naming = {.text = text, .size = strlen(text) + 1, .body_size = size};
+	struct prepared_naming naming = {.text = text, .size = strlen(text) + 1, .body_size = size};
 	if (probes)
-		rename_in(batch, MESSAGE_PARSE, &naming, "", 1);
+		prepared_rename(batch, MESSAGE_PARSE, &naming, "", 1);
 	else
-		rename_to(batch, MESSAGE_PARSE, &naming, statement);
+		prepared_rename_to(batch, MESSAGE_PARSE, &naming, statement);
 	return RELAY_REPLACE;
 }
 
@@ -714,17 +486,17 @@ static enum relay_action parse_doubled(struct prepared_link *link, struct name *
 		prepared_remove_name(*link->client, name);
 		return RELAY_SHORT;
 	}
-	if (!place && is_overfull(link) && !is_begun)
+	if (!place && prepared_is_overfull(link) && !is_begun)
 		return barrier(link);
-	if (!place && !inject(link, old, batch))
+	if (!place && !prepared_inject(link, old, batch))
 		return no_memory(link);
 	struct own_note *note = prepared_send_noted(link, MESSAGE_PARSE, PARSE_DOUBLED);
 	if (!note)
 		return no_memory(link);
 	note->text = memory_strdup(text);
 	prepared_note_name(note, name);
-	struct naming naming = {.text = text, .size = strlen(text) + 1, .body_size = size};
-	rename_to(batch, MESSAGE_PARSE, &naming, old);
+	struct prepared_naming naming = {.text = text, .size = strlen(text) + 1, .body_size = size};
+	prepared_rename_to(batch, MESSAGE_PARSE, &naming, old);
 	return RELAY_REPLACE;
 }
 
@@ -763,19 +535,19 @@ static enum relay_action parse_changed(struct prepared_link *link, const char *t
 {
 	uint32_t name_size = (uint32_t)strlen(text) + 1;
 	enum relay_action action;
-	kept[0] = changed->needs;
+	prepared_keep(changed->needs, NULL);
 	if (!make_ready(link, changed, batch))
 		return no_memory(link);
 	if (*text) {
 		action = parse_named(link, text, changed->content, changed->content + changed->size,
 				     name_size + (uint32_t)changed->size, changed->change, batch);
 		if (action == RELAY_REPLACE) /* up to its name */
-			replace_with(batch, changed->content, changed->size);
+			prepared_replace_with(batch, changed->content, changed->size);
 	} else {
 		action = parse_unnamed(link, changed->content, (uint32_t)changed->size,
 				       changed->size <= PREPARED_UNNAMED_MAX, changed->change);
 		if (action == RELAY_FORWARD) {
-			put_parse(batch, "", 1, changed->content, changed->size);
+			prepared_put_parse(batch, "", 1, changed->content, changed->size);
 			action = RELAY_REPLACE;
 		}
 	}
@@ -936,8 +708,8 @@ static enum relay_action refuse_parse(struct prepared_link *link, const uint8_t 
 	} else {
 		return no_memory(link);
 	}
-	put_parse(batch, *body ? PREPARED_NO_STATEMENT : "",
-		  *body ? sizeof PREPARED_NO_STATEMENT : 1, content, sizeof content);
+	prepared_put_parse(batch, *body ? PREPARED_NO_STATEMENT : "",
+			   *body ? sizeof PREPARED_NO_STATEMENT : 1, content, sizeof content);
 	batch->replaced = MESSAGE_HEADER + size;
 	return RELAY_REPLACE;
 }
