@@ -225,6 +225,18 @@ struct server *server_new(struct pool *pool)
 
 /* ---- our own queries ---- */
 
+/* A simple Query of our own follows. False: no memory. */
+static bool begin_errand(struct server *server, enum server_errand errand)
+{
+	if (!pipeline_sent(&server->pipeline, PIPELINE_INTERNAL))
+		return false;
+	server->errand = (uint8_t)errand;
+	server->errand_failed = false;
+	if (server->prepared) /* it destroys the unnamed statement */
+		prepared_server_linked(server->prepared, NULL);
+	return true;
+}
+
 bool server_run(struct server *server, enum server_errand errand, const char *sql)
 {
 	struct buffer *out = NULL;
@@ -232,15 +244,9 @@ bool server_run(struct server *server, enum server_errand errand, const char *sq
 	field_writer_init(&writer, &out, MESSAGE_WHOLE_MAX + strlen(sql));
 	field_begin(&writer, MESSAGE_QUERY);
 	field_put_string(&writer, sql);
-	bool well = field_end(&writer) && pipeline_sent(&server->pipeline, PIPELINE_INTERNAL);
-	if (well) {
-		server->errand = (uint8_t)errand;
-		server->errand_failed = false;
-		if (server->prepared) /* a simple Query destroys the unnamed statement */
-			prepared_server_linked(server->prepared, NULL);
-		well = stream_write_bytes(&server->endpoint.stream, buffer_bytes(out),
-					  buffer_length(out), ENDPOINT_QUEUE_MAX) != IO_ERROR;
-	}
+	bool well = field_end(&writer) && begin_errand(server, errand) &&
+		    stream_write_bytes(&server->endpoint.stream, buffer_bytes(out),
+				       buffer_length(out), ENDPOINT_QUEUE_MAX) != IO_ERROR;
 	buffer_free(&out);
 	return well;
 }
@@ -353,17 +359,12 @@ bool server_put_values(struct server *server, struct parameter_set *wanted)
 	well = well &&
 	       stream_queue(&server->endpoint.stream, buffer_bytes(query), buffer_length(query),
 			    ENDPOINT_QUEUE_MAX) &&
-	       pipeline_sent(&server->pipeline,
-			     PIPELINE_INTERNAL); /* the first entry needs no memory */
+	       begin_errand(server, ERRAND_PARAMETERS);
 	buffer_free(&query);
 	if (!well) { /* it may have what is another client's */
 		server_close(server, CLOSE_OUT_OF_MEMORY, NULL);
 		return false;
 	}
-	server->errand = ERRAND_PARAMETERS;
-	server->errand_failed = false;
-	if (server->prepared)
-		prepared_server_linked(server->prepared, NULL);
 	if (!proven)
 		stream_flush(&server->endpoint.stream);
 	return proven;
@@ -383,11 +384,7 @@ bool server_restore(struct server *server)
 	parameter_release(&server->restore);
 	if (well && count == 0)
 		return false;
-	server->errand = ERRAND_RESTORE;
-	server->errand_failed = false;
-	if (server->prepared) /* a simple Query destroys the unnamed statement */
-		prepared_server_linked(server->prepared, NULL);
-	well = well && pipeline_sent(&server->pipeline, PIPELINE_INTERNAL) &&
+	well = well && begin_errand(server, ERRAND_RESTORE) &&
 	       stream_write_bytes(&server->endpoint.stream, buffer_bytes(query),
 				  buffer_length(query), ENDPOINT_QUEUE_MAX) != IO_ERROR;
 	buffer_free(&query);
