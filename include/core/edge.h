@@ -69,7 +69,8 @@ void edge_close(void);
 int edge_wait(int beside, int wait_msec);
 /* @beside may be another set now, under the same number. */
 void edge_forget_beside(void);
-/* Call what is ready, who came first first. Returns whether anything was. */
+/* Call what is ready, who came first first, so many as one turn may serve. Returns whether anything
+ * was. */
 bool edge_call(void);
 
 #endif

@@ -11,9 +11,11 @@
 #include <unistd.h>
 
 enum {
-	/* Of one wait. What the kernel looks at to tell of an event is what the read will need:
-	 * were there more, it would have left the caches by then. */
-	EVENTS_MAX = 128,
+	/* Sockets of one turn. What the kernel looks at to tell of an event is what the read will
+	 * need: were there more, it would have left the caches by then. */
+	CALLS_MAX = 128,
+	/* ... of which so many may be new, also where others were put back. */
+	NEWS_MIN = CALLS_MAX / 4,
 	OWNER_LINES = 4, /* what belongs to a watcher lies behind its own line */
 };
 
@@ -21,7 +23,8 @@ static struct {
 	int set;
 	int beside;		   /* waited for with it; -1: none */
 	struct edge *first, *last; /* to be called */
-	struct edge *next_of_turn; /* ... in this turn */
+	uint32_t length;	   /* so many */
+	uint32_t due;		   /* ... the first of them in this turn */
 	struct edge *current;	   /* is being called; NULL: it was stopped */
 } edges = {.set = -1, .beside = -1};
 
@@ -36,6 +39,7 @@ static void queue(struct edge *edge)
 	else
 		edges.first = edge;
 	edges.last = edge;
+	edges.length++;
 }
 
 void edge_init(struct edge *edge, edge_fn *callback)
@@ -82,13 +86,8 @@ void edge_set(struct edge *edge, int fd, int events)
 static void unqueue(struct edge *edge)
 {
 	struct edge *before = NULL, *at = edges.first;
-	for (struct edge **of_turn = &edges.next_of_turn; *of_turn; of_turn = &(*of_turn)->next) {
-		if (*of_turn == edge) {
-			*of_turn = edge->next;
-			return;
-		}
-	}
-	for (; at && at != edge; at = at->next)
+	uint32_t index = 0;
+	for (; at && at != edge; at = at->next, index++)
 		before = at;
 	if (!at)
 		return; /* the set was closed */
@@ -98,6 +97,8 @@ static void unqueue(struct edge *edge)
 		edges.first = edge->next;
 	if (edges.last == edge)
 		edges.last = before;
+	edges.length--;
+	edges.due -= index < edges.due;
 }
 
 void edge_stop(struct edge *edge)
@@ -132,6 +133,7 @@ void edge_close(void)
 	close(edges.set);
 	edges.set = edges.beside = -1;
 	edges.first = edges.last = NULL;
+	edges.length = edges.due = 0;
 }
 
 void edge_forget_beside(void)
@@ -162,11 +164,16 @@ static inline void note(struct edge *edge, uint32_t events)
 
 int edge_wait(int beside, int wait_msec)
 {
-	struct epoll_event events[EVENTS_MAX];
-	int is_ready = 0;
+	struct epoll_event events[CALLS_MAX];
+	int is_ready = 0, most = CALLS_MAX;
 	if (beside != edges.beside)
 		wait_beside(beside);
-	int count = epoll_pwait(edges.set, events, EVENTS_MAX, edges.first ? 0 : wait_msec, NULL);
+	if (edges.length > 0) {
+		most = edges.length < CALLS_MAX - NEWS_MIN ? CALLS_MAX - (int)edges.length
+							   : NEWS_MIN;
+		wait_msec = 0;
+	}
+	int count = epoll_pwait(edges.set, events, most, wait_msec, NULL);
 	for (int i = 0; i < count; i++) {
 		if (events[i].data.ptr)
 			note(events[i].data.ptr, events[i].events);
@@ -178,13 +185,14 @@ int edge_wait(int beside, int wait_msec)
 
 bool edge_call(void)
 {
-	struct edge *edge;
 	bool any = false;
 	/* What is put back meanwhile gets another turn, behind what becomes ready until then. */
-	edges.next_of_turn = edges.first;
-	edges.first = NULL;
-	while ((edge = edges.next_of_turn)) {
-		edges.next_of_turn = edge->next;
+	edges.due = edges.length < CALLS_MAX ? edges.length : CALLS_MAX;
+	while (edges.due > 0) {
+		struct edge *edge = edges.first;
+		edges.first = edge->next;
+		edges.length--;
+		edges.due--;
 		if (edge->next)
 			memory_expect((const char *)edge->next + MEMORY_LINE, OWNER_LINES);
 		int events = edge->ready & edge->watched;
