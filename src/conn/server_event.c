@@ -606,6 +606,8 @@ static void input(struct server *server, const uint8_t *bytes, size_t size)
 	uint32_t maximum = (uint32_t)settings_current()->max_packet_size;
 	struct relay_batch batch;
 	enum relay_end end;
+	if (UNLIKELY(stream_is_ending(&endpoint->stream)))
+		mark_ending(server);
 	if (!endpoint->partner)
 		server->drained += (uint32_t)size;
 	server->is_reading = true;
@@ -704,8 +706,6 @@ static void readable(struct stream *stream)
 			lost(server);
 			return;
 		}
-		if (UNLIKELY(stream_is_ending(stream)))
-			mark_ending(server);
 		receive(server, bytes, size);
 		if (LIKELY(fresh < ENDPOINT_RECEIVE) || server->state != SERVER_ACTIVE ||
 		    stream->paused)
