@@ -11,9 +11,10 @@
 #include "core/memory.h"
 #include "proto/field.h"
 
-/* Until when the server of a client that vanished must be free again, and how much it may say. */
+/* Until when the server of a client that vanished must be free again, and how much it may say: in
+ * all, and before PostgreSQL has seen the cancel. */
 static const usec_t drain_time = 10 * USEC_PER_SECOND;
-enum { DRAIN_BYTES = 16 * 1024 * 1024 };
+enum { DRAIN_BYTES = 16 * 1024 * 1024, DRAIN_BEFORE_CANCEL = 1024 * 1024 };
 
 static struct memory_cache cache = MEMORY_CACHE("server_cache", struct server);
 static_assert(offsetof(struct server, pipeline.entries_inline) < (size_t)6 * MEMORY_LINE,
@@ -477,12 +478,14 @@ void server_cancel_ended(struct server *server)
 	if (server->cancels > 0)
 		return;
 	server->is_canceled = false;
-	if (server->state == SERVER_BEING_CANCELED)
+	if (server->state == SERVER_BEING_CANCELED) {
 		server_let_go(server, CLOSE_IDLE_DIRTY);
-	else if (server->state == SERVER_DRAINING)
+	} else if (server->state == SERVER_DRAINING) {
+		stream_resume(&server->endpoint.stream);
 		server_settle_drained(server);
-	else if (server->state == SERVER_ACTIVE && server->endpoint.partner)
+	} else if (server->state == SERVER_ACTIVE && server->endpoint.partner) {
 		partner_ops->free(server_client(server));
+	}
 }
 
 void server_settle_drained(struct server *server)
@@ -496,6 +499,8 @@ void server_settle_drained(struct server *server)
 		server_close(server, CLOSE_CLIENT_GONE_IN_QUERY, NULL);
 		return;
 	}
+	if (server->cancels > 0 && server->drained > DRAIN_BEFORE_CANCEL)
+		stream_pause(&server->endpoint.stream);
 	if (!pipeline_is_idle(pipeline) || endpoint->held || endpoint->body_left)
 		return;
 	if (server->cancels > 0) /* they must hit nothing that comes after */

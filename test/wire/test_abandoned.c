@@ -307,25 +307,57 @@ START_TEST(a_server_that_goes_on_and_on_is_closed_in_time)
 }
 END_TEST
 
+/* Rows of 1 MB for nobody, until the server is closed or not read, or there are @most bytes of
+ * them. Returns how many were taken: @*left of the last row were not. */
+static size_t flood(size_t most, size_t *left)
+{
+	static uint8_t row[1 << 20], body[(1 << 20) - 16];
+	size_t size = wire_put(row, 'D', body, sizeof body), sent = 0, at = 0, tries = 0;
+	while (sent < most && tries < 10 && !wire_is_closed(server)) {
+		size_t taken = wire_try(server, row + at, size - at);
+		tries = taken ? 0 : tries + 1;
+		sent += taken;
+		at = (at + taken) % size;
+		wire_settle();
+	}
+	*left = at ? size - at : 0;
+	return sent;
+}
+
 START_TEST(a_server_that_says_very_much_is_closed)
 {
-	static uint8_t bytes[1 << 20], body[(1 << 20) - 16];
+	size_t left;
 	begin("");
 	asks("Q");
 	vanishes();
 	cancel_comes();
 	wire_hang_up(carrier);
-	size_t size = wire_put(bytes, 'D', body, sizeof body), sent = 0;
-	while (!wire_is_closed(server) && sent < 64 << 20) {
-		for (size_t n = 0, more; n < size; n += more, sent += more) {
-			more = wire_try(server, bytes + n, size - n);
-			if (wire_is_closed(server))
-				break;
-		}
-	}
+	size_t sent = flood(64 << 20, &left);
 	ck_assert_uint_ge(sent, 15 << 20);
 	ck_assert_uint_lt(sent, 24 << 20);
 	server_was_dropped();
+}
+END_TEST
+
+/* What it says before PostgreSQL has seen the cancel is not taken in: it might be very much, and
+ * does not come to an end any sooner by that. */
+START_TEST(a_flood_waits_until_the_cancel_is_through)
+{
+	static uint8_t rest[1 << 20];
+	size_t left;
+	begin("");
+	asks("Q");
+	vanishes();
+	cancel_comes();
+	size_t sent = flood(64 << 20, &left);
+	ck_assert_uint_ge(sent, 1 << 20);
+	ck_assert_uint_lt(sent, 4 << 20);
+	ck_assert(!wire_is_closed(server));
+	wire_hang_up(carrier);
+	for (size_t at = 0; at < left; wire_settle())
+		at += wire_try(server, rest, left - at);
+	query_is_cancelled('I');
+	server_is_used_again();
 }
 END_TEST
 
@@ -438,6 +470,7 @@ Suite *suite_abandoned(void)
 	tcase_add_test(tcase, a_copy_that_begins_when_nobody_is_there_to_copy_costs_the_server);
 	tcase_add_test(tcase, a_server_that_goes_on_and_on_is_closed_in_time);
 	tcase_add_test(tcase, a_server_that_says_very_much_is_closed);
+	tcase_add_test(tcase, a_flood_waits_until_the_cancel_is_through);
 	tcase_add_loop_test(tcase, a_server_that_breaks_the_protocol_then_is_closed, 0, 3);
 	tcase_add_test(tcase, a_cancel_that_cannot_be_sent_leaves_time_for_the_answer);
 	tcase_add_loop_test(
