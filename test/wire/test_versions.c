@@ -96,13 +96,18 @@ START_TEST(a_server_that_does_not_know_the_protocol_is_asked_with_the_older_one)
 	for (size_t i = 5; i < sizes[_i]; i++)
 		if (bytes[i] == '|')
 			bytes[i] = 0;
-	wire_send(server, bytes, sizes[_i]);
+	wire_push(server, bytes, sizes[_i]); /* with the end right behind */
 	wire_hang_up(server);
 	server = wire_asked(0);
 	ck_assert(wire_logged("did not answer to protocol 3.2, asking again with 3.0"));
 	wire_expect_pool("welcome 1 / login 1");
 	wire_send(server, bytes, put_login(bytes, 4));
 	wire_expect(client, "KZ");
+	wire_expect_pool("active 1 / idle 1");
+	wire_query(client, "one");
+	wire_expect_message(server, 'Q', "one|");
+	wire_answer(server, "ONE", 'I');
+	wire_expect(client, "CZ");
 	wire_expect_pool("active 1 / idle 1");
 	/* it is remembered */
 	wire_hang_up(server);
