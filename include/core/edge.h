@@ -4,8 +4,10 @@
  * To its user a socket is level-triggered: its callback is called in every turn in which it is
  * ready for what is watched. But the kernel tells only of what changes, and is not asked again:
  * what it told is remembered here until a read finds the socket empty, or a write finds it full. So
- * whoever reads or writes says what came of it, edge_received() and edge_sent(). Then nothing is
- * asked twice, and to pause reading is a store. */
+ * whoever reads says what came of it, and whoever writes while that is watched: edge_received() and
+ * edge_sent(). Then nothing is asked twice, and to pause reading is a store.
+ *
+ * The loop waits here, for these sockets and for those of libev beside them. */
 #ifndef PGWEIR_CORE_EDGE_H
 #define PGWEIR_CORE_EDGE_H
 
@@ -27,13 +29,14 @@ struct edge {
 	int fd;		 /* -1: not watched */
 	uint8_t watched; /* what the callback is called for */
 	uint8_t ready;	 /* what the kernel told, and is not used up */
-	bool ended;	 /* it told of the end, too: that stands behind the last byte */
+	bool ended;	 /* the kernel told of the end, or an error */
+	bool is_uneven;	 /* it told of urgent data: a read stops in front of it */
 	bool queued;	 /* is to be called */
 };
 
 void edge_init(struct edge *edge, edge_fn *callback);
 /* Watch @fd, a socket that does not block, for @events (0: nothing). The kernel is asked only when
- * @fd is new and when writing begins to be watched. */
+ * @fd is new, and when writing begins or ceases to be watched. */
 void edge_set(struct edge *edge, int fd, int events);
 /* Must come before close() of the socket. Harmless twice. */
 void edge_stop(struct edge *edge);
@@ -43,10 +46,11 @@ static inline int edge_events(const struct edge *edge)
 }
 
 /* A recv() with room for @size bytes returned @received (-1: with errno). Less than there was room
- * for: the socket is empty, unless its end is still to be read. */
+ * for: the socket is empty, unless its end is still to be read. (Who passes descriptors through a
+ * Unix socket cuts a read short, too, and is not heard before he says more.) */
 static inline void edge_received(struct edge *edge, ssize_t received, size_t size)
 {
-	bool is_empty = received > 0 ? (size_t)received < size && !edge->ended
+	bool is_empty = received > 0 ? (size_t)received < size && !(edge->ended | edge->is_uneven)
 				     : received < 0 && errno == EAGAIN;
 	if (is_empty)
 		edge->ready &= (uint8_t)~EDGE_READ;
@@ -64,11 +68,11 @@ static inline void edge_sent(struct edge *edge, ssize_t sent, size_t size)
 void edge_open(void);
 void edge_close(void);
 /* Wait until a socket is ready, or the other epoll set @beside is, or @wait_msec have passed (-1:
- * without end; not at all if a socket is still to be called). Takes a bounded number of events.
- * Returns 1: @beside is ready; 0: it is not; -1: errno. */
+ * without end; not at all if a socket is still to be called). Returns 1: @beside may be ready; 0:
+ * it is not; -1: errno. */
 int edge_wait(int beside, int wait_msec);
-/* @beside may be another set now, under the same number. */
-void edge_forget_beside(void);
+/* That other set is about to be closed. */
+void edge_leave_beside(void);
 /* Call what is ready, who came first first, so many as one turn may serve. Returns whether anything
  * was. */
 bool edge_call(void);

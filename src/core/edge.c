@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "config.h"
 #include "core/edge.h"
+#include "core/likely.h"
 #include "core/log.h"
 #include "core/memory.h"
 #include <assert.h>
@@ -16,7 +17,8 @@ enum {
 	CALLS_MAX = 128,
 	/* ... of which so many may be new, also where others were put back. */
 	NEWS_MIN = CALLS_MAX / 4,
-	OWNER_LINES = 4, /* what belongs to a watcher lies behind its own line */
+	RETRY_MSEC = 100, /* when the other set cannot be waited for */
+	OWNER_LINES = 4,  /* what belongs to a watcher lies behind its own line */
 };
 
 static struct {
@@ -28,9 +30,24 @@ static struct {
 	struct edge *current;	   /* is being called; NULL: it was stopped */
 } edges = {.set = -1, .beside = -1};
 
+static inline bool is_to_be_called(const struct edge *edge)
+{
+	return !edge->queued && (edge->ready & edge->watched);
+}
+
+static void queue_first(struct edge *edge)
+{
+	edge->queued = true;
+	edge->next = edges.first;
+	if (!edges.first)
+		edges.last = edge;
+	edges.first = edge;
+	edges.length++;
+}
+
 static void queue(struct edge *edge)
 {
-	if (edge->queued || !(edge->ready & edge->watched))
+	if (!is_to_be_called(edge))
 		return;
 	edge->queued = true;
 	edge->next = NULL;
@@ -62,7 +79,8 @@ static void give_up(struct edge *edge)
 /* The kernel looks at the socket when it is asked, and tells what it is ready for already. */
 static void ask(struct edge *edge, int operation, int events)
 {
-	struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.ptr = edge};
+	struct epoll_event event = {.events = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET,
+				    .data.ptr = edge};
 	if (events & EDGE_WRITE)
 		event.events |= EPOLLOUT;
 	if (epoll_ctl(edges.set, operation, edge->fd, &event) != 0)
@@ -75,7 +93,8 @@ void edge_set(struct edge *edge, int fd, int events)
 		assert(edge->fd < 0);
 		edge->fd = fd;
 		ask(edge, EPOLL_CTL_ADD, events);
-	} else if (events & ~edge->watched & EDGE_WRITE) {
+	} else if ((events ^ edge->watched) & EDGE_WRITE) {
+		/* Also when it ceases: the reader of a Unix socket would wake us each time. */
 		edge->ready &= (uint8_t)~EDGE_WRITE;
 		ask(edge, EPOLL_CTL_MOD, events);
 	}
@@ -136,38 +155,54 @@ void edge_close(void)
 	edges.length = edges.due = 0;
 }
 
-void edge_forget_beside(void)
+void edge_leave_beside(void)
 {
+	/* close() would do, if no child of a library holds it, too: then it would be ready for
+	 * ever. */
+	if (edges.beside >= 0)
+		(void)epoll_ctl(edges.set, EPOLL_CTL_DEL, edges.beside, NULL);
 	edges.beside = -1;
 }
 
-static void wait_beside(int beside)
+static bool join_beside(int beside)
 {
+	static usec_t said_at;
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
-	edges.beside = beside;
-	if (epoll_ctl(edges.set, EPOLL_CTL_ADD, beside, &event) == 0 || errno == EEXIST)
-		return;
-	log_fatal("", "could not watch the event loop: %s", strerror(errno));
-	exit(EXIT_FAILURE);
+	if (epoll_ctl(edges.set, EPOLL_CTL_ADD, beside, &event) == 0 || errno == EEXIST) {
+		edges.beside = beside;
+		return true;
+	}
+	if (log_is_due(&said_at))
+		log_error("", "could not watch the event loop: %s", strerror(errno));
+	return false;
 }
 
 static inline void note(struct edge *edge, uint32_t events)
 {
-	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
-		edge->ended = true;
-	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
-		edge->ready |= EDGE_READ;
 	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
 		edge->ready |= EDGE_WRITE;
-	queue(edge);
+	if (events & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		edge->ready |= EDGE_READ;
+	if (events & EPOLLPRI)
+		edge->is_uneven = true;
+	if (LIKELY(!(events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)))) {
+		queue(edge);
+		return;
+	}
+	/* Before anybody in this turn relies on it. */
+	edge->ended = true;
+	if (is_to_be_called(edge))
+		queue_first(edge);
 }
 
 int edge_wait(int beside, int wait_msec)
 {
 	struct epoll_event events[CALLS_MAX];
 	int is_ready = 0, most = CALLS_MAX;
-	if (beside != edges.beside)
-		wait_beside(beside);
+	if (beside != edges.beside && !join_beside(beside)) {
+		is_ready = 1;
+		wait_msec = 0 <= wait_msec && wait_msec < RETRY_MSEC ? wait_msec : RETRY_MSEC;
+	}
 	if (edges.length > 0) {
 		most = edges.length < CALLS_MAX - NEWS_MIN ? CALLS_MAX - (int)edges.length
 							   : NEWS_MIN;
@@ -186,7 +221,8 @@ int edge_wait(int beside, int wait_msec)
 bool edge_call(void)
 {
 	bool any = false;
-	/* What is put back meanwhile gets another turn, behind what becomes ready until then. */
+	/* What is put back meanwhile gets another turn, in front of what becomes ready until then.
+	 */
 	edges.due = edges.length < CALLS_MAX ? edges.length : CALLS_MAX;
 	while (edges.due > 0) {
 		struct edge *edge = edges.first;

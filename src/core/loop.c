@@ -36,8 +36,8 @@ struct signal_watch {
 static struct {
 	struct ev_loop *ev;
 	bool stopped;
-	bool ran; /* something ran in this turn */
-	bool waited;
+	bool ran;    /* something ran in this turn */
+	bool waited; /* libev's wait came here */
 
 	struct loop_timer **heap;
 	uint32_t heap_length, heap_room;
@@ -52,7 +52,7 @@ static struct {
 	ev_async wake;
 	void (*on_wake)(void);
 
-	ev_fork renewed;
+	ev_fork renewal;
 } loop;
 
 /* --- timers --- */
@@ -225,34 +225,34 @@ static void run_work(void)
  * system call in each turn. But it waits with epoll_wait(), which the program answers in place of
  * the C library: this thread waits for its sockets then, and for libev's own descriptors beside
  * them. */
-static _Thread_local bool libev_waits;
+static _Thread_local bool is_libevs_call; /* and nobody else's */
 
 int epoll_wait(int fd, struct epoll_event *events, int most, int wait_msec)
 {
-	if (!libev_waits)
+	if (!is_libevs_call)
 		return epoll_pwait(fd, events, most, wait_msec, NULL);
 	loop.waited = true;
 	int result = edge_wait(fd, wait_msec);
 	return result > 0 ? epoll_pwait(fd, events, most, 0, NULL) : result;
 }
 
-static void begin_wait(struct ev_loop *ev) EV_NOEXCEPT
+static void before_wait(struct ev_loop *ev) EV_NOEXCEPT
 {
 	(void)ev;
-	libev_waits = true;
+	is_libevs_call = true;
 }
 
-static void end_wait(struct ev_loop *ev) EV_NOEXCEPT
+static void after_wait(struct ev_loop *ev) EV_NOEXCEPT
 {
 	(void)ev;
-	libev_waits = false;
+	is_libevs_call = false;
 }
 
 /* libev makes a new set when it is told of a descriptor that was closed, but is held by a child. */
-static void set_was_renewed(struct ev_loop *ev, ev_fork *renewed, int events)
+static void set_will_be_renewed(struct ev_loop *ev, ev_fork *renewal, int events)
 {
-	(void)ev, (void)renewed, (void)events;
-	edge_forget_beside();
+	(void)ev, (void)renewal, (void)events;
+	edge_leave_beside();
 }
 
 /* --- the turn --- */
@@ -325,13 +325,14 @@ void loop_open(void)
 	}
 	edge_open();
 	ev_ref(loop.ev); /* a loop in which nothing is watched waits */
-	ev_set_loop_release_cb(loop.ev, begin_wait, end_wait);
-	ev_fork_init(&loop.renewed, set_was_renewed);
-	ev_fork_start(loop.ev, &loop.renewed);
+	ev_set_loop_release_cb(loop.ev, before_wait, after_wait);
+	ev_fork_init(&loop.renewal, set_will_be_renewed);
+	ev_fork_start(loop.ev, &loop.renewal);
 	ev_unref(loop.ev);
 	ev_timer_init(&loop.alarm, ring_alarm, 0.0, 0.0);
 	loop.alarm_time = 0;
 	loop.stopped = false;
+	loop.waited = false;
 	clock_update();
 	ev_run(loop.ev, EVRUN_NOWAIT);
 	if (!loop.waited) {
@@ -406,7 +407,8 @@ void loop_stop(void)
 	ev_break(loop.ev, EVBREAK_ONE);
 }
 
-static void stop_waiting(struct ev_loop *ev, ev_timer *timer, int events)
+/* Its work is done: the wait is over. */
+static void limit_came(struct ev_loop *ev, ev_timer *timer, int events)
 {
 	(void)ev, (void)timer, (void)events;
 }
@@ -419,7 +421,7 @@ bool loop_turn(int wait_msec)
 		return loop.ran;
 	}
 	ev_timer limit;
-	ev_timer_init(&limit, stop_waiting, wait_msec / 1000.0, 0.0);
+	ev_timer_init(&limit, limit_came, wait_msec / 1000.0, 0.0);
 	ev_now_update(loop.ev);
 	ev_timer_start(loop.ev, &limit);
 	set_alarm();

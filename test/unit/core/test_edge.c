@@ -6,11 +6,13 @@
 #include "core/loop.h"
 #include "suites.h"
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 /* One end is watched, the other is ours. */
@@ -242,6 +244,46 @@ START_TEST(writing_is_told_while_there_is_room)
 }
 END_TEST
 
+/* The reader of a Unix socket wakes whoever waits to write. */
+START_TEST(nobody_is_woken_for_writing_when_that_is_not_watched_any_more)
+{
+	edge_set(&one.edge, one.fd, EDGE_READ | EDGE_WRITE);
+	ck_assert(loop_turn(0));
+	edge_set(&one.edge, one.fd, EDGE_READ);
+	ck_assert_int_eq(send(one.fd, "request", 7, 0), 7);
+	drain(&one);
+	ck_assert(!loop_turn(0));
+	ck_assert_int_eq(one.edge.ready, 0);
+}
+END_TEST
+
+/* A read stops in front of urgent data, though more stands behind it. */
+START_TEST(urgent_data_does_not_hide_what_follows)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t length = sizeof address;
+	int listening = socket(AF_INET, SOCK_STREAM, 0);
+	close_end(&one);
+	ck_assert_int_eq(bind(listening, (struct sockaddr *)&address, length), 0);
+	ck_assert_int_eq(listen(listening, 1), 0);
+	ck_assert_int_eq(getsockname(listening, (struct sockaddr *)&address, &length), 0);
+	one.other = socket(AF_INET, SOCK_STREAM, 0);
+	ck_assert_int_eq(connect(one.other, (struct sockaddr *)&address, length), 0);
+	one.fd = accept4(listening, NULL, NULL, SOCK_NONBLOCK);
+	close(listening);
+	say(&one, "ab");
+	ck_assert_int_eq(send(one.other, "!", 1, MSG_OOB), 1);
+	say(&one, "cd");
+	one.room = 8;
+	edge_set(&one.edge, one.fd, EDGE_READ);
+	while (loop_turn(0))
+		;
+	ck_assert_uint_eq(one.got_size, 4);
+	ck_assert_mem_eq(one.got, "abcd", 4);
+}
+END_TEST
+
 START_TEST(both_are_told_at_once)
 {
 	edge_set(&one.edge, one.fd, EDGE_READ | EDGE_WRITE);
@@ -423,6 +465,19 @@ START_TEST(who_came_first_is_served_first)
 }
 END_TEST
 
+START_TEST(an_end_is_told_before_what_else_came)
+{
+	edge_set(&one.edge, one.fd, EDGE_READ);
+	edge_set(&two.edge, two.fd, EDGE_READ);
+	say(&one, "x");
+	close(two.other);
+	two.other = -1;
+	ck_assert(loop_turn(0));
+	ck_assert_int_eq(two.place, 1);
+	ck_assert_int_eq(one.place, 2);
+}
+END_TEST
+
 START_TEST(a_turn_does_not_wait_while_a_socket_is_still_to_be_called)
 {
 	one.room = 2;
@@ -491,6 +546,38 @@ START_TEST(libevs_descriptors_are_still_waited_for_when_it_has_made_its_set_anew
 }
 END_TEST
 
+static usec_t time_now(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * USEC_PER_SECOND + now.tv_nsec / 1000;
+}
+
+START_TEST(a_child_that_holds_all_descriptors_does_not_keep_the_loop_awake)
+{
+	enum { TURNS = 3, WAIT_MSEC = 20, FDS = 64 };
+	struct loop_io io;
+	int held[FDS], count = 0;
+	loop_io_init(&io, beside_event);
+	loop_io_set(&io, two.fd, LOOP_READ);
+	ck_assert(!loop_turn(0));
+	for (int fd = 3; fd < FDS; fd++)
+		held[count++] = dup(fd);
+	loop_io_stop(&io);
+	close(two.fd);
+	two.fd = -1;
+	say(&two, "x"); /* libev makes its set anew */
+	for (int i = 0; i < 3; i++)
+		loop_turn(0);
+	usec_t began = time_now();
+	for (int i = 0; i < TURNS; i++)
+		ck_assert(!loop_turn(WAIT_MSEC));
+	ck_assert_int_ge(time_now() - began, TURNS * (WAIT_MSEC - 1) * USEC_PER_MSEC);
+	while (count > 0)
+		close(held[--count]);
+}
+END_TEST
+
 static char logged[200];
 static void hear(enum log_level level, const char *line)
 {
@@ -524,6 +611,8 @@ Suite *suite_edge(void)
 	tcase_add_test(tcase, half_an_end_is_an_end_of_reading);
 	tcase_add_test(tcase, what_came_while_nothing_was_watched_is_remembered);
 	tcase_add_test(tcase, writing_is_told_while_there_is_room);
+	tcase_add_test(tcase, nobody_is_woken_for_writing_when_that_is_not_watched_any_more);
+	tcase_add_test(tcase, urgent_data_does_not_hide_what_follows);
 	tcase_add_test(tcase, both_are_told_at_once);
 	tcase_add_test(tcase, a_stopped_socket_is_not_called_though_it_was_ready);
 	tcase_add_test(tcase, a_socket_in_the_middle_of_those_that_are_ready_can_be_stopped);
@@ -532,10 +621,12 @@ Suite *suite_edge(void)
 	tcase_add_test(tcase, a_turn_serves_some_of_very_many_and_the_next_turn_others);
 	tcase_add_test(tcase, many_ready_sockets_do_not_starve_what_is_waited_for_beside_them);
 	tcase_add_test(tcase, who_came_first_is_served_first);
+	tcase_add_test(tcase, an_end_is_told_before_what_else_came);
 	tcase_add_test(tcase, a_turn_does_not_wait_while_a_socket_is_still_to_be_called);
 	tcase_add_test(tcase, other_descriptors_and_signals_are_waited_for_beside_the_sockets);
 	tcase_add_test(tcase,
 		       libevs_descriptors_are_still_waited_for_when_it_has_made_its_set_anew);
+	tcase_add_test(tcase, a_child_that_holds_all_descriptors_does_not_keep_the_loop_awake);
 	tcase_add_test(tcase, what_cannot_be_watched_is_said_and_ends);
 	suite_add_tcase(suite, tcase);
 	return suite;
