@@ -195,20 +195,28 @@ static enum relay_action see(struct endpoint *from, uint8_t type, const uint8_t 
 	return server->is_broken ? RELAY_STOP : RELAY_FORWARD;
 }
 
-/* It closes a moment later: nobody gets it meanwhile. */
-static void mark_ending(struct server *server)
-{
-	if (server->member.close_needed)
-		return;
-	server->member.close_needed = true;
-	server->member.close_reason = CLOSE_SERVER_CRASHED;
-}
-
 /* Does its client keep it between transactions? */
 static bool is_kept(const struct server *server)
 {
 	return server->endpoint.partner &&
 	       (server->member.pool->mode == POOL_MODE_SESSION || server->endpoint.replication);
+}
+
+/* It closes a moment later: when its client is through, nobody gets it meanwhile. */
+static void mark_ending(struct server *server)
+{
+	if (server->state < SERVER_IDLE || is_kept(server) || server->member.close_needed)
+		return;
+	server->member.close_needed = true;
+	server->member.close_reason = CLOSE_SERVER_CRASHED;
+}
+
+/* Will it and its client, whose answers are all here, part when what was received is through? */
+static bool parts_now(const struct server *server)
+{
+	const struct endpoint *partner_endpoint = server->endpoint.partner;
+	return partner_endpoint && !is_kept(server) && !server->replays && !server->unfit &&
+	       partner_endpoint->body_left == 0 && !stream_is_blocked(&server->endpoint.stream);
 }
 
 static enum relay_action see_unasked(struct endpoint *from, uint8_t type, const uint8_t *body,
@@ -229,11 +237,12 @@ static enum relay_action see_unasked(struct endpoint *from, uint8_t type, const 
 		char severity[16];
 		struct error error;
 		response_parse_error(body, available, severity, &error);
-		server->said_fatal = response_error_is_fatal(body, available);
-		if (server->said_fatal)
+		bool is_fatal = response_error_is_fatal(body, available);
+		if (is_fatal)
 			mark_ending(server);
-		/* Right behind its answer: it does not end the connection of whose it was. */
-		dropped |= server->said_fatal && !is_kept(server);
+		/* It does not end the connection of whose answers stood in front of it. */
+		dropped |= is_fatal && parts_now(server);
+		server->said_fatal = is_fatal && !(dropped && from->partner);
 		if (dropped)
 			log_info(server_subject(server), "server said: %s %s", severity,
 				 error.message);
@@ -598,6 +607,11 @@ static __attribute__((noinline)) bool end_step(struct server *server)
 	return server->state != SERVER_CLOSING;
 }
 
+static bool is_resting(const struct server *server)
+{
+	return server->state == SERVER_IDLE || server->state == SERVER_USED;
+}
+
 static void lost(struct server *server);
 
 static void input(struct server *server, const uint8_t *bytes, size_t size)
@@ -650,7 +664,8 @@ static void input(struct server *server, const uint8_t *bytes, size_t size)
 	}
 	if (endpoint->partner) {
 		partner->settle(server_client(server));
-	} else if (server->said_fatal) {
+	} else if (server->said_fatal ||
+		   (UNLIKELY(stream_is_ending(&endpoint->stream)) && is_resting(server))) {
 		lost(server); /* its socket closes a moment later: nobody gets it meanwhile */
 	} else if (server->let_go) {
 		server_let_go(server, CLOSE_IDLE_DIRTY);

@@ -1389,6 +1389,25 @@ static size_t take_all(struct wire_peer *peer)
 	return total;
 }
 
+START_TEST(what_was_to_be_said_again_ends_with_the_server_s_last_word)
+{
+	static const char fatal[] = "SFATAL\0VFATAL\0C57P01\0Mbye\0";
+	uint8_t bytes[256];
+	begin_bare("10");
+	exchange(a, "P:s=text S", one, "P=text S", "1 Z");
+	ask(a, "B:s E S");
+	serve_stale("B=text E S");
+	size_t size = wire_put(bytes, 'Z', "I", 1);
+	size += wire_put(bytes + size, 'E', fatal, sizeof fatal);
+	wire_push(one->peer, bytes, size);
+	wire_hang_up(one->peer);
+	one->peer = NULL;
+	wire_expect_error(a, "FATAL", "57P01", "bye");
+	wire_expect_closed(a);
+	wire_close();
+}
+END_TEST
+
 START_TEST(what_was_to_be_said_again_ends_with_its_client)
 {
 	begin_bare("10\ncancel_on_disconnect = 1");
@@ -1625,6 +1644,7 @@ Suite *suite_prepared(void)
 	tcase_add_loop_test(tcase, a_client_vanishes_while_its_requests_wait_for_answers, 0, 4);
 	tcase_add_loop_test(tcase, a_server_dies_with_requests_under_way, 0, 4);
 	tcase_add_test(tcase, a_server_dies_that_nobody_uses);
+	tcase_add_test(tcase, what_was_to_be_said_again_ends_with_the_server_s_last_word);
 	tcase_add_test(tcase, what_was_to_be_said_again_ends_with_its_client);
 	tcase_add_test(tcase, what_comes_meanwhile_is_said_behind_what_is_said_again);
 	tcase_add_test(tcase, a_large_parse_waits_for_its_rest);

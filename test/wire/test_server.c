@@ -279,6 +279,90 @@ START_TEST(a_server_that_ends_with_its_answer_is_given_to_nobody)
 }
 END_TEST
 
+/* An idle server ends, with a last word or without, in the turn in which a request comes. */
+START_TEST(a_server_that_ends_just_now_is_given_to_nobody)
+{
+	uint8_t notice[256], request[64];
+	begin();
+	size_t notice_size = _i & 1 ? wire_put_types(notice, "N", true) : 0;
+	size_t request_size = wire_put(request, 'Q', "mine", 5);
+	if (_i & 2)
+		wire_push(client, request, request_size);
+	wire_push(server, notice, notice_size);
+	close(server->fd);
+	server->fd = -1;
+	if (!(_i & 2))
+		wire_push(client, request, request_size);
+	wire_settle();
+	wire_expect_nothing(client);
+	ck_assert_str_eq(wire_state(client), "WAITING");
+	server = wire_server();
+	wire_expect_message(server, 'Q', "mine|");
+	wire_answer(server, "MINE", 'I');
+	wire_expect(client, "CZ");
+	wire_close();
+}
+END_TEST
+
+/* The client has said half a message that nobody wants any more: they do not part. */
+START_TEST(who_is_in_the_middle_of_a_message_hears_the_last_word)
+{
+	begin();
+	asks("Q");
+	wire_server_says(server, "G");
+	wire_expect(client, "G");
+	wire_send(client, "d\0\0\0\100abc", 8);
+	wire_server_says(server, "EZ");
+	wire_expect(client, "EZ");
+	ck_assert_str_eq(wire_state(client), "ACTIVE");
+	wire_error(server, "FATAL", "57P01", "bye");
+	wire_hang_up(server);
+	wire_expect_error(client, "FATAL", "57P01", "bye");
+	wire_expect_closed(client);
+	wire_close();
+}
+END_TEST
+
+START_TEST(a_server_that_ends_right_behind_its_login_has_logged_in)
+{
+	uint8_t login[64];
+	size_t size = wire_put(login, 'R', "\0\0\0\0", 4);
+	size += wire_put(login + size, 'K', "\0\0\0\1abcd", 8);
+	size += wire_put(login + size, 'Z', "I", 1);
+	wire_open("server_check_query =", NULL);
+	client = wire_connect();
+	wire_say_startup(client, "u1", NULL, 0);
+	for (int i = 0; i < 2; i++) { /* not again and again without a pause */
+		server = wire_accept();
+		ck_assert_ptr_nonnull(server);
+		wire_push(server, login, size);
+		wire_hang_up(server);
+		if (i == 0) {
+			while (wire_next(client))
+				;
+			ck_assert_int_eq(client->type, 'Z');
+			wire_query(client, "mine");
+		}
+	}
+	wire_expect_fatal(client, "08006", "server conn crashed?|");
+	ck_assert_ptr_null(wire_accept());
+	wire_close();
+}
+END_TEST
+
+START_TEST(in_a_session_who_is_served_is_told_of_the_end_right_behind_an_answer)
+{
+	uint8_t bytes[256];
+	begin_with("pool_mode = session\nserver_fast_close = 1\nserver_check_query =");
+	asks("Q");
+	wire_push(server, bytes, wire_put_types(bytes, "CZ", true));
+	wire_hang_up(server);
+	wire_expect_message(client, 'C', "");
+	wire_expect_message(client, 'Z', "I");
+	client_is_told("08006", "server conn crashed?|");
+}
+END_TEST
+
 START_TEST(in_a_session_the_end_right_behind_an_answer_is_the_client_s)
 {
 	static const char fatal[] = "SFATAL\0VFATAL\0C57P01\0Mbye\0";
@@ -755,6 +839,10 @@ Suite *suite_server(void)
 	tcase_add_loop_test(tcase, a_server_vanishes_in_a_session, 0, 2);
 	tcase_add_test(tcase, a_server_vanishes_with_its_answer);
 	tcase_add_loop_test(tcase, a_server_that_ends_with_its_answer_is_given_to_nobody, 0, 3);
+	tcase_add_loop_test(tcase, a_server_that_ends_just_now_is_given_to_nobody, 0, 4);
+	tcase_add_test(tcase, who_is_in_the_middle_of_a_message_hears_the_last_word);
+	tcase_add_test(tcase, a_server_that_ends_right_behind_its_login_has_logged_in);
+	tcase_add_test(tcase, in_a_session_who_is_served_is_told_of_the_end_right_behind_an_answer);
 	tcase_add_test(tcase, in_a_session_the_end_right_behind_an_answer_is_the_client_s);
 	tcase_add_test(tcase, a_server_vanishes_in_copy_in);
 	tcase_add_test(tcase, a_server_that_vanishes_in_its_reset_query_disturbs_nobody);
