@@ -83,9 +83,6 @@ static inline struct client *client_of_member(struct pool_client *member)
 /* Send what was built up in *@out, which is emptied. */
 void client_send(struct client *client, struct buffer **out);
 
-/* It is not @stalled any more: go on with what it sent meanwhile (at the end of the turn). */
-void client_resume(struct client *client);
-
 /* Walk all clients: those logging in, then those of each pool. Return false to stop. */
 typedef bool client_fn(struct client *client, void *context);
 void client_each(client_fn *each, void *context);

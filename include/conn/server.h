@@ -126,8 +126,6 @@ void server_release(struct server *server);
 /* The client of a server of its own leaves; @mid_message: in the middle of one. The server closes.
  */
 void server_dismiss(struct server *server, bool mid_message);
-/* Give its client the answers that are ours, as far as it is their turn. */
-void server_answer_locally(struct server *server);
 /* server_prepare() where values differ. */
 bool server_put_values(struct server *server, struct parameter_set *wanted);
 /* Prepare for a client's first request: true: ready, possibly with a SET in its out-queue; false:

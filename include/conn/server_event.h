@@ -9,5 +9,7 @@
 
 /* Before the first server; @ops is what is done for clients. */
 void server_event_open(const struct server_partner_ops *ops);
+/* Give its client the answers that are ours, as far as it is their turn. */
+void server_event_answer_locally(struct server *server);
 
 #endif

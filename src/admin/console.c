@@ -12,6 +12,7 @@
 #include "admin/show_process.h"
 #include "admin/show_stats.h"
 #include "conn/client.h"
+#include "conn/client_console.h"
 #include "core/log.h"
 #include "core/memory.h"
 #include "core/text.h"
@@ -314,7 +315,7 @@ static void answer_waiting(struct console *console, const struct error *error)
 	memory_free(&rest);
 	client_send(client, &out);
 	if (client->console && console->waits_for == CONTROL_DONE)
-		client_resume(client);
+		client_console_resume(client);
 }
 
 /* Answer one whose wait is over. False: all others go on waiting. */

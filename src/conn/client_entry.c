@@ -7,6 +7,7 @@
 #include "config/snapshot.h"
 #include "conn/client_auth.h"
 #include "conn/client_cancel.h"
+#include "conn/client_console.h"
 #include "conn/client_greeting.h"
 #include "conn/client_login.h"
 #include "conn/client_replication.h"
@@ -118,7 +119,7 @@ static void proven(struct client *client, struct buffer **out)
 		if (client_set_state(client, CLIENT_IDLE)) {
 			client_console()->open(client);
 			if (client->console && client->endpoint.held)
-				client_resume(client);
+				client_console_resume(client);
 		}
 	} else if (login->replication) {
 		stream_flush(&client->endpoint.stream);
@@ -349,7 +350,7 @@ void client_entry_startup(struct client *client, const uint8_t *bytes, size_t si
 		}
 	}
 	if (client->console && client->endpoint.held)
-		client_resume(client);
+		client_console_resume(client);
 }
 
 void client_entry_answer(struct client *client, const uint8_t *bytes, size_t size)
@@ -388,7 +389,7 @@ void client_entry_answer(struct client *client, const uint8_t *bytes, size_t siz
 		client_fail(client, SQLSTATE_PROTOCOL_VIOLATION,
 			    "data behind the authentication message");
 	if (client->console && client->endpoint.held)
-		client_resume(client);
+		client_console_resume(client);
 }
 
 void client_entry_refuse_logins(bool refuse)

@@ -8,6 +8,7 @@
 #include "conn/client_reset.h"
 #include "conn/client_scan.h"
 #include "conn/prepared.h"
+#include "conn/server_event.h"
 #include "conn/statement.h"
 #include "proto/sql.h"
 
@@ -526,7 +527,7 @@ forward_once(struct client *client, struct server *server, const uint8_t *bytes,
 		return false;
 	}
 	if (wants_local_answers)
-		server_answer_locally(server);
+		server_event_answer_locally(server);
 	if (client->state != CLIENT_ACTIVE || client_server(client) != server)
 		return false;
 	/* Nothing is under way any more that would end the wait. */

@@ -25,6 +25,7 @@ src_conn_libconn_a_SOURCES = \
 	include/conn/client_auth.h src/conn/client_auth.c \
 	include/conn/client_login.h src/conn/client_login.c \
 	include/conn/client.h src/conn/client.c src/conn/client_priv.h \
+	include/conn/client_console.h src/conn/client_console.c \
 	include/conn/client_feature.h src/conn/client_feature.c \
 	include/conn/client_reset.h src/conn/client_reset.c \
 	include/conn/client_scan.h src/conn/client_scan.c \

@@ -485,7 +485,7 @@ static void restored(struct server *server)
 	}
 }
 
-void server_answer_locally(struct server *server)
+void server_event_answer_locally(struct server *server)
 {
 	struct endpoint *endpoint = &server->endpoint;
 	uint8_t bytes[64 * MESSAGE_HEADER];
@@ -555,7 +555,7 @@ static bool begin_prepared(struct server *server)
 {
 	begin_batch();
 	if (is_ours_next(server))
-		server_answer_locally(server);
+		server_event_answer_locally(server);
 	return server->state != SERVER_CLOSING;
 }
 
@@ -563,7 +563,7 @@ static bool begin_prepared(struct server *server)
 static bool end_prepared(struct server *server)
 {
 	if (is_ours_next(server))
-		server_answer_locally(server);
+		server_event_answer_locally(server);
 	if (UNLIKELY(server->replays) && server->endpoint.partner && server->pipeline.length == 0) {
 		struct buffer *taken = server->replay;
 		server->replay = NULL;
