@@ -34,6 +34,10 @@ prepare_build() {
 	shift
 	[[ -x configure ]] || ./autogen.sh >&2
 	if [[ ! -e $directory/config.status ]]; then
+		if [[ -e config.status ]]; then
+			say "the checkout was built in place, which builds elsewhere do not bear: make distclean"
+			make -s distclean >&2 || die "make distclean failed"
+		fi
 		say "configuring $directory"
 		mkdir -p "$directory"
 		(cd "$directory" && ../configure -q "$@") >&2 || die "configure failed; see $directory/config.log"

@@ -13,7 +13,9 @@
 #include "conn/client_request.h"
 #include "conn/prepared_book.h"
 #include "conn/server_event.h"
+#include "core/error.h"
 #include "core/memory.h"
+#include "proto/response.h"
 
 enum { POOL_LINES = 7 }; /* that a request looks at */
 
@@ -57,6 +59,20 @@ static void input(struct client *client, const uint8_t *bytes, size_t size, size
 	}
 }
 
+/* It asked for something, and has no server. It may be gone, and then nobody wants the answer; or
+ * it has only closed its side, and hears this. */
+static void tell_unserved(struct client *client)
+{
+	struct buffer *out = NULL;
+	struct error error;
+	if (!client->endpoint.held)
+		return;
+	error_set(&error, SQLSTATE_CONNECTION_FAILURE,
+		  "the connection was closed while its request waited for a server");
+	response_put_error(&out, MESSAGE_WHOLE_MAX, "FATAL", &error);
+	client_send(client, &out);
+}
+
 /* The far end sends nothing more, or is gone. */
 static void ended(struct client *client)
 {
@@ -71,6 +87,11 @@ static void ended(struct client *client)
 		break;
 	case CLIENT_ACTIVE:
 		client_request_depart(client, CLOSE_CLIENT_EOF);
+		break;
+	case CLIENT_WELCOME:
+	case CLIENT_WAITING:
+		tell_unserved(client);
+		client_close(client, CLOSE_CLIENT_EOF, NULL);
 		break;
 	default:
 		client_close(client, CLOSE_CLIENT_EOF, NULL);

@@ -324,10 +324,14 @@ enum { STAGES = sizeof(stages) / sizeof(stages[0]) };
 /* One line, where somebody will see it. */
 static void report(const struct error *error)
 {
-	const char *gap = *error->hint ? "; hint: " : "";
-	log_fatal("", "%s%s%s", error->message, gap, error->hint);
+	char text[sizeof *error + 16];
+	size_t size = strlen(error->detail);
+	int end = size && error->detail[size - 1] == '.' ? (int)size - 1 : (int)size;
+	snprintf(text, sizeof text, "%s%s%.*s%s%s", error->message, size ? ": " : "", end,
+		 error->detail, *error->hint ? "; hint: " : "", error->hint);
+	log_fatal("", "%s", text);
 	if (!stderr_is_log)
-		fprintf(stderr, "pgweir: %s%s%s\n", error->message, gap, error->hint);
+		fprintf(stderr, "pgweir: %s\n", text);
 }
 
 static int finish(bool well)

@@ -64,8 +64,8 @@ def backend(connection):
 
 
 def wait_idle(pooler, seconds=10):
-    """Wait until no server works for a client or closes."""
-    wait_until(lambda: all(r["sv_active"] == 0 and r["sv_being_canceled"] == 0 and r["cl_waiting"] == 0
+    """Wait until no server works for a client, is cancelled or reset."""
+    wait_until(lambda: all(r["sv_active"] == r["sv_being_canceled"] == r["sv_tested"] == r["cl_waiting"] == 0
                            for r in pooler.console("SHOW POOLS") if r["database"] not in ("pgbouncer", "pgweir")),
                seconds, "a pooler at rest")
 

@@ -155,6 +155,15 @@ def test_a_reload_in_the_middle_of_a_login_counts(pgweir, wire):
     assert connection.read_error()["C"] == "28P01"
 
 
+@pytest.mark.parametrize("user, cause", [("alice", "wrong password: alice"), ("nobody", "no such user: nobody"), ("old", "wrong password type: old")])
+def test_the_log_says_why_a_login_failed_and_the_client_does_not_know(pgweir, user, cause):
+    pooler = pgweir({"auth_type": "scram-sha-256"})
+    pooler.write_userlist({ADMIN: password_of(ADMIN), "alice": password_of("alice"), "old": "md5" + "0" * 32})
+    pooler.reload()
+    refusal(pooler, user=user, password="wrong")
+    pooler.wait_for_log(rf"LOG C-0x\w+: {DATABASE}/\S+@127.0.0.1:\d+ {cause}\n")
+
+
 def test_an_unknown_user_takes_as_long_as_a_wrong_password(pgweir):
     """Medians of interleaved logins; the plain secret's keys were derived when it was loaded."""
     pooler = pgweir({"auth_type": "scram-sha-256"})

@@ -194,7 +194,7 @@ def test_a_unix_socket_in_use_is_named(pgweir):
     first = pgweir()
     second = pgweir({"unix_socket_dir": first.directory, "listen_addr": ""}, start=False)
     second.change_config(listen_port=first.port)
-    assert "unix socket is in use, cannot continue" in refused(second)
+    assert f'unix socket is in use, cannot continue: A process listens on "{first.directory}/.s.PGSQL.{first.port}"; hint: Stop it' in refused(second)
     assert first.console("SHOW VERSION")
 
 
@@ -482,6 +482,22 @@ def test_term_waits_for_clients(pgweir):
     assert ended_within(pooler) == 0
     pooler.wait_for_log("LOG client connections dropped, exiting")
     assert not (pooler.directory / f".s.PGSQL.{pooler.port}").exists()
+
+
+def test_while_it_shuts_down_it_is_neither_paused_nor_resumed_nor_shut_down_otherwise(pgweir):
+    pooler = pgweir()
+    console = {"db": "pgbouncer", "user": "admin", "host": str(pooler.directory)}
+    with pooler.connect() as connection:
+        pooler.signal(signal.SIGTERM)
+        pooler.wait_for_log("LOG got SIGTERM, shutting down, waiting for all clients disconnect")
+        for command in ("RESUME", "SHUTDOWN WAIT_FOR_SERVERS", "SHUTDOWN WAIT_FOR_CLIENTS"):
+            with pytest.raises(psycopg.Error, match="pooler is shutting down") as refusal:
+                pooler.query(command, **console)
+            assert refusal.value.sqlstate == "57P03"
+        pooler.signal(signal.SIGUSR1)
+        pooler.wait_for_log("LOG got SIGUSR1 while shutting down, ignoring")
+        assert connection.execute("SELECT 1").fetchall() == [(1,)]
+    assert ended_within(pooler) == 0
 
 
 @pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT])
