@@ -13,6 +13,7 @@
 #include <grp.h>
 #include <libgen.h>
 #include <netdb.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -98,6 +99,15 @@ static void check_listen_addr(const struct snapshot *snapshot)
 	}
 }
 
+static void check_user(const struct snapshot *snapshot)
+{
+	const struct passwd *entry = getpwnam(snapshot->settings.user);
+	if (!entry)
+		mistake_of(snapshot, SETTING_user, "there is no such user");
+	else if (entry->pw_uid != geteuid())
+		fprintf(stderr, "only root can become user \"%s\"\n", snapshot->settings.user);
+}
+
 static void check_start(const struct snapshot *snapshot)
 {
 	const struct settings *settings = &snapshot->settings;
@@ -110,6 +120,8 @@ static void check_start(const struct snapshot *snapshot)
 	if (*directory && *directory != '@' &&
 	    (stat(directory, &status) != 0 || !S_ISDIR(status.st_mode)))
 		mistake_of(snapshot, SETTING_unix_socket_dir, "there is no such directory");
+	if (*settings->user && !process_is_root()) /* else it is tried */
+		check_user(snapshot);
 	if (*settings->unix_socket_group && !getgrnam(settings->unix_socket_group))
 		mistake_of(snapshot, SETTING_unix_socket_group, "there is no such group");
 	check_listen_addr(snapshot);

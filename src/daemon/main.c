@@ -155,8 +155,11 @@ static void free_settings(void)
 static bool become_user(struct error *error)
 {
 	const char *user = loaded->settings.user;
+	char where[SOURCE_TEXT];
 	if (*user && !process_become_user(user, error))
-		return false;
+		return error_prefix(
+			error, "%s",
+			source_print(&loaded->sources[SETTING_user], SETTING_user, where));
 	if (process_is_root())
 		return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
 				 "pgweir should not run as root; set \"user\" or give -u");

@@ -208,6 +208,16 @@ def test_root_may_check_without_a_user(pgweir):
     assert checked.returncode == 1 and 'unknown user "nobody-of-that-name"' in checked.stderr
 
 
+def test_a_user_that_does_not_exist_is_named_with_its_line(pgweir):
+    """Also where nobody is root, who would try it."""
+    pooler = pgweir({"user": "nobody-of-that-name"}, start=False)
+    line = 1 + pooler.ini.read_text().splitlines().index("user = nobody-of-that-name")
+    checked = ask(pooler, "--check-config", pooler.ini)
+    assert checked.returncode == 1
+    assert f'{pooler.ini}:{line}: user "nobody-of-that-name": there is no such user' in checked.stderr
+    assert f'{pooler.ini}:{line}: unknown user "nobody-of-that-name"' in ask(pooler, pooler.ini).stderr
+
+
 def test_every_mistake_is_printed_with_its_place(pgweir):
     pooler = pgweir(start=False)
     (pooler.directory / "hba.conf").write_text("local all all trust\nhost all all 1.2.3.4/99 trust\nhost all\n")
