@@ -42,17 +42,17 @@ static void refuse_now(struct loop_timer *timer)
 static void log_cause(const struct client *client)
 {
 	const struct client_login *login = client->login;
-	bool is_md5 = login->secret.kind == SECRET_MD5;
+	enum secret_kind kind = login->secret.kind;
 	bool by_secret = login->method == AUTH_PLAIN || login->method == AUTH_MD5 ||
 			 login->method == AUTH_SCRAM_SHA_256;
+	bool is_of_use =
+		kind != SECRET_NONE && !(kind == SECRET_MD5 && login->method == AUTH_SCRAM_SHA_256);
 	if (!by_secret || !login->user)
 		return;
 	log_info(client_subject(client), "%s: %s",
 		 !login->secret.text ? "no such user"
-		 : login->secret.kind == SECRET_NONE ||
-				 (is_md5 && login->method == AUTH_SCRAM_SHA_256)
-			 ? "wrong password type"
-			 : "wrong password",
+		 : is_of_use	     ? "wrong password"
+				     : "wrong password type",
 		 login->user);
 }
 

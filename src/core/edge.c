@@ -30,13 +30,15 @@ static struct {
 	struct edge *current;	   /* is being called; NULL: it was stopped */
 } edges = {.set = -1, .beside = -1};
 
-static inline bool is_to_be_called(const struct edge *edge)
+static inline bool is_to_be_queued(const struct edge *edge)
 {
 	return !edge->queued && (edge->ready & edge->watched);
 }
 
 static void queue_first(struct edge *edge)
 {
+	if (!is_to_be_queued(edge))
+		return;
 	edge->queued = true;
 	edge->next = edges.first;
 	if (!edges.first)
@@ -47,7 +49,7 @@ static void queue_first(struct edge *edge)
 
 static void queue(struct edge *edge)
 {
-	if (!is_to_be_called(edge))
+	if (!is_to_be_queued(edge))
 		return;
 	edge->queued = true;
 	edge->next = NULL;
@@ -191,8 +193,7 @@ static inline void note(struct edge *edge, uint32_t events)
 	}
 	/* Before anybody in this turn relies on it. */
 	edge->ended = true;
-	if (is_to_be_called(edge))
-		queue_first(edge);
+	queue_first(edge);
 }
 
 int edge_wait(int beside, int wait_msec)
