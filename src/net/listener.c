@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "config.h"
 #include "net/listener.h"
+#include "core/edge.h"
 #include "core/error.h"
 #include "core/list.h"
 #include "core/log.h"
@@ -27,7 +28,7 @@ enum {
 };
 
 struct listener {
-	struct loop_io watcher; /* first */
+	struct edge watcher; /* first */
 	struct list_node node;
 	struct loop_work ending;
 	int fd; /* -1: closed */
@@ -58,7 +59,7 @@ static void retry(struct loop_timer *timer)
 	(void)timer;
 	list_foreach (node, &room.listeners) {
 		struct listener *listener = container_of(node, struct listener, node);
-		loop_io_set(&listener->watcher, listener->fd, LOOP_READ);
+		edge_set(&listener->watcher, listener->fd, EDGE_READ);
 	}
 }
 
@@ -75,7 +76,7 @@ static void back_off(int reason)
 	room.is_short = true;
 	list_foreach (node, &room.listeners) {
 		struct listener *listener = container_of(node, struct listener, node);
-		loop_io_set(&listener->watcher, listener->fd, 0);
+		edge_set(&listener->watcher, listener->fd, 0);
 	}
 	loop_timer_set(&room.retry, clock_now() + RETRY_AFTER);
 }
@@ -125,7 +126,7 @@ static void take(struct listener *listener, int fd, const struct sockaddr_storag
 	listener->accept(fd, &remote, &local);
 }
 
-static void ready(struct loop_io *watcher, int events)
+static void ready(struct edge *watcher, int events)
 {
 	struct listener *listener = (struct listener *)watcher;
 	(void)events;
@@ -137,6 +138,7 @@ static void ready(struct loop_io *watcher, int events)
 		if (fd >= 0) {
 			take(listener, fd, &sockaddr, length);
 		} else if (errno == EAGAIN) {
+			edge_received(watcher, -1, 0);
 			return;
 		} else if (!is_of_one_connection(errno)) {
 			back_off(errno);
@@ -156,7 +158,7 @@ static void free_later(struct loop_work *work)
 static void listener_end(struct listener *listener)
 {
 	struct stat status;
-	loop_io_stop(&listener->watcher);
+	edge_stop(&listener->watcher); /* whoever handed it to us may hold it, too */
 	/* The file may by now be that of the process which replaces us. */
 	if (listener->is_ours && lstat(listener->path, &status) == 0 &&
 	    status.st_dev == listener->device && status.st_ino == listener->inode)
@@ -197,7 +199,7 @@ void listener_close(void)
 static struct listener *listener_new(struct list *opened, listener_accept_fn *accept)
 {
 	struct listener *listener = memory_alloc(sizeof *listener);
-	loop_io_init(&listener->watcher, ready);
+	edge_init(&listener->watcher, ready);
 	listener->fd = -1;
 	listener->accept = accept;
 	list_push_last(opened, &listener->node);
@@ -223,7 +225,7 @@ static bool is_any(const struct address *address)
 static void start(struct listener *listener)
 {
 	char text[PATH_SIZE + ADDRESS_TEXT];
-	loop_io_set(&listener->watcher, listener->fd, LOOP_READ);
+	edge_set(&listener->watcher, listener->fd, EDGE_READ);
 	log_info("", "listening on %s", print(listener, text, sizeof text));
 }
 

@@ -614,6 +614,34 @@ START_TEST(an_inherited_unix_socket_is_adopted_and_its_file_left)
 }
 END_TEST
 
+/* systemd keeps what it hands to us. */
+START_TEST(an_inherited_socket_that_its_giver_holds_is_heard_until_it_is_closed)
+{
+	static const struct socket_options plain;
+	struct sockaddr_in any = {.sin_family = AF_INET};
+	socklen_t length = sizeof any;
+	int fd = socket(AF_INET, SOCK_STREAM, 0), clients[3];
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&any, sizeof any), 0);
+	ck_assert_int_eq(listen(fd, 8), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&any, &length), 0);
+	int held = dup(fd);
+	clients[0] = helpers_connect("127.0.0.1", ntohs(any.sin_port)); /* waits already */
+	ck_assert_msg(listener_adopt(fd, &plain, take, &error), "%s", error.message);
+	helpers_until(taken.count == 1);
+	clients[1] = helpers_connect("127.0.0.1", ntohs(any.sin_port));
+	helpers_until(taken.count == 2);
+	listener_close();
+	helpers_settle();
+	clients[2] = helpers_connect("127.0.0.1", ntohs(any.sin_port));
+	ck_assert_int_ge(clients[2], 0);
+	ck_assert(!loop_turn(0));
+	ck_assert_int_eq(taken.count, 2);
+	for (int i = 0; i < 3; i++)
+		close(clients[i]);
+	close(held);
+}
+END_TEST
+
 START_TEST(what_does_not_listen_is_not_adopted_and_not_closed)
 {
 	static const struct socket_options plain;
@@ -665,6 +693,7 @@ Suite *suite_listener(void)
 	tcase_add_test(tcase, an_abstract_socket_has_no_file_and_is_refused_twice);
 	tcase_add_test(tcase, an_inherited_tcp_socket_is_adopted);
 	tcase_add_test(tcase, an_inherited_unix_socket_is_adopted_and_its_file_left);
+	tcase_add_test(tcase, an_inherited_socket_that_its_giver_holds_is_heard_until_it_is_closed);
 	tcase_add_test(tcase, what_does_not_listen_is_not_adopted_and_not_closed);
 	suite_add_tcase(suite, tcase);
 	return suite;
