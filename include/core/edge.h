@@ -4,8 +4,8 @@
  * To its user a socket is level-triggered: its callback is called in every turn in which it is
  * ready for what is watched. But the kernel tells only of what changes, and is not asked again:
  * what it told is remembered here until a read finds the socket empty, or a write finds it full. So
- * whoever reads says what came of it, and whoever writes while that is watched: edge_received() and
- * edge_sent(). Then nothing is asked twice, and to pause reading is a store.
+ * whoever reads (or accepts) says what came of it, and whoever writes while that is watched:
+ * edge_received() and edge_sent(). Then nothing is asked twice, and to pause reading is a store.
  *
  * The loop waits here, for these sockets and for those of libev beside them. */
 #ifndef PGWEIR_CORE_EDGE_H
@@ -40,14 +40,21 @@ void edge_init(struct edge *edge, edge_fn *callback);
 void edge_set(struct edge *edge, int fd, int events);
 /* Must come before close() of the socket. Harmless twice. */
 void edge_stop(struct edge *edge);
+/* The same for a socket that is closed next and that this process alone holds: close() takes it out
+ * of the kernel's set, too, and a system call is saved for each connection. */
+void edge_stop_for_close(struct edge *edge);
+/* From now on code that is not ours may start children, which hold our sockets for a while or for
+ * good. edge_stop_for_close() takes nothing for granted any more. */
+void edge_expect_children(void);
 static inline int edge_events(const struct edge *edge)
 {
 	return edge->watched;
 }
 
-/* A recv() with room for @size bytes returned @received (-1: with errno). Less than there was room
- * for: the socket is empty, unless its end is still to be read. (Who passes descriptors through a
- * Unix socket cuts a read short, too, and is not heard before he says more.) */
+/* A recv() with room for @size bytes, or an accept(), returned @received (-1: with errno). Less
+ * than there was room for: the socket is empty, unless its end is still to be read. (Who passes
+ * descriptors through a Unix socket cuts a read short, too, and is not heard before he says more.)
+ */
 static inline void edge_received(struct edge *edge, ssize_t received, size_t size)
 {
 	bool is_empty = received > 0 ? (size_t)received < size && !(edge->ended | edge->is_uneven)

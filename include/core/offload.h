@@ -12,6 +12,7 @@
 /* Static, with OFFLOAD_QUEUE(). */
 struct offload_queue {
 	unsigned threads_max, waiting_max;
+	bool runs_plugins; /* code that is not ours, which may start children */
 	/* under the lock */
 	struct list waiting;
 	unsigned threads, resting; /* those that wait for work */
@@ -21,6 +22,10 @@ struct offload_queue {
 #define OFFLOAD_QUEUE(threads, waiting)                            \
 	{                                                          \
 		.threads_max = (threads), .waiting_max = (waiting) \
+	}
+#define OFFLOAD_QUEUE_OF_PLUGINS(threads, waiting)                                        \
+	{                                                                                 \
+		.threads_max = (threads), .waiting_max = (waiting), .runs_plugins = true, \
 	}
 
 /* A call; embed it in its arguments and its result. */

@@ -17,7 +17,7 @@ struct system_user {
 	void *context;
 };
 
-static struct offload_queue queue = OFFLOAD_QUEUE(THREADS, WAITING_MAX);
+static struct offload_queue queue = OFFLOAD_QUEUE_OF_PLUGINS(THREADS, WAITING_MAX);
 
 static struct system_user *find_of(struct offload_job *job)
 {

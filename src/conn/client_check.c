@@ -26,8 +26,8 @@ struct client_check {
 	void *context;
 };
 
-static struct offload_queue pam_queue = OFFLOAD_QUEUE(THREADS, WAITING_MAX);
-static struct offload_queue ldap_queue = OFFLOAD_QUEUE(THREADS, WAITING_MAX);
+static struct offload_queue pam_queue = OFFLOAD_QUEUE_OF_PLUGINS(THREADS, WAITING_MAX);
+static struct offload_queue ldap_queue = OFFLOAD_QUEUE_OF_PLUGINS(THREADS, WAITING_MAX);
 static struct offload_queue hash_queue = OFFLOAD_QUEUE(2, WAITING_MAX);
 
 static struct client_check *check_of(struct offload_job *job)

@@ -28,6 +28,7 @@ static struct {
 	uint32_t length;	   /* so many */
 	uint32_t due;		   /* ... the first of them in this turn */
 	struct edge *current;	   /* is being called; NULL: it was stopped */
+	bool expects_children;	   /* who may hold a socket that was closed here */
 } edges = {.set = -1, .beside = -1};
 
 static inline bool is_to_be_queued(const struct edge *edge)
@@ -122,7 +123,7 @@ static void unqueue(struct edge *edge)
 	edges.due -= index < edges.due;
 }
 
-void edge_stop(struct edge *edge)
+static void stop(struct edge *edge, bool is_closed_next)
 {
 	if (edge->fd < 0)
 		return;
@@ -130,11 +131,26 @@ void edge_stop(struct edge *edge)
 		unqueue(edge);
 	if (edges.current == edge)
 		edges.current = NULL;
-	/* close() would do, if no child of a library holds the socket, too: then the kernel would
-	 * go on telling of it. */
-	if (edges.set >= 0)
+	/* As long as anybody holds it, the kernel goes on telling of a socket that was only closed.
+	 */
+	if (edges.set >= 0 && !is_closed_next)
 		(void)epoll_ctl(edges.set, EPOLL_CTL_DEL, edge->fd, NULL);
 	edge_init(edge, edge->callback); /* the number may come back as another socket */
+}
+
+void edge_stop(struct edge *edge)
+{
+	stop(edge, false);
+}
+
+void edge_stop_for_close(struct edge *edge)
+{
+	stop(edge, !edges.expects_children);
+}
+
+void edge_expect_children(void)
+{
+	edges.expects_children = true;
 }
 
 /* --- for the loop --- */

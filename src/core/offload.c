@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <time.h>
+#include "core/edge.h"
 #include "core/loop.h"
 #include "core/memory.h"
 
@@ -145,6 +146,8 @@ static void list_queue(struct offload_queue *queue)
 
 bool offload_submit(struct offload_queue *queue, struct offload_job *job)
 {
+	if (queue->runs_plugins)
+		edge_expect_children();
 	pthread_mutex_lock(&lock);
 	list_queue(queue);
 	bool has_room = !closing && queue->waiting.length < queue->waiting_max;

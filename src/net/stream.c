@@ -589,7 +589,7 @@ void stream_close(struct stream *stream)
 		return;
 	if (stream->tls)
 		drop_tls(stream);
-	edge_stop(&stream->watcher);
+	edge_stop_for_close(&stream->watcher);
 	close(stream->fd);
 	stream->fd = -1;
 	stream->connecting = stream->securing = false;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "config.h"
+#include "core/edge.h"
 #include "core/loop.h"
 #include "core/memory.h"
 #include "core/offload.h"
@@ -7,6 +8,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* A job says its name when it is done and when it goes; it may have to wait for a byte first. */
@@ -172,6 +174,34 @@ START_TEST(an_abandoned_job_is_discarded_and_not_told)
 }
 END_TEST
 
+static void called(struct edge *edge, int events)
+{
+	(void)edge, (void)events;
+	note('!');
+}
+
+START_TEST(a_plug_in_may_start_a_child_that_holds_our_sockets)
+{
+	static struct offload_queue plugins = OFFLOAD_QUEUE_OF_PLUGINS(1, 3);
+	struct edge edge;
+	int ends[2], held;
+	submit(&plugins, 'a', true);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+	held = dup(ends[0]); /* as the child does */
+	edge_init(&edge, called);
+	edge_set(&edge, ends[0], EDGE_READ);
+	edge_stop_for_close(&edge);
+	close(ends[0]);
+	edge.watched = EDGE_READ; /* it is another's memory now */
+	ck_assert_int_eq(write(ends[1], "x", 1), 1);
+	let_go(1);
+	settle();
+	ck_assert_str_eq(trace, "a.");
+	close(held);
+	close(ends[1]);
+}
+END_TEST
+
 START_TEST(many_jobs_all_come_back)
 {
 	int count = 0;
@@ -214,6 +244,7 @@ Suite *suite_offload(void)
 	tcase_add_test(tcase, threads_work_beside_each_other);
 	tcase_add_test(tcase, a_full_queue_takes_nothing_more);
 	tcase_add_test(tcase, an_abandoned_job_is_discarded_and_not_told);
+	tcase_add_test(tcase, a_plug_in_may_start_a_child_that_holds_our_sockets);
 	tcase_add_test(tcase, many_jobs_all_come_back);
 	tcase_add_test(tcase, closing_discards_what_waits_and_leaves_what_hangs);
 	suite_add_tcase(suite, tcase);
