@@ -4,8 +4,8 @@
  * To its user a socket is level-triggered: its callback is called in every turn in which it is
  * ready for what is watched. But the kernel tells only of what changes, and is not asked again:
  * what it told is remembered here until a read finds the socket empty, or a write finds it full. So
- * whoever reads (or accepts) says what came of it, and whoever writes while that is watched:
- * edge_received() and edge_sent(). Then nothing is asked twice, and to pause reading is a store.
+ * whoever reads says what came of it, and whoever writes while that is watched: edge_received() and
+ * edge_sent(). Then nothing is asked twice, and to pause reading is a store.
  *
  * The loop waits here, for these sockets and for those of libev beside them. */
 #ifndef PGWEIR_CORE_EDGE_H
@@ -51,16 +51,21 @@ static inline int edge_events(const struct edge *edge)
 	return edge->watched;
 }
 
-/* A recv() with room for @size bytes, or an accept(), returned @received (-1: with errno). Less
- * than there was room for: the socket is empty, unless its end is still to be read. (Who passes
- * descriptors through a Unix socket cuts a read short, too, and is not heard before he says more.)
- */
+/* There is nothing to be read any more: as accept() said, for one. */
+static inline void edge_is_empty(struct edge *edge)
+{
+	edge->ready &= (uint8_t)~EDGE_READ;
+}
+
+/* A recv() with room for @size bytes returned @received (-1: with errno). Less than there was room
+ * for: the socket is empty, unless its end is still to be read. (Who passes descriptors through a
+ * Unix socket cuts a read short, too, and is not heard before he says more.) */
 static inline void edge_received(struct edge *edge, ssize_t received, size_t size)
 {
 	bool is_empty = received > 0 ? (size_t)received < size && !(edge->ended | edge->is_uneven)
 				     : received < 0 && errno == EAGAIN;
 	if (is_empty)
-		edge->ready &= (uint8_t)~EDGE_READ;
+		edge_is_empty(edge);
 }
 
 /* A send() of @size bytes, while writing is watched, returned @sent. */

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
 /* libev calls end_turn() once per turn, after it has waited, instead of its own way of calling the
  * ready watchers: that one call is where a turn's order is made. It needs no prepare, check or idle
@@ -18,14 +20,14 @@
  *
  * Where it waits, it waits for the sockets of edge, too.
  *
- * The timers are our own heap. libev gets a single timer, the alarm, whose only work is to end the
- * wait in time. */
+ * The timers are our own heap. The alarm is a timer of the kernel's, whose only work is to end the
+ * wait in time: libev has none, so each wait is one without end, for which the kernel need not start
+ * and stop a timer. */
 
 enum { HEAP_ARITY = 4 };
 
-/* Our clock is read a moment after libev's: without this the alarm would often ring just before its
- * time, and cost another turn. */
-#define ALARM_SLACK 0.00005
+/* The alarm rings at whole multiples of it: however many timers there are, it is not set oftener. */
+#define ALARM_GRAIN USEC_PER_MSEC
 
 struct signal_watch {
 	ev_signal watcher;
@@ -41,8 +43,9 @@ static struct {
 
 	struct loop_timer **heap;
 	uint32_t heap_length, heap_room;
-	ev_timer alarm;
+	struct edge alarm;
 	usec_t alarm_time; /* when it rings; 0: it is not set */
+	bool has_limit;	   /* of libev's own for this wait */
 
 	struct loop_io *ready; /* to be called in this turn, the first first */
 
@@ -168,9 +171,10 @@ static void run_timers(void)
 	}
 }
 
-static void ring_alarm(struct ev_loop *ev, ev_timer *alarm, int events)
+static void ring_alarm(struct edge *alarm, int events)
 {
-	(void)ev, (void)alarm, (void)events;
+	(void)events;
+	edge_is_empty(alarm);
 	loop.alarm_time = 0; /* it has done its work: the wait is over */
 }
 
@@ -181,16 +185,36 @@ static inline void set_alarm(void)
 	if (loop.heap_length == 0)
 		return;
 	usec_t first = loop.heap[0]->scheduled;
-	if (loop.alarm_time && loop.alarm_time <= first)
+	if (loop.alarm_time && loop.alarm_time < first + ALARM_GRAIN)
 		return;
-	usec_t wait = first - clock_now();
-	if (wait > 0 && clock_is_driven())
-		return; /* whoever drives it takes the next turn */
-	ev_timer_stop(loop.ev, &loop.alarm);
-	ev_timer_set(&loop.alarm, wait > 0 ? (double)wait / USEC_PER_SECOND + ALARM_SLACK : 0.0,
-		     0.0);
-	ev_timer_start(loop.ev, &loop.alarm);
-	loop.alarm_time = first;
+	if (first <= clock_now() || clock_is_driven())
+		return; /* the next turn does not wait; whoever drives the clock takes it */
+	loop.alarm_time = (first + ALARM_GRAIN - 1) / ALARM_GRAIN * ALARM_GRAIN;
+	struct itimerspec when = {
+		.it_value.tv_sec = loop.alarm_time / USEC_PER_SECOND,
+		.it_value.tv_nsec = loop.alarm_time % USEC_PER_SECOND * 1000,
+	};
+	(void)timerfd_settime(loop.alarm.fd, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+static void open_alarm(void)
+{
+	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	edge_init(&loop.alarm, ring_alarm);
+	loop.alarm_time = 0;
+	if (fd >= 0)
+		edge_set(&loop.alarm, fd, EDGE_READ);
+	if (fd >= 0 && !loop.alarm.ended)
+		return;
+	log_fatal("", "could not make a timer: %s", strerror(errno));
+	exit(EXIT_FAILURE);
+}
+
+static void close_alarm(void)
+{
+	int fd = loop.alarm.fd;
+	edge_stop_for_close(&loop.alarm);
+	close(fd);
 }
 
 /* --- work --- */
@@ -232,6 +256,8 @@ int epoll_wait(int fd, struct epoll_event *events, int most, int wait_msec)
 	if (!is_libevs_call)
 		return epoll_pwait(fd, events, most, wait_msec, NULL);
 	loop.waited = true;
+	if (wait_msec > 0 && !loop.has_limit)
+		wait_msec = timers_are_due() ? 0 : -1;
 	int result = edge_wait(fd, wait_msec);
 	return result > 0 ? epoll_pwait(fd, events, most, 0, NULL) : result;
 }
@@ -329,8 +355,7 @@ void loop_open(void)
 	ev_fork_init(&loop.renewal, set_will_be_renewed);
 	ev_fork_start(loop.ev, &loop.renewal);
 	ev_unref(loop.ev);
-	ev_timer_init(&loop.alarm, ring_alarm, 0.0, 0.0);
-	loop.alarm_time = 0;
+	open_alarm();
 	loop.stopped = false;
 	loop.waited = false;
 	clock_update();
@@ -359,7 +384,7 @@ void loop_close(void)
 	}
 	loop.signals = NULL;
 	loop_on_wake(NULL);
-	ev_timer_stop(loop.ev, &loop.alarm);
+	close_alarm();
 	ev_loop_destroy(loop.ev);
 	loop.ev = NULL;
 	edge_close();
@@ -424,8 +449,10 @@ bool loop_turn(int wait_msec)
 	ev_timer_init(&limit, limit_came, wait_msec / 1000.0, 0.0);
 	ev_now_update(loop.ev);
 	ev_timer_start(loop.ev, &limit);
+	loop.has_limit = true;
 	set_alarm();
 	run(EVRUN_ONCE);
+	loop.has_limit = false;
 	ev_timer_stop(loop.ev, &limit);
 	return loop.ran;
 }

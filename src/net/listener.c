@@ -138,7 +138,7 @@ static void ready(struct edge *watcher, int events)
 		if (fd >= 0) {
 			take(listener, fd, &sockaddr, length);
 		} else if (errno == EAGAIN) {
-			edge_received(watcher, -1, 0);
+			edge_is_empty(watcher);
 			return;
 		} else if (!is_of_one_connection(errno)) {
 			back_off(errno);
