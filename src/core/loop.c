@@ -21,12 +21,13 @@
  * Where it waits, it waits for the sockets of edge, too.
  *
  * The timers are our own heap. The alarm is a timer of the kernel's, whose only work is to end the
- * wait in time: libev has none, so each wait is one without end, for which the kernel need not start
- * and stop a timer. */
+ * wait in time: libev has none, so each wait is one without end, for which the kernel need not
+ * start and stop a timer. */
 
 enum { HEAP_ARITY = 4 };
 
-/* The alarm rings at whole multiples of it: however many timers there are, it is not set oftener. */
+/* The alarm rings at whole multiples of it: however many timers there are, it is not set oftener.
+ */
 #define ALARM_GRAIN USEC_PER_MSEC
 
 struct signal_watch {

@@ -333,6 +333,38 @@ START_TEST(the_system_clock_ends_the_wait)
 }
 END_TEST
 
+static void fire_and_set_b(struct loop_timer *timer)
+{
+	fire(timer);
+	loop_timer_set(&b.timer, clock_now() + 5 * MSEC);
+}
+
+static void fire_and_set_c(struct loop_timer *timer)
+{
+	fire(timer);
+	c.timer.callback = fire_and_stop;
+	loop_timer_set(&c.timer, clock_now() - 1);
+}
+
+START_TEST(what_is_set_earlier_meanwhile_ends_the_wait_in_its_time)
+{
+	loop_open();
+	usec_t start = real_time();
+	loop_timer_init(&a.timer, fire_and_set_b);
+	loop_timer_init(&b.timer, fire_and_set_c);
+	loop_timer_init(&c.timer, fire);
+	loop_timer_set(&c.timer, clock_now() + 3600 * USEC_PER_SECOND); /* the alarm's time ... */
+	loop_turn(0);
+	loop_timer_set(&a.timer, clock_now() + 5 * MSEC); /* ... becomes this, that of b, none */
+	loop_run();
+	ck_assert_str_eq(taken(), "abc");
+	usec_t took = real_time() - start;
+	ck_assert_int_ge(took, 10 * MSEC);
+	ck_assert_int_lt(took, 10 * USEC_PER_SECOND);
+	loop_close();
+}
+END_TEST
+
 START_TEST(a_turn_waits_no_longer_than_told)
 {
 	loop_open();
@@ -686,6 +718,7 @@ Suite *suite_loop(void)
 	tcase_add_test(tcase, a_callback_may_free_its_timer);
 	tcase_add_test(tcase, many_timers_fire_exactly_when_due);
 	tcase_add_test(tcase, the_system_clock_ends_the_wait);
+	tcase_add_test(tcase, what_is_set_earlier_meanwhile_ends_the_wait_in_its_time);
 	tcase_add_test(tcase, a_turn_waits_no_longer_than_told);
 	tcase_add_test(tcase, posted_work_runs_once_in_order);
 	tcase_add_test(tcase, posted_work_does_not_wait);
