@@ -14,11 +14,12 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-/* libev calls end_turn() once per turn, after it has waited, instead of its own way of calling the
- * ready watchers: that one call is where a turn's order is made. It needs no prepare, check or idle
- * watcher, which would each be queued and called in every turn.
+/* libev calls end_turn() after it has waited, instead of its own way of calling the ready watchers:
+ * that one call is where a turn's order is made. It needs no prepare, check or idle watcher, which
+ * would each be queued and called in every turn.
  *
- * Where it waits, it waits for the sockets of edge, too.
+ * Where it waits, it waits for the sockets of edge, too. A turn in which nothing of its own is
+ * ready does not leave the wait: to tell libev of it would cost as much as the turn.
  *
  * The timers are our own heap. The alarm is a timer of the kernel's, whose only work is to end the
  * wait in time: libev has none, so each wait is one without end, for which the kernel need not
@@ -39,8 +40,9 @@ struct signal_watch {
 static struct {
 	struct ev_loop *ev;
 	bool stopped;
-	bool ran;    /* something ran in this turn */
-	bool waited; /* libev's wait came here */
+	bool ran;	/* something ran in this turn */
+	bool waited;	/* libev's wait came here */
+	bool is_wanted; /* libev was told something, which it looks at before it waits */
 
 	struct loop_timer **heap;
 	uint32_t heap_length, heap_room;
@@ -252,14 +254,31 @@ static void run_work(void)
  * them. */
 static _Thread_local bool is_libevs_call; /* and nobody else's */
 
+static void serve(void);
+
+/* Take turns until libev is wanted. Returns as edge_wait() does. */
+static int wait_long(int fd)
+{
+	loop.is_wanted = false;
+	for (;;) {
+		int result = edge_wait(fd, timers_are_due() ? 0 : -1);
+		if (result != 0)
+			return result;
+		is_libevs_call = false;
+		clock_update();
+		serve();
+		is_libevs_call = true;
+		if (loop.is_wanted)
+			return 0;
+	}
+}
+
 int epoll_wait(int fd, struct epoll_event *events, int most, int wait_msec)
 {
 	if (!is_libevs_call)
 		return epoll_pwait(fd, events, most, wait_msec, NULL);
 	loop.waited = true;
-	if (wait_msec > 0 && !loop.has_limit)
-		wait_msec = timers_are_due() ? 0 : -1;
-	int result = edge_wait(fd, wait_msec);
+	int result = wait_msec > 0 && !loop.has_limit ? wait_long(fd) : edge_wait(fd, wait_msec);
 	return result > 0 ? epoll_pwait(fd, events, most, 0, NULL) : result;
 }
 
@@ -305,18 +324,26 @@ static void call_ready(void)
 	}
 }
 
-static void end_turn(struct ev_loop *ev)
+/* What a turn is where libev has no part in it. */
+static void serve(void)
 {
-	clock_update();
-	ev_invoke_pending(ev);
-	if (loop.ready)
-		call_ready();
 	loop.ran |= edge_call();
 	if (timers_are_due())
 		run_timers();
 	if (loop.first_work)
 		run_work();
 	set_alarm();
+}
+
+static void end_turn(struct ev_loop *ev)
+{
+	clock_update();
+	ev_invoke_pending(ev);
+	if (loop.ready)
+		call_ready();
+	serve();
+	if (loop.stopped)
+		ev_break(ev, EVBREAK_ONE); /* from within the wait libev does not hear it */
 }
 
 /* ev_run() begins with a call for what is pending, before it waits: that is no turn. */
@@ -404,6 +431,7 @@ static void woken(struct ev_loop *ev, ev_async *wake, int events)
 
 void loop_on_wake(void (*callback)(void))
 {
+	loop.is_wanted = true;
 	if (loop.on_wake)
 		ev_async_stop(loop.ev, &loop.wake);
 	loop.on_wake = callback;
@@ -429,8 +457,7 @@ void loop_run(void)
 
 void loop_stop(void)
 {
-	loop.stopped = true;
-	ev_break(loop.ev, EVBREAK_ONE);
+	loop.stopped = loop.is_wanted = true;
 }
 
 /* Its work is done: the wait is over. */
@@ -473,6 +500,7 @@ void loop_io_set(struct loop_io *watcher, int fd, int events)
 	ev_io *io = &watcher->io;
 	if (loop_io_events(watcher) == events && (io->fd == fd || events == 0))
 		return;
+	loop.is_wanted = true;
 	ev_io_stop(loop.ev, io);
 	if (events == 0)
 		return;
@@ -487,6 +515,7 @@ void loop_io_set(struct loop_io *watcher, int fd, int events)
 
 void loop_io_stop(struct loop_io *watcher)
 {
+	loop.is_wanted = true;
 	if (loop.ev)
 		ev_io_stop(loop.ev, &watcher->io);
 	for (struct loop_io **at = &loop.ready; *at; at = &(*at)->next) {
@@ -519,6 +548,7 @@ void loop_on_signal(int signal_number, void (*callback)(int signal_number))
 	watch->callback = callback;
 	watch->next = loop.signals;
 	loop.signals = watch;
+	loop.is_wanted = true;
 	ev_signal_init(&watch->watcher, signal_came, signal_number);
 	ev_signal_start(loop.ev, &watch->watcher);
 }

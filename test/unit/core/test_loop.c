@@ -523,6 +523,77 @@ START_TEST(readiness_is_reported_while_it_lasts)
 }
 END_TEST
 
+/* In a turn of timers, or of sockets of edge, libev has no part: what it is told there, it heeds.
+ */
+static struct named_io told;
+static int told_fd;
+
+static void tell_of_descriptor(struct loop_timer *timer)
+{
+	fire(timer);
+	loop_io_set(&told.io, told_fd, LOOP_READ);
+}
+
+static void stop_by_signal(int number)
+{
+	note(number == SIGUSR1 ? '1' : '?');
+	loop_stop();
+}
+
+static void tell_of_signal(struct loop_timer *timer)
+{
+	fire(timer);
+	loop_on_signal(SIGUSR1, stop_by_signal);
+	kill(getpid(), SIGUSR1);
+}
+
+static void stop_by_wake(void)
+{
+	note('w');
+	loop_stop();
+}
+
+static void tell_of_wake(struct loop_timer *timer)
+{
+	fire(timer);
+	loop_on_wake(stop_by_wake);
+	loop_wake();
+}
+
+static void io_event_stops(struct loop_io *watcher, int events)
+{
+	io_event(watcher, events);
+	loop_io_set(watcher, told_fd, 0);
+	loop_stop();
+}
+
+START_TEST(what_is_told_in_a_turn_without_libev_is_heeded)
+{
+	static void (*const tells[])(struct loop_timer *) = {tell_of_descriptor, tell_of_signal,
+							     tell_of_wake};
+	static const char *const traces[] = {"aar", "aa1", "aaw"};
+	for (int i = 0; i < 3; i++) {
+		loop_open(); /* nothing of libev's is left of the one before */
+		told.drains = true;
+		told_fd = open_pair(&told);
+		loop_io_init(&told.io, io_event_stops);
+		ck_assert_int_eq(write(told.other, "x", 1), 1);
+		/* the first begins the wait, the second is a turn within */
+		loop_timer_init(&a.timer, fire);
+		loop_timer_init(&b.timer, tells[i]);
+		b.name = 'a';
+		loop_timer_set(&a.timer, clock_now() + 2 * MSEC);
+		loop_timer_set(&b.timer, clock_now() + 6 * MSEC);
+		loop_run();
+		ck_assert_str_eq(taken(), traces[i]);
+		b.name = 'b';
+		loop_io_stop(&told.io);
+		close(told_fd), close(told.other);
+		loop_close();
+	}
+}
+END_TEST
+
 START_TEST(the_watched_events_can_be_changed_paused_and_resumed)
 {
 	struct named_io io = {.drains = false};
@@ -725,6 +796,7 @@ Suite *suite_loop(void)
 	tcase_add_test(tcase, work_posted_by_work_runs_in_the_same_turn);
 	tcase_add_test(tcase, closing_the_loop_runs_what_is_posted);
 	tcase_add_test(tcase, readiness_is_reported_while_it_lasts);
+	tcase_add_test(tcase, what_is_told_in_a_turn_without_libev_is_heeded);
 	tcase_add_test(tcase, the_watched_events_can_be_changed_paused_and_resumed);
 	tcase_add_test(tcase, a_number_that_comes_back_as_another_file_is_watched);
 	tcase_add_test(tcase, a_stopped_watcher_is_not_called_even_if_it_was_ready);
