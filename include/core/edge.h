@@ -35,13 +35,18 @@ struct edge {
 };
 
 void edge_init(struct edge *edge, edge_fn *callback);
-/* Watch @fd, a socket that does not block, for @events (0: nothing). The kernel is asked only when
- * @fd is new, and when writing begins or ceases to be watched. */
+/* Watch @fd, which does not block, for @events (0: nothing). The kernel is asked only when @fd is
+ * new, and when writing begins or ceases to be watched. If it cannot watch one more, the connection
+ * is shut down: whoever reads from it finds its end. */
 void edge_set(struct edge *edge, int fd, int events);
+/* The same for what is no connection, and new. False: it cannot be watched (errno), nothing was
+ * done. */
+bool edge_try_set(struct edge *edge, int fd, int events);
 /* Must come before close() of the socket. Harmless twice. */
 void edge_stop(struct edge *edge);
-/* The same for a socket that is closed next and that this process alone holds: close() takes it out
- * of the kernel's set, too, and a system call is saved for each connection. */
+/* The same for what is closed next and this process alone holds: close() takes it out of the
+ * kernel's set, too, and a system call is saved for each connection. (popen() in this thread does
+ * no harm: it comes back when the child has closed what it held.) */
 void edge_stop_for_close(struct edge *edge);
 /* From now on code that is not ours may start children, which hold our sockets for a while or for
  * good. edge_stop_for_close() takes nothing for granted any more. */
@@ -85,8 +90,8 @@ void edge_close(void);
 int edge_wait(int beside, int wait_msec);
 /* That other set is about to be closed. */
 void edge_leave_beside(void);
-/* Call what is ready, who came first first, so many as one turn may serve. Returns whether anything
- * was. */
-bool edge_call(void);
+/* Call what is ready, who came first first, so many as one turn may serve. Returns how many were.
+ */
+unsigned edge_call(void);
 
 #endif

@@ -36,8 +36,8 @@ typedef void listener_accept_fn(int fd, const struct address *remote, const stru
  * port, and what to do), and options that name nothing at all. */
 bool listener_open(const struct listener_options *options, listener_accept_fn *accept,
 		   struct error *error);
-/* Adopt a socket that is listening already (systemd). False: not a listening stream socket; @fd
- * stays the caller's. */
+/* Adopt a socket that is listening already (systemd). False: not a listening stream socket, or
+ * it cannot be watched; @fd stays the caller's. */
 bool listener_adopt(int fd, const struct socket_options *options, listener_accept_fn *accept,
 		    struct error *error);
 /* New tuning for connections accepted from now on (reload). */

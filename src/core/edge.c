@@ -67,8 +67,7 @@ void edge_init(struct edge *edge, edge_fn *callback)
 	*edge = (struct edge){.callback = callback, .fd = -1};
 }
 
-/* The kernel has no memory for it, or no more may be watched (fs.epoll.max_user_watches). Whoever
- * reads from it finds its end. */
+/* The kernel has no memory for it, or no more may be watched (fs.epoll.max_user_watches). */
 static void give_up(struct edge *edge)
 {
 	static usec_t said_at;
@@ -80,14 +79,23 @@ static void give_up(struct edge *edge)
 }
 
 /* The kernel looks at the socket when it is asked, and tells what it is ready for already. */
-static void ask(struct edge *edge, int operation, int events)
+static bool ask(struct edge *edge, int operation, int fd, int events)
 {
 	struct epoll_event event = {.events = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET,
 				    .data.ptr = edge};
 	if (events & EDGE_WRITE)
 		event.events |= EPOLLOUT;
-	if (epoll_ctl(edges.set, operation, edge->fd, &event) != 0)
-		give_up(edge);
+	return epoll_ctl(edges.set, operation, fd, &event) == 0;
+}
+
+bool edge_try_set(struct edge *edge, int fd, int events)
+{
+	assert(edge->fd < 0);
+	if (!ask(edge, EPOLL_CTL_ADD, fd, events))
+		return false;
+	edge->fd = fd;
+	edge->watched = (uint8_t)events;
+	return true;
 }
 
 void edge_set(struct edge *edge, int fd, int events)
@@ -95,11 +103,13 @@ void edge_set(struct edge *edge, int fd, int events)
 	if (edge->fd != fd) {
 		assert(edge->fd < 0);
 		edge->fd = fd;
-		ask(edge, EPOLL_CTL_ADD, events);
+		if (!ask(edge, EPOLL_CTL_ADD, fd, events))
+			give_up(edge);
 	} else if ((events ^ edge->watched) & EDGE_WRITE) {
 		/* Also when it ceases: the reader of a Unix socket would wake us each time. */
 		edge->ready &= (uint8_t)~EDGE_WRITE;
-		ask(edge, EPOLL_CTL_MOD, events);
+		if (!ask(edge, EPOLL_CTL_MOD, fd, events))
+			give_up(edge);
 	}
 	edge->watched = (uint8_t)events;
 	queue(edge);
@@ -235,9 +245,9 @@ int edge_wait(int beside, int wait_msec)
 	return count < 0 ? -1 : is_ready;
 }
 
-bool edge_call(void)
+unsigned edge_call(void)
 {
-	bool any = false;
+	unsigned calls = 0;
 	/* What is put back meanwhile gets another turn, in front of what becomes ready until then.
 	 */
 	edges.due = edges.length < CALLS_MAX ? edges.length : CALLS_MAX;
@@ -252,12 +262,12 @@ bool edge_call(void)
 		edge->queued = false;
 		if (events == 0)
 			continue;
-		any = true;
+		calls++;
 		edges.current = edge;
 		edge->callback(edge, events);
 		if (edges.current)
 			queue(edge);
 	}
 	edges.current = NULL;
-	return any;
+	return calls;
 }

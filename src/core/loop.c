@@ -27,8 +27,8 @@
 
 enum { HEAP_ARITY = 4 };
 
-/* The alarm rings at whole multiples of it: however many timers there are, it is not set oftener.
- */
+/* The alarm rings at whole multiples of it: timers that come up one after the other do not set it
+ * oftener. */
 #define ALARM_GRAIN USEC_PER_MSEC
 
 struct signal_watch {
@@ -43,11 +43,13 @@ static struct {
 	bool ran;	/* something ran in this turn */
 	bool waited;	/* libev's wait came here */
 	bool is_wanted; /* libev was told something, which it looks at before it waits */
+	bool is_served; /* the turn that ended the wait is over */
 
 	struct loop_timer **heap;
 	uint32_t heap_length, heap_room;
 	struct edge alarm;
 	usec_t alarm_time; /* when it rings; 0: it is not set */
+	bool rang;	   /* in this turn, for which that is nothing that ran */
 	bool has_limit;	   /* of libev's own for this wait */
 
 	struct loop_io *ready; /* to be called in this turn, the first first */
@@ -179,6 +181,7 @@ static void ring_alarm(struct edge *alarm, int events)
 	(void)events;
 	edge_is_empty(alarm);
 	loop.alarm_time = 0; /* it has done its work: the wait is over */
+	loop.rang = true;
 }
 
 /* Let the next wait end when the first timer comes up. An alarm that is too early is left alone: it
@@ -205,9 +208,7 @@ static void open_alarm(void)
 	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	edge_init(&loop.alarm, ring_alarm);
 	loop.alarm_time = 0;
-	if (fd >= 0)
-		edge_set(&loop.alarm, fd, EDGE_READ);
-	if (fd >= 0 && !loop.alarm.ended)
+	if (fd >= 0 && edge_try_set(&loop.alarm, fd, EDGE_READ))
 		return;
 	log_fatal("", "could not make a timer: %s", strerror(errno));
 	exit(EXIT_FAILURE);
@@ -268,8 +269,10 @@ static int wait_long(int fd)
 		clock_update();
 		serve();
 		is_libevs_call = true;
-		if (loop.is_wanted)
+		if (loop.is_wanted) {
+			loop.is_served = true;
 			return 0;
+		}
 	}
 }
 
@@ -327,7 +330,9 @@ static void call_ready(void)
 /* What a turn is where libev has no part in it. */
 static void serve(void)
 {
-	loop.ran |= edge_call();
+	unsigned calls = edge_call();
+	loop.ran |= calls > loop.rang;
+	loop.rang = false;
 	if (timers_are_due())
 		run_timers();
 	if (loop.first_work)
@@ -341,7 +346,9 @@ static void end_turn(struct ev_loop *ev)
 	ev_invoke_pending(ev);
 	if (loop.ready)
 		call_ready();
-	serve();
+	if (!loop.is_served)
+		serve();
+	loop.is_served = false;
 	if (loop.stopped)
 		ev_break(ev, EVBREAK_ONE); /* from within the wait libev does not hear it */
 }

@@ -222,13 +222,6 @@ static bool is_any(const struct address *address)
 	       (address->family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&address->v6));
 }
 
-static void start(struct listener *listener)
-{
-	char text[PATH_SIZE + ADDRESS_TEXT];
-	edge_set(&listener->watcher, listener->fd, EDGE_READ);
-	log_info("", "listening on %s", print(listener, text, sizeof text));
-}
-
 static bool fail(const struct listener *listener, int reason, struct error *error)
 {
 	char text[PATH_SIZE + ADDRESS_TEXT];
@@ -243,6 +236,18 @@ static bool fail(const struct listener *listener, int reason, struct error *erro
 	else if (reason == ENOENT)
 		error_hint(error, "The directory of the socket must exist.");
 	return false;
+}
+
+static bool watch(struct listener *listener, struct error *error)
+{
+	return edge_try_set(&listener->watcher, listener->fd, EDGE_READ) ||
+	       fail(listener, errno, error);
+}
+
+static void announce(const struct listener *listener)
+{
+	char text[PATH_SIZE + ADDRESS_TEXT];
+	log_info("", "listening on %s", print(listener, text, sizeof text));
 }
 
 static bool is_open_already(const struct list *opened, const struct address *address)
@@ -488,6 +493,8 @@ bool listener_open(const struct listener_options *options, listener_accept_fn *a
 		(*options->unix_directory == '\0' || open_unix(&opened, options, accept, error));
 	if (well && list_is_empty(&opened))
 		well = error_set(error, SQLSTATE_CONFIG_FILE_ERROR, "nowhere to listen on");
+	list_foreach (node, &opened)
+		well = well && watch(container_of(node, struct listener, node), error);
 	if (!well) {
 		end_all(&opened, true);
 		return false;
@@ -495,7 +502,7 @@ bool listener_open(const struct listener_options *options, listener_accept_fn *a
 	prepare(&options->socket);
 	for (struct list_node *node; (node = list_pop_first(&opened));) {
 		list_push_last(&room.listeners, node);
-		start(container_of(node, struct listener, node));
+		announce(container_of(node, struct listener, node));
 	}
 	return true;
 }
@@ -550,7 +557,13 @@ bool listener_adopt(int fd, const struct socket_options *options, listener_accep
 			listener->path[0] = '@';
 		listener->address.port = port_in_path(listener->path);
 	}
-	start(listener);
+	if (!watch(listener, error)) {
+		listener->fd = -1; /* stays the caller's */
+		list_remove(&room.listeners, &listener->node);
+		listener_end(listener);
+		return false;
+	}
+	announce(listener);
 	return true;
 }
 

@@ -365,6 +365,60 @@ START_TEST(what_is_set_earlier_meanwhile_ends_the_wait_in_its_time)
 }
 END_TEST
 
+static void fire_three_times(struct loop_timer *timer)
+{
+	fire(timer);
+	if (++fired < 3)
+		loop_timer_set(timer, clock_now());
+	else
+		loop_stop();
+}
+
+START_TEST(what_is_set_for_now_does_not_wait)
+{
+	fired = 0;
+	loop_open();
+	usec_t start = real_time();
+	loop_timer_init(&a.timer, fire_three_times);
+	loop_timer_set(&a.timer, clock_now() + 5 * MSEC);
+	loop_run();
+	ck_assert_str_eq(taken(), "aaa");
+	ck_assert_int_lt(real_time() - start, USEC_PER_SECOND);
+	loop_close();
+}
+END_TEST
+
+static struct named_timer *posted_by_work;
+
+static void set_by_work(struct loop_work *work)
+{
+	(void)work;
+	loop_timer_set(&posted_by_work->timer, clock_now());
+}
+
+static void fire_post_and_stop(struct loop_timer *timer)
+{
+	static struct loop_work work = {.callback = set_by_work};
+	fire(timer);
+	loop_post(&work);
+	loop_stop();
+}
+
+START_TEST(the_turn_in_which_it_is_stopped_is_the_last)
+{
+	loop_open();
+	loop_timer_init(&a.timer, fire);
+	loop_timer_init(&b.timer, fire_post_and_stop);
+	loop_timer_init(&c.timer, fire);
+	posted_by_work = &c;
+	loop_timer_set(&a.timer, clock_now() + 2 * MSEC);
+	loop_timer_set(&b.timer, clock_now() + 6 * MSEC);
+	loop_run();
+	ck_assert_str_eq(taken(), "ab"); /* what the work has set is for a turn that never comes */
+	loop_close();
+}
+END_TEST
+
 START_TEST(a_turn_waits_no_longer_than_told)
 {
 	loop_open();
@@ -376,6 +430,9 @@ START_TEST(a_turn_waits_no_longer_than_told)
 	ck_assert(loop_turn(10000)); /* the timer ends it */
 	ck_assert_str_eq(taken(), "a");
 	ck_assert_int_lt(real_time() - start, 9 * USEC_PER_SECOND);
+	start = real_time();
+	ck_assert(!loop_turn(20)); /* it has ended that one alone */
+	ck_assert_int_ge(real_time() - start, 19 * MSEC);
 	loop_close();
 }
 END_TEST
@@ -790,6 +847,8 @@ Suite *suite_loop(void)
 	tcase_add_test(tcase, many_timers_fire_exactly_when_due);
 	tcase_add_test(tcase, the_system_clock_ends_the_wait);
 	tcase_add_test(tcase, what_is_set_earlier_meanwhile_ends_the_wait_in_its_time);
+	tcase_add_test(tcase, what_is_set_for_now_does_not_wait);
+	tcase_add_test(tcase, the_turn_in_which_it_is_stopped_is_the_last);
 	tcase_add_test(tcase, a_turn_waits_no_longer_than_told);
 	tcase_add_test(tcase, posted_work_runs_once_in_order);
 	tcase_add_test(tcase, posted_work_does_not_wait);

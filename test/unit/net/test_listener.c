@@ -144,6 +144,7 @@ START_TEST(an_accepted_connection_is_tuned_and_both_ends_are_known)
 	ck_assert_int_ne(option(fd, IPPROTO_TCP, TCP_NODELAY), 0);
 	ck_assert_int_eq(option(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
 	ck_assert_int_eq(option(fd, IPPROTO_TCP, TCP_KEEPIDLE), 77);
+	helpers_settle(); /* nobody else is there: it is not called again */
 	close(client);
 }
 END_TEST
@@ -614,6 +615,22 @@ START_TEST(an_inherited_unix_socket_is_adopted_and_its_file_left)
 }
 END_TEST
 
+/* Descriptors in the epoll sets of this process, those included that were closed but are held. */
+static unsigned watched(void)
+{
+	unsigned count = 0;
+	char path[64], line[200];
+	for (int fd = 0; fd < 256; fd++) {
+		snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
+		FILE *file = fopen(path, "r");
+		while (file && fgets(line, sizeof line, file))
+			count += strncmp(line, "tfd:", 4) == 0;
+		if (file)
+			fclose(file);
+	}
+	return count;
+}
+
 /* systemd keeps what it hands to us. */
 START_TEST(an_inherited_socket_that_its_giver_holds_is_heard_until_it_is_closed)
 {
@@ -625,12 +642,14 @@ START_TEST(an_inherited_socket_that_its_giver_holds_is_heard_until_it_is_closed)
 	ck_assert_int_eq(listen(fd, 8), 0);
 	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&any, &length), 0);
 	int held = dup(fd);
+	unsigned before = watched();
 	clients[0] = helpers_connect("127.0.0.1", ntohs(any.sin_port)); /* waits already */
 	ck_assert_msg(listener_adopt(fd, &plain, take, &error), "%s", error.message);
 	helpers_until(taken.count == 1);
 	clients[1] = helpers_connect("127.0.0.1", ntohs(any.sin_port));
 	helpers_until(taken.count == 2);
 	listener_close();
+	ck_assert_uint_eq(watched(), before);
 	helpers_settle();
 	clients[2] = helpers_connect("127.0.0.1", ntohs(any.sin_port));
 	ck_assert_int_ge(clients[2], 0);
