@@ -50,8 +50,8 @@ struct tls_context *tls_context_ref(struct tls_context *context);
 void tls_context_free(struct tls_context **context);
 
 /* Let sessions that began under @old be resumed under @context: after a reload. That ends when the
- * keys of the tickets are a day old, or when the certificate, CA or CRL file says something else.
- */
+ * keys of the tickets are a day old, or when the rules or the certificate are others. Who showed a
+ * certificate is not resumed at all: that would not look at it again. */
 void tls_context_take_tickets(struct tls_context *context, const struct tls_context *old);
 
 /* Accepting, of each handshake: shall this client get a ticket? To make one is a good part of the

@@ -4,6 +4,7 @@
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/memory.h"
+#include "core/random.h"
 #include "core/text.h"
 #include <assert.h>
 #include <errno.h>
@@ -96,10 +97,14 @@ static bool can_read(const char *what, const char *file, struct error *error)
 		reason = errno;
 	else if (S_ISDIR(status.st_mode))
 		reason = EISDIR;
+	bool is_file = reason == 0 && S_ISREG(status.st_mode);
 	if (fd >= 0)
 		close(fd);
-	return reason == 0 || error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
-					"cannot read %s \"%s\": %s", what, file, strerror(reason));
+	if (is_file)
+		return true;
+	/* To read from a pipe could take for ever, while everybody waits. */
+	return error_set(error, SQLSTATE_CONFIG_FILE_ERROR, "cannot read %s \"%s\": %s", what, file,
+			 reason ? strerror(reason) : "It is not a regular file");
 }
 
 /* --- protocols --- */
@@ -370,8 +375,13 @@ static bool hash_file(EVP_MD_CTX *hash, const char *file)
 	return fclose(stream) == 0;
 }
 
-/* Sessions are resumed without looking at certificates again: so only those that began under the
- * same rules, and with the certificate that channel binding will speak of. */
+static bool hash_word(EVP_MD_CTX *hash, const char *text)
+{
+	return EVP_DigestUpdate(hash, word(text), strlen(word(text)) + 1) == 1;
+}
+
+/* Only sessions are resumed that began under the same rules, and with the certificate that channel
+ * binding will speak of. */
 static bool set_session_id(SSL_CTX *ssl, const struct tls_options *options, struct error *error)
 {
 	EVP_MD_CTX *hash = EVP_MD_CTX_new();
@@ -379,7 +389,10 @@ static bool set_session_id(SSL_CTX *ssl, const struct tls_options *options, stru
 	unsigned size = 0;
 	bool well = hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1 &&
 		    EVP_DigestUpdate(hash, "pgweir", 6) == 1 &&
-		    EVP_DigestUpdate(hash, &rules, 1) == 1 && hash_file(hash, options->cert_file) &&
+		    EVP_DigestUpdate(hash, &rules, 1) == 1 && hash_word(hash, options->protocols) &&
+		    hash_word(hash, options->ciphers) && hash_word(hash, options->tls13_ciphers) &&
+		    hash_word(hash, options->ecdhcurve) && hash_word(hash, options->dheparams) &&
+		    hash_file(hash, options->cert_file) &&
 		    (!*word(options->ca_file) || hash_file(hash, options->ca_file)) &&
 		    (!*word(options->crl_file) || hash_file(hash, options->crl_file)) &&
 		    EVP_DigestFinal_ex(hash, id, &size) == 1 &&
@@ -529,6 +542,18 @@ bool tls_context_add_name(struct tls_context *context, const char *name, struct 
 
 /* --- life --- */
 
+/* Resumption would not look at the client's certificate again, which may have expired or been
+ * revoked. */
+static SSL_TICKET_RETURN judge_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
+				      size_t name_length, SSL_TICKET_STATUS status, void *data)
+{
+	(void)ssl, (void)name, (void)name_length, (void)data;
+	bool is_good = status == SSL_TICKET_SUCCESS || status == SSL_TICKET_SUCCESS_RENEW;
+	if (!is_good || SSL_SESSION_get0_peer(session))
+		return SSL_TICKET_RETURN_IGNORE_RENEW;
+	return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
+}
+
 static bool set_up(SSL_CTX *ssl, const struct tls_options *options, struct error *error)
 {
 	SSL_CTX_set_options(ssl, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
@@ -539,6 +564,7 @@ static bool set_up(SSL_CTX *ssl, const struct tls_options *options, struct error
 	/* Resumption works by tickets, which cost no memory here. */
 	SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_num_tickets(ssl, 1);
+	SSL_CTX_set_session_ticket_cb(ssl, NULL, judge_ticket, NULL);
 	if (options->accepts)
 		SSL_CTX_set_alpn_select_cb(ssl, select_alpn, NULL);
 	else if (SSL_CTX_set_alpn_protos(ssl, alpn, ALPN_SIZE) != 0)
@@ -610,8 +636,22 @@ void tls_context_take_tickets(struct tls_context *context, const struct tls_cont
 	ERR_clear_error();
 }
 
+/* Whoever gets hold of the keys must not read what was said under tickets of months. */
+static void renew_ticket_keys(struct tls_context *context)
+{
+	uint8_t keys[256];
+	long size = SSL_CTX_get_tlsext_ticket_keys(context->ssl, NULL, 0);
+	assert(size > 0 && size <= (long)sizeof keys);
+	random_bytes(keys, (size_t)size);
+	SSL_CTX_set_tlsext_ticket_keys(context->ssl, keys, size);
+	context->ticket_keys_since = clock_now();
+	memory_erase(keys, sizeof keys);
+}
+
 bool tls_context_gives_ticket(struct tls_context *context)
 {
+	if (clock_now() - context->ticket_keys_since > TICKET_KEYS_LIFE)
+		renew_ticket_keys(context);
 	unsigned number = context->unreturned++;
 	return number < TICKETS_TRIED || number % TICKETS_SELDOM == 0;
 }
