@@ -38,6 +38,7 @@ struct settings;
 struct client_login {
 	struct client *client; /* whose it is; for callbacks */
 	char *user, *database;
+	char *sent_user;		  /* if auth_query named another one; else NULL */
 	struct parameter_set *parameters; /* that the client asked for */
 	bool is_own;			  /* of auth_query: proven without being asked */
 	enum replication replication;	  /* what it wants to be */

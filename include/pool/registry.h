@@ -33,6 +33,8 @@ struct user *registry_find_user(const char *name);
 /* The pool of clients of @user in @database: of the forced user where the row names one. Made if
  * need be. */
 struct pool *registry_pool(struct database *database, struct user *user);
+/* The pool of @user itself, whatever the row says. */
+struct pool *registry_pool_of(struct database *database, struct user *user);
 
 /* The peer of this number, or NULL. */
 struct peer *registry_peer(int id);

@@ -23,6 +23,7 @@ struct parsing {
 	const struct rule_line *line;
 	size_t next; /* field */
 	struct rule *rule;
+	bool is_gss; /* method gss, of a rule that never matches */
 	struct error *error;
 };
 
@@ -283,11 +284,16 @@ static bool parse_method(struct parsing *parsing)
 	const struct rule_word *word = take_single(parsing, "authentication method");
 	if (!word)
 		return false;
-	if (word->is_quoted || !method_from_hba(word->text, &face->method))
+	parsing->is_gss = face->type == HBA_HOSTGSSENC && rule_word_is(word, "gss");
+	if (parsing->is_gss)
+		face->method = AUTH_REJECT; /* the rule never matches */
+	else if (face->type == HBA_LOCAL && rule_word_is(word, "ident"))
+		face->method = AUTH_PEER; /* as PostgreSQL reads it */
+	else if (word->is_quoted || !method_from_hba(word->text, &face->method))
 		return FAIL(parsing, "unknown authentication method \"%s\"; allowed are %s",
 			    rule_word_shown(word->text, shown),
 			    method_hba_keywords(keywords, sizeof keywords));
-	face->auth_method = word->text;
+	face->auth_method = face->method == AUTH_PEER ? method_get(AUTH_PEER)->hba : word->text;
 	if (method_has(face->method, METHOD_NEEDS_TLS) && face->type != HBA_HOSTSSL)
 		return FAIL(parsing, "method %s is allowed in hostssl rules only", word->text);
 	if (method_has(face->method, METHOD_ONLY_UNIX) && face->type != HBA_LOCAL)
@@ -305,7 +311,7 @@ enum option_value {
 	VALUE_CLIENTNAME,
 	VALUE_SCHEME
 };
-enum { ANY_METHOD = ~0U };
+enum { ANY_METHOD = ~0U, METHODS_GSS = 1U << 31 };
 #define METHODS(method) (1U << AUTH_##method)
 
 static const struct option_row {
@@ -314,6 +320,8 @@ static const struct option_row {
 	const char *for_whom; /* the same for people */
 	enum option_value value;
 } option_rows[] = {
+	{"include_realm", METHODS_GSS, "method gss", VALUE_ZERO_ONE},
+	{"krb_realm", METHODS_GSS, "method gss", VALUE_TEXT},
 	{"map", METHODS(CERT) | METHODS(PEER), "methods cert and peer", VALUE_TEXT},
 	{"clientcert", ANY_METHOD, "hostssl rules", VALUE_CLIENTCERT},
 	{"clientname", ANY_METHOD, "hostssl rules", VALUE_CLIENTNAME},
@@ -404,7 +412,9 @@ static bool parse_option(struct parsing *parsing, const char *text, struct hba_o
 			    face->method == AUTH_LDAP ? "" : rule_word_shown(name, shown),
 			    face->method == AUTH_LDAP ? "" : "\"");
 	bool is_for_tls = row->value == VALUE_CLIENTCERT || row->value == VALUE_CLIENTNAME;
-	if (!(row->methods & 1U << face->method) || (is_for_tls && face->type != HBA_HOSTSSL))
+	unsigned methods = parsing->is_gss ? METHODS_GSS | METHODS(PEER)
+					   : 1U << face->method; /* map is of both */
+	if (!(row->methods & methods) || (is_for_tls && face->type != HBA_HOSTSSL))
 		return FAIL(parsing, "option %s is allowed for %s only", name, row->for_whom);
 	if (hba_rule_option(face, name))
 		return FAIL(parsing, "option %s is given twice", name);

@@ -13,7 +13,6 @@
 #include "pool/registry.h"
 
 enum {
-	DEFAULT_ITERATIONS = 4096,		       /* of PostgreSQL */
 	PASSWORD_MESSAGE_MAX = SECRET_LENGTH_MAX + 64, /* one byte too many is a wrong password */
 };
 
@@ -179,17 +178,38 @@ static void mismatch(struct client *client)
 		fail(client, &error);
 }
 
+static void cannot_check(struct client *client)
+{
+	struct error error;
+	client_login_mismatch(client->login, &error);
+	cannot(client, &error);
+}
+
+static void log_verdict(const struct client *client, bool is_one, const struct error *why)
+{
+	if (!is_one)
+		log_warning(client_subject(client), "%s%s%s", why->message,
+			    *why->detail ? ": " : "", why->detail);
+	else if (*why->detail)
+		log_info(client_subject(client), "%s: %s", why->message, why->detail);
+}
+
 static void checked(void *context, bool well, const struct error *why)
 {
 	struct client *client = context;
 	struct buffer *out = NULL;
 	client->login->check = NULL;
-	if (!well && *why->detail)
-		log_info(client_subject(client), "%s: %s", why->message, why->detail);
+	/* Without a verdict it is the service's failure, not the client's. */
+	bool has_verdict =
+		!*why->sqlstate || !strcmp(why->sqlstate, sqlstate_code(SQLSTATE_INVALID_PASSWORD));
+	if (!well)
+		log_verdict(client, has_verdict, why);
 	if (well)
 		proven(client, &out);
-	else
+	else if (has_verdict)
 		mismatch(client);
+	else
+		cannot_check(client);
 	buffer_free(&out);
 }
 
@@ -205,7 +225,7 @@ static void check(struct client *client)
 		.user = login->user,
 		.password = login->password,
 		.secret = login->secret,
-		.mock_iterations = mock_is_scram() ? DEFAULT_ITERATIONS : 0,
+		.mock_iterations = mock_is_scram() ? settings_current()->scram_iterations : 0,
 		.remote_host = address_host(&client->endpoint.remote, host),
 		.service = login->service ? login->service : settings_current()->auth_pam_service,
 		.ldap = login->ldap ? login->ldap : snapshot_current()->ldap,
@@ -372,7 +392,10 @@ static void secret_answered(struct auth_query_wish *wish, const struct auth_quer
 	if (!answer->was_cached)
 		queried_kinds[login->secret.kind]++;
 	if (login->is_known && strcmp(login->user, answer->user) != 0) {
-		memory_free(&login->user);
+		if (login->sent_user)
+			memory_free(&login->user);
+		else
+			login->sent_user = login->user;
 		login->user = memory_strdup(answer->user);
 	}
 	if (is_second && login->is_known && client_login_answer_fits(login)) {

@@ -57,6 +57,7 @@ void client_login_free(struct client_login **login)
 	memory_free(&l->service);
 	ldap_options_release(&l->ldap);
 	memory_free(&l->user);
+	memory_free(&l->sent_user);
 	memory_free(&l->database);
 	memory_free(&l->failure);
 	memory_free(&l->startup);
@@ -318,12 +319,18 @@ bool client_login_mismatch(const struct client_login *login, struct error *error
 			   : login->method == AUTH_PAM	? "PAM authentication failed"
 			   : login->method == AUTH_LDAP ? "LDAP authentication failed"
 							: "password authentication failed";
-	return error_set(error, SQLSTATE_INVALID_PASSWORD, "%s", text);
+	bool is_elsewhere = login->method == AUTH_PAM || login->method == AUTH_LDAP;
+	return error_set(error,
+			 is_elsewhere ? SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION
+				      : SQLSTATE_INVALID_PASSWORD,
+			 "%s", text);
 }
 
 bool client_login_answer_fits(const struct client_login *login)
 {
-	return login->answer && md5_verify(&login->secret, login->user, login->salt, login->answer);
+	/* It hashed its password with the name that it knows. */
+	const char *user = login->sent_user ? login->sent_user : login->user;
+	return login->answer && md5_verify(&login->secret, user, login->salt, login->answer);
 }
 
 static enum client_login_step answer_md5(struct client_login *login, const char *answer,

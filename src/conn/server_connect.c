@@ -245,7 +245,7 @@ static const char *find_secret(const struct server *server)
 {
 	const struct pool *pool = server->member.pool;
 	const struct secret *listed = userlist_find(snapshot_current()->userlist, pool->user->name);
-	if (pool->database->user && pool->database->password)
+	if (pool->is_forced && pool->database->password)
 		return pool->database->password;
 	if (listed && (listed->kind == SECRET_PLAIN || listed->kind == SECRET_MD5))
 		return listed->text;

@@ -193,8 +193,11 @@ struct pool *registry_pool(struct database *database, struct user *user)
 {
 	if (database->is_console && database->pools.length)
 		return container_of(list_first(&database->pools), struct pool, of_database);
-	if (database->user)
-		user = registry_user(database->user);
+	return registry_pool_of(database, database->user ? registry_user(database->user) : user);
+}
+
+struct pool *registry_pool_of(struct database *database, struct user *user)
+{
 	/* The shorter of the two lists: a user has few databases, or a database few users. */
 	if (user->pools.length <= database->pools.length) {
 		list_foreach (node, &user->pools) {

@@ -183,6 +183,24 @@ def test_an_unknown_user_takes_as_long_as_a_wrong_password(pgweir):
     assert difference < max(0.0015, noise), (statistics.median(known), statistics.median(unknown))
 
 
+def test_a_typed_password_takes_as_long_whether_the_user_is_known(pgweir, postgres):
+    iterations = 300000
+    pooler = pgweir({"auth_type": "plain", "scram_iterations": iterations},
+                    userlist={"alice": scram_secret("alice-secret", iterations=iterations), ADMIN: password_of(ADMIN)})
+
+    def once(user):
+        with Wire(pooler) as connection:
+            connection.startup(login=False, user=user)
+            assert connection.read_message() == (b"R", b"\0\0\0\3")
+            begin = time.perf_counter()
+            connection.send(b"p", b"wrong\0")
+            assert connection.read_message()[0] == b"E"
+            return time.perf_counter() - begin
+
+    known, unknown = [min(once(user) for _ in range(5)) for user in ("alice", "nobody")]
+    assert known / 2 < unknown < known * 2
+
+
 def test_an_unknown_user_of_auth_query_takes_as_long_as_a_known_one(pgweir, query_user):
     """The first login of each: a plain password must be put through many hashes then, and nobody has an answer cached."""
     query = "SELECT 'known', 'secret'::text WHERE false UNION ALL SELECT $1, 'secret' WHERE $1 LIKE 'known%'"
@@ -265,6 +283,25 @@ def test_auth_query_finds_users(pgweir, query_user, method):
         assert "authentication failed" in refusal(pooler, user=user, password=password)
     assert {row["name"] for row in pooler.console("SHOW USERS")} >= {"asker", "dora"}
     assert "nobody" not in {row["name"] for row in pooler.console("SHOW USERS")}
+
+
+def test_auth_query_runs_as_auth_user_where_the_row_has_another_user(pgweir, postgres, query_user):
+    query = "SELECT rolname::text, rolpassword FROM pg_authid WHERE rolname = $1 AND current_user = 'asker'"
+    pooler = pgweir({"auth_type": "scram-sha-256", "auth_user": query_user, "auth_query": query},
+                    databases={"forced": server_row(postgres, f"user=bob password={password_of('bob')}"),
+                               "elsewhere": server_row(postgres, "user=carol auth_dbname=forced")}, userlist=LISTED)
+    assert pooler.query("SELECT current_user", "forced", user="dora") == [("bob",)]
+    assert pooler.query("SELECT current_user", "elsewhere", user="dora") == [("carol",)]
+    assert {(row["database"], row["user"]) for row in pooler.console("SHOW POOLS")} >= {("forced", "asker"), ("forced", "bob")}
+
+
+@pytest.mark.parametrize("method", ["plain", "md5", "scram-sha-256"])
+def test_auth_query_may_name_another_user(pgweir, query_user, method):
+    query = "SELECT 'carol'::text, 'the-alias-secret'::text WHERE $1 = 'alias'"
+    pooler = pgweir({"auth_type": method, "auth_user": query_user, "auth_query": query}, userlist=LISTED)
+    for _ in range(2):  # asked, then cached
+        assert pooler.query("SELECT current_user", user="alias", password="the-alias-secret") == [("carol",)]
+        assert "authentication failed" in refusal(pooler, user="alias", password="wrong")
 
 
 def test_auth_query_keys_pass_through_to_a_server_that_asks(pgweir, postgres, query_user):
@@ -652,6 +689,25 @@ def test_ldap_by_a_rule_and_a_directory_that_is_down(ruled, directory_server):
     assert pooler.query("SELECT current_user") == [("alice",)]
     assert "LDAP authentication failed" in refusal(pooler, user="bob")
     pooler.wait_for_log("LDAP authentication failed: .*Can't contact LDAP server")
+
+
+def test_a_directory_that_is_down_bans_nobody(pgweir, postgres, directory_server):
+    options = 'ldapserver=127.0.0.1 ldapport=%d ldapprefix="uid=" ldapsuffix=",ou=people,dc=weir"'
+    pooler = pgweir({"auth_ldap_options": options % free_port(), "auth_failure_limit": 2, "auth_failure_window": 60},
+                    databases={DATABASE: server_row(postgres, "auth_type=ldap")})
+    for _ in range(4):
+        assert "LDAP authentication failed" in refusal(pooler)
+    pooler.wait_for_log("WARNING.*LDAP authentication failed: .*Can't contact LDAP server")
+    pooler.change_config(auth_ldap_options=options % directory_server)
+    pooler.reload()
+    assert pooler.query("SELECT current_user") == [("alice",)]
+    for _ in range(2):
+        with Wire(pooler) as connection:
+            connection.startup(login=False)
+            assert connection.read_message() == (b"R", b"\0\0\0\3")
+            connection.send(b"p", b"wrong\0")
+            assert connection.read_error()["C"] == "28000"  # as PostgreSQL has it
+    assert "too many failed logins" in refusal(pooler)
 
 
 # ---- bad input ----

@@ -91,6 +91,17 @@ START_TEST(connection_types_match_their_connections)
 }
 END_TEST
 
+START_TEST(rules_for_gss_are_read_and_never_match)
+{
+	load("hostgssenc all all all gss\n"
+	     "hostgssenc all all 10.0.0.0/8 gss include_realm=0 krb_realm=WEIR map=m\n"
+	     "local all all ident map=m\nhost all all all trust\n");
+	ck_assert_uint_eq(match_tls("a", "u", "10.0.0.1"), 4);
+	ck_assert_uint_eq(match("a", "u", "10.0.0.1"), 4);
+	ck_assert_uint_eq(match("a", "u", NULL), 3);
+}
+END_TEST
+
 START_TEST(first_match_wins)
 {
 	load("host a u 10.0.0.0/8 reject\nhost a,b u,v 10.0.0.0 255.0.0.0 md5\n"
@@ -380,6 +391,7 @@ Suite *suite_hba(void)
 	TCase *tcase = tcase_create("hba");
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, connection_types_match_their_connections);
+	tcase_add_test(tcase, rules_for_gss_are_read_and_never_match);
 	tcase_add_test(tcase, first_match_wins);
 	tcase_add_test(tcase, words_match_as_postgresql_has_it);
 	tcase_add_test(tcase, physical_replication_matches_its_keyword_only);
