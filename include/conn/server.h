@@ -98,6 +98,7 @@ struct server {
 					 the target is gone */
 	struct client *cancel_client; /* ... and who asked; NULL: gone, or we ourselves */
 	bool cancel_is_own;
+	bool tls_is_direct; /* TLS began without an SSLRequest */
 };
 
 /* Made from rows. */

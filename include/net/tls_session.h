@@ -84,6 +84,8 @@ bool tls_session_has_alpn(const struct tls_session *session);
 bool tls_session_is_resumed(const struct tls_session *session);
 /* The host name the client asked for (SNI); NULL: none. */
 const char *tls_session_asked_host(const struct tls_session *session);
+/* The context that it was made with: the session's, not the caller's. */
+struct tls_context *tls_session_context(const struct tls_session *session);
 /* Was a certificate shown, and did it pass verification (which was asked for)? */
 bool tls_session_peer_has_certificate(const struct tls_session *session);
 bool tls_session_peer_is_verified(const struct tls_session *session);

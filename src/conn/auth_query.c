@@ -480,11 +480,10 @@ void auth_query_cancel(struct auth_query_wish *wish)
 	if (!entry)
 		return;
 	list_remove(&entry->wishes, &wish->node);
-	if (list_is_empty(&entry->wishes) && !entry->is_telling) { /* nobody wants it any more */
-		if (entry->question)
-			question_end(entry->question);
+	/* What was asked goes on, for whoever comes next: strangers who hang up must not cost a
+	 * server each, which a cancel in the middle of an answer may. */
+	if (list_is_empty(&entry->wishes) && !entry->is_telling && !entry->question)
 		entry_free(entry);
-	}
 }
 
 const char *auth_query_waits_for(const struct auth_query_wish *wish)

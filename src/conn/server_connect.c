@@ -428,20 +428,31 @@ static const struct encryption_to_server *encryption(const struct server *server
 		       : snapshot_server_tls(snapshot, server->member.pool->database->name);
 }
 
-/* A CancelRequest travels as the connection that it is about. */
-static bool wants_tls(const struct server *server)
+/* How this connection is encrypted. */
+struct terms {
+	struct tls_context *context; /* NULL: not at all */
+	bool is_direct, is_needed;
+};
+
+/* A CancelRequest travels as the connection that it is about, whatever a RELOAD said since. */
+static struct terms terms(const struct server *server)
 {
-	if (address_is_unix(&server->endpoint.remote) || !encryption(server)->context)
-		return false;
-	return server->state != SERVER_CANCELING || is_for_peer(server) ||
-	       (server->cancel_target && stream_tls(&server->cancel_target->endpoint.stream));
+	const struct encryption_to_server *current = encryption(server);
+	const struct server *target = server->cancel_target;
+	if (address_is_unix(&server->endpoint.remote))
+		return (struct terms){0};
+	if (server->state != SERVER_CANCELING || is_for_peer(server))
+		return (struct terms){current->context, current->negotiation == NEGOTIATION_DIRECT,
+				      current->mode >= SSLMODE_REQUIRE};
+	const struct tls_session *tls = target ? stream_tls(&target->endpoint.stream) : NULL;
+	return tls ? (struct terms){tls_session_context(tls), target->tls_is_direct, true}
+		   : (struct terms){0};
 }
 
 static void handshake(struct server *server)
 {
 	server->tls_step = SERVER_TLS_HANDSHAKE;
-	stream_start_tls(&server->endpoint.stream, encryption(server)->context, server->host, NULL,
-			 0);
+	stream_start_tls(&server->endpoint.stream, terms(server).context, server->host, NULL, 0);
 }
 
 static void begin_tls(struct server *server)
@@ -449,7 +460,8 @@ static void begin_tls(struct server *server)
 	struct buffer *out = NULL;
 	if (server->state != SERVER_CANCELING && !server_set_state(server, SERVER_TLS))
 		return;
-	if (encryption(server)->negotiation == NEGOTIATION_DIRECT) {
+	server->tls_is_direct = terms(server).is_direct;
+	if (server->tls_is_direct) {
 		handshake(server);
 		return;
 	}
@@ -471,9 +483,9 @@ static void fail_tls(struct server *server, enum close_reason reason, const char
  * between; an ErrorResponse cannot be told from one of his either. */
 void server_tls_answer(struct server *server, const uint8_t *bytes, size_t size)
 {
-	if (size == 1 && *bytes == 'S' && encryption(server)->context)
+	if (size == 1 && *bytes == 'S' && terms(server).context)
 		handshake(server);
-	else if (size == 1 && *bytes == 'N' && encryption(server)->mode >= SSLMODE_REQUIRE)
+	else if (size == 1 && *bytes == 'N' && terms(server).is_needed)
 		fail_tls(server, CLOSE_SERVER_REFUSED_TLS, "server refused SSL");
 	else if (size == 1 && *bytes == 'N') {
 		server->tls_step = SERVER_TLS_NONE;
@@ -494,7 +506,7 @@ void server_secured(struct stream *stream, const struct error *failure)
 		return;
 	}
 	server->tls_step = SERVER_TLS_NONE;
-	if (encryption(server)->negotiation == NEGOTIATION_DIRECT && !tls_session_has_alpn(tls)) {
+	if (server->tls_is_direct && !tls_session_has_alpn(tls)) {
 		fail_tls(server, CLOSE_TLS_FAILED,
 			 "the server did not agree on the protocol in a direct TLS connection");
 		return;
@@ -516,7 +528,7 @@ void server_connected(struct stream *stream, int error_number)
 		server_fail_login(server, CLOSE_CONNECT_FAILED, false, &error);
 		return;
 	}
-	if (wants_tls(server))
+	if (terms(server).context)
 		begin_tls(server);
 	else
 		go_on(server);

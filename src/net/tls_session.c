@@ -501,6 +501,11 @@ bool tls_session_peer_has_certificate(const struct tls_session *session)
 	return SSL_get0_peer_certificate(session->ssl) != NULL;
 }
 
+struct tls_context *tls_session_context(const struct tls_session *session)
+{
+	return session->context;
+}
+
 bool tls_session_peer_is_verified(const struct tls_session *session)
 {
 	return tls_session_peer_has_certificate(session) &&

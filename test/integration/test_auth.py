@@ -304,6 +304,22 @@ def test_auth_query_may_name_another_user(pgweir, query_user, method):
         assert "authentication failed" in refusal(pooler, user="alias", password="wrong")
 
 
+def test_strangers_who_hang_up_cost_no_server_connection(pgweir, postgres, query_user):
+    query = "SELECT $1::text, 'secret' FROM pg_sleep(0.3)"
+    pooler = pgweir({"auth_type": "scram-sha-256", "auth_user": query_user, "auth_dbname": "auth", "auth_query": query, "auth_query_ttl": "1h"},
+                    databases={DATABASE: server_row(postgres), "auth": server_row(postgres)}, userlist=LISTED)
+    for name in ("first", "same", "same", "same", "same"):
+        with Wire(pooler) as connection:
+            connection.startup(login=False, user=name)
+            wait_until(lambda: any(row["database"] == "auth" and row["sv_active"] for row in pooler.console("SHOW POOLS")))
+    wait_until(lambda: counted(pooler) == 2)  # each name was asked for once, and its answer kept
+    with Wire(pooler) as connection:
+        connection.startup(login=False, user="same")
+        assert connection.read_message()[0] == b"R"
+    assert counted(pooler) == 2
+    assert len(re.findall("auth/asker.* new connection to server", pooler.log())) <= 2
+
+
 def test_auth_query_keys_pass_through_to_a_server_that_asks(pgweir, postgres, query_user):
     with postgres.hba("host all dora 127.0.0.1/32 scram-sha-256"):
         pooler = pgweir({"auth_type": "scram-sha-256", "auth_user": query_user, "auth_dbname": DATABASE}, userlist=LISTED)

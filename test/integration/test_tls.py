@@ -427,11 +427,15 @@ def test_we_show_servers_our_certificate(pgweir, authority, tls_postgres):
         assert "connection requires a valid client certificate" in refusal(pooler, db="without")
 
 
-def test_a_cancel_request_travels_as_its_connection(pgweir, authority, tls_postgres):
+@pytest.mark.parametrize("since", [None, "disable"])
+def test_a_cancel_request_travels_as_its_connection(pgweir, authority, tls_postgres, since):
     pooler = pgweir({"server_tls_sslmode": "require"})
     with pooler.connect("test_transaction") as connection:
         job = Background(connection.execute, "SELECT pg_sleep(20)")
         wait_until(lambda: tls_postgres.execute("SELECT 1 FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'"))
+        if since:
+            pooler.change_config(server_tls_sslmode=since)
+            pooler.reload()
         connection.cancel()
         with pytest.raises(psycopg.errors.QueryCanceled):
             job.result()
