@@ -184,7 +184,7 @@ def test_an_unknown_user_takes_as_long_as_a_wrong_password(pgweir):
 
 
 def test_a_typed_password_takes_as_long_whether_the_user_is_known(pgweir, postgres):
-    iterations = 300000
+    iterations = 60000
     pooler = pgweir({"auth_type": "plain", "scram_iterations": iterations},
                     userlist={"alice": scram_secret("alice-secret", iterations=iterations), ADMIN: password_of(ADMIN)})
 
@@ -197,8 +197,12 @@ def test_a_typed_password_takes_as_long_whether_the_user_is_known(pgweir, postgr
             assert connection.read_message()[0] == b"E"
             return time.perf_counter() - begin
 
-    known, unknown = [min(once(user) for _ in range(5)) for user in ("alice", "nobody")]
-    assert known / 2 < unknown < known * 2
+    times = {"alice": [], "nobody": []}
+    for _ in range(15):  # by turns: another test may keep the machine busy for a while
+        for user, taken in times.items():
+            taken.append(once(user))
+    known, unknown = (min(taken) for taken in times.values())
+    assert known / 2 < unknown < known * 2, times
 
 
 def test_an_unknown_user_of_auth_query_takes_as_long_as_a_known_one(pgweir, query_user):

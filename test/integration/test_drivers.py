@@ -45,7 +45,7 @@ def check(pooler, command, environment):
                           env={**os.environ, **environment}, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     rights = json.loads(done.stdout)
-    assert len(rights) == CLIENTS and min(rights) >= 2  # nobody starves; how many there are is the machine's business
+    assert len(rights) == CLIENTS and min(rights) >= 10
     assert len(servers(pooler)) <= SERVERS
 
 

@@ -13,7 +13,7 @@ import asyncpg
 async def client(number, pool, end):
     """Named statements, the same text as others' and texts of its own, transactions, errors, cursors, COPY-free batches."""
     right = 0
-    while time.monotonic() < end:
+    while time.monotonic() < end or right < 10:
         async with pool.acquire() as connection:  # and reset when it goes back
             assert await connection.fetchval("SELECT $1::int + $2::int", number, right) == number + right
             assert await connection.fetchval(f"SELECT 'own {number}'") == f"own {number}"
