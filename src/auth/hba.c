@@ -293,7 +293,7 @@ static bool parse_method(struct parsing *parsing)
 		return FAIL(parsing, "unknown authentication method \"%s\"; allowed are %s",
 			    rule_word_shown(word->text, shown),
 			    method_hba_keywords(keywords, sizeof keywords));
-	face->auth_method = face->method == AUTH_PEER ? method_get(AUTH_PEER)->hba : word->text;
+	face->auth_method = parsing->is_gss ? word->text : method_get(face->method)->hba;
 	if (method_has(face->method, METHOD_NEEDS_TLS) && face->type != HBA_HOSTSSL)
 		return FAIL(parsing, "method %s is allowed in hostssl rules only", word->text);
 	if (method_has(face->method, METHOD_ONLY_UNIX) && face->type != HBA_LOCAL)
@@ -322,7 +322,7 @@ static const struct option_row {
 } option_rows[] = {
 	{"include_realm", METHODS_GSS, "method gss", VALUE_ZERO_ONE},
 	{"krb_realm", METHODS_GSS, "method gss", VALUE_TEXT},
-	{"map", METHODS(CERT) | METHODS(PEER), "methods cert and peer", VALUE_TEXT},
+	{"map", METHODS(CERT) | METHODS(PEER) | METHODS_GSS, "methods cert and peer", VALUE_TEXT},
 	{"clientcert", ANY_METHOD, "hostssl rules", VALUE_CLIENTCERT},
 	{"clientname", ANY_METHOD, "hostssl rules", VALUE_CLIENTNAME},
 	{"pamservice", METHODS(PAM), "method pam", VALUE_TEXT},
@@ -412,9 +412,8 @@ static bool parse_option(struct parsing *parsing, const char *text, struct hba_o
 			    face->method == AUTH_LDAP ? "" : rule_word_shown(name, shown),
 			    face->method == AUTH_LDAP ? "" : "\"");
 	bool is_for_tls = row->value == VALUE_CLIENTCERT || row->value == VALUE_CLIENTNAME;
-	unsigned methods = parsing->is_gss ? METHODS_GSS | METHODS(PEER)
-					   : 1U << face->method; /* map is of both */
-	if (!(row->methods & methods) || (is_for_tls && face->type != HBA_HOSTSSL))
+	unsigned method = parsing->is_gss ? METHODS_GSS : 1U << face->method;
+	if (!(row->methods & method) || (is_for_tls && face->type != HBA_HOSTSSL))
 		return FAIL(parsing, "option %s is allowed for %s only", name, row->for_whom);
 	if (hba_rule_option(face, name))
 		return FAIL(parsing, "option %s is given twice", name);

@@ -178,20 +178,14 @@ static void mismatch(struct client *client)
 		fail(client, &error);
 }
 
-static void cannot_check(struct client *client)
+/* It is the service's failure, not the client's. */
+static void cannot_check(struct client *client, const struct error *why)
 {
 	struct error error;
+	log_warning(client_subject(client), "%s%s%s", why->message, *why->detail ? ": " : "",
+		    why->detail);
 	client_login_mismatch(client->login, &error);
 	cannot(client, &error);
-}
-
-static void log_verdict(const struct client *client, bool is_one, const struct error *why)
-{
-	if (!is_one)
-		log_warning(client_subject(client), "%s%s%s", why->message,
-			    *why->detail ? ": " : "", why->detail);
-	else if (*why->detail)
-		log_info(client_subject(client), "%s: %s", why->message, why->detail);
 }
 
 static void checked(void *context, bool well, const struct error *why)
@@ -199,17 +193,17 @@ static void checked(void *context, bool well, const struct error *why)
 	struct client *client = context;
 	struct buffer *out = NULL;
 	client->login->check = NULL;
-	/* Without a verdict it is the service's failure, not the client's. */
 	bool has_verdict =
 		!*why->sqlstate || !strcmp(why->sqlstate, sqlstate_code(SQLSTATE_INVALID_PASSWORD));
-	if (!well)
-		log_verdict(client, has_verdict, why);
-	if (well)
+	if (well) {
 		proven(client, &out);
-	else if (has_verdict)
+	} else if (has_verdict) {
+		if (*why->detail)
+			log_info(client_subject(client), "%s: %s", why->message, why->detail);
 		mismatch(client);
-	else
-		cannot_check(client);
+	} else {
+		cannot_check(client, why);
+	}
 	buffer_free(&out);
 }
 

@@ -101,10 +101,10 @@ bool edge_try_set(struct edge *edge, int fd, int events)
 void edge_set(struct edge *edge, int fd, int events)
 {
 	if (edge->fd != fd) {
-		assert(edge->fd < 0);
-		edge->fd = fd;
-		if (!ask(edge, EPOLL_CTL_ADD, fd, events))
+		if (!edge_try_set(edge, fd, events)) {
+			edge->fd = fd;
 			give_up(edge);
+		}
 	} else if ((events ^ edge->watched) & EDGE_WRITE) {
 		/* Also when it ceases: the reader of a Unix socket would wake us each time. */
 		edge->ready &= (uint8_t)~EDGE_WRITE;

@@ -622,36 +622,37 @@ void tls_context_free(struct tls_context **context)
 	memory_free(&dropped);
 }
 
-void tls_context_take_tickets(struct tls_context *context, const struct tls_context *old)
+/* @old: whose keys they are; NULL: new ones. */
+static void set_ticket_keys(struct tls_context *context, const struct tls_context *old)
 {
 	uint8_t keys[256];
-	if (clock_now() - old->ticket_keys_since > TICKET_KEYS_LIFE)
-		return;
 	long size = SSL_CTX_get_tlsext_ticket_keys(context->ssl, NULL, 0);
 	assert(size > 0 && size <= (long)sizeof keys);
-	if (SSL_CTX_get_tlsext_ticket_keys(old->ssl, keys, size) == 1)
+	if (!old)
+		random_bytes(keys, (size_t)size);
+	if (!old || SSL_CTX_get_tlsext_ticket_keys(old->ssl, keys, size) == 1)
 		SSL_CTX_set_tlsext_ticket_keys(context->ssl, keys, size);
-	context->ticket_keys_since = old->ticket_keys_since;
+	context->ticket_keys_since = old ? old->ticket_keys_since : clock_now();
 	memory_erase(keys, sizeof keys);
 	ERR_clear_error();
 }
 
 /* Whoever gets hold of the keys must not read what was said under tickets of months. */
-static void renew_ticket_keys(struct tls_context *context)
+static bool has_old_keys(const struct tls_context *context)
 {
-	uint8_t keys[256];
-	long size = SSL_CTX_get_tlsext_ticket_keys(context->ssl, NULL, 0);
-	assert(size > 0 && size <= (long)sizeof keys);
-	random_bytes(keys, (size_t)size);
-	SSL_CTX_set_tlsext_ticket_keys(context->ssl, keys, size);
-	context->ticket_keys_since = clock_now();
-	memory_erase(keys, sizeof keys);
+	return clock_now() - context->ticket_keys_since > TICKET_KEYS_LIFE;
+}
+
+void tls_context_take_tickets(struct tls_context *context, const struct tls_context *old)
+{
+	if (!has_old_keys(old))
+		set_ticket_keys(context, old);
 }
 
 bool tls_context_gives_ticket(struct tls_context *context)
 {
-	if (clock_now() - context->ticket_keys_since > TICKET_KEYS_LIFE)
-		renew_ticket_keys(context);
+	if (has_old_keys(context))
+		set_ticket_keys(context, NULL);
 	unsigned number = context->unreturned++;
 	return number < TICKETS_TRIED || number % TICKETS_SELDOM == 0;
 }

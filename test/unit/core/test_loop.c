@@ -312,13 +312,21 @@ static void fire_and_stop(struct loop_timer *timer)
 	loop_stop();
 }
 
-START_TEST(the_system_clock_ends_the_wait)
+typedef void timer_fn(struct loop_timer *timer);
+
+/* With the system's clock; returns its time. */
+static usec_t open_real(timer_fn *of_a, timer_fn *of_b, timer_fn *of_c)
 {
 	loop_open();
-	usec_t start = real_time();
-	loop_timer_init(&a.timer, fire_and_stop);
-	loop_timer_init(&b.timer, fire);
-	loop_timer_init(&c.timer, fire);
+	loop_timer_init(&a.timer, of_a);
+	loop_timer_init(&b.timer, of_b);
+	loop_timer_init(&c.timer, of_c);
+	return real_time();
+}
+
+START_TEST(the_system_clock_ends_the_wait)
+{
+	usec_t start = open_real(fire_and_stop, fire, fire);
 	loop_timer_set(&c.timer, clock_now() + 3600 * USEC_PER_SECOND);
 	loop_timer_set(&a.timer, clock_now() + 30 * MSEC);
 	loop_timer_set(&b.timer, clock_now() + 5 * MSEC);
@@ -348,11 +356,7 @@ static void fire_and_set_c(struct loop_timer *timer)
 
 START_TEST(what_is_set_earlier_meanwhile_ends_the_wait_in_its_time)
 {
-	loop_open();
-	usec_t start = real_time();
-	loop_timer_init(&a.timer, fire_and_set_b);
-	loop_timer_init(&b.timer, fire_and_set_c);
-	loop_timer_init(&c.timer, fire);
+	usec_t start = open_real(fire_and_set_b, fire_and_set_c, fire);
 	loop_timer_set(&c.timer, clock_now() + 3600 * USEC_PER_SECOND); /* the alarm's time ... */
 	loop_turn(0);
 	loop_timer_set(&a.timer, clock_now() + 5 * MSEC); /* ... becomes this, that of b, none */
@@ -377,9 +381,7 @@ static void fire_three_times(struct loop_timer *timer)
 START_TEST(what_is_set_for_now_does_not_wait)
 {
 	fired = 0;
-	loop_open();
-	usec_t start = real_time();
-	loop_timer_init(&a.timer, fire_three_times);
+	usec_t start = open_real(fire_three_times, fire, fire);
 	loop_timer_set(&a.timer, clock_now() + 5 * MSEC);
 	loop_run();
 	ck_assert_str_eq(taken(), "aaa");
@@ -406,10 +408,7 @@ static void fire_post_and_stop(struct loop_timer *timer)
 
 START_TEST(the_turn_in_which_it_is_stopped_is_the_last)
 {
-	loop_open();
-	loop_timer_init(&a.timer, fire);
-	loop_timer_init(&b.timer, fire_post_and_stop);
-	loop_timer_init(&c.timer, fire);
+	open_real(fire, fire_post_and_stop, fire);
 	posted_by_work = &c;
 	loop_timer_set(&a.timer, clock_now() + 2 * MSEC);
 	loop_timer_set(&b.timer, clock_now() + 6 * MSEC);

@@ -203,6 +203,7 @@ START_TEST(errors_name_the_file_and_what_is_wrong)
 	options.verify = TLS_VERIFY_CA;
 	options.ca_file = certificates_path("pipe");
 	refuses(&options, "cannot read TLS CA file \"");
+	options = certificates_server();
 	options.cert_file = certificates_path("garbage");
 	refuses(&options, "/garbage\": no start line");
 	options = certificates_server();
