@@ -163,7 +163,18 @@ def end_of_a_query_that_waits(pooler, postgres):
         return client.read_error()["M"]
 
 
+def has_a_server(pooler):
+    """A query that must wait for a new server may run out of time while it does."""
+    try:
+        with pooler.connect() as client:
+            client.execute("SELECT 1")
+    except psycopg.Error:
+        return False
+    return True
+
+
 def end_of_a_query_that_takes_long(pooler, postgres):
+    wait_until(lambda: has_a_server(pooler), what="a server at rest")
     with pooler.connect() as client:
         try:
             client.execute("SELECT pg_sleep(60)")
