@@ -28,6 +28,8 @@ void clock_drive(void);
 bool clock_is_driven(void);
 void clock_advance(usec_t by);
 
+/* The monotonic time, read from the system now: for what blocks within a turn. */
+usec_t clock_read(void);
 /* Wall time in microseconds since 1970, read from the system now. */
 int64_t clock_wall(void);
 /* The wall time at which the monotonic clock showed @when. */

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "core/clock.h"
 
 struct error;
 struct tls_context;
@@ -34,6 +35,7 @@ struct tls_options {
 	const char *ca_file;		    /* PEM; connecting without one: the system's */
 	const char *crl_file;		    /* PEM */
 	const char *key_passphrase_command; /* as ssl_passphrase_command: %p is the prompt */
+	usec_t key_passphrase_limit;	    /* the longest that it may take; 0: no limit */
 	const char *protocols; /* comma list: tlsv1.0 ... tlsv1.3, all, secure, default, !x */
 	const char *ciphers;   /* up to TLS 1.2: default, secure, fast, normal or an OpenSSL list */
 	const char *tls13_ciphers; /* an OpenSSL list of TLS 1.3 suites */
@@ -76,8 +78,5 @@ enum tls_verify tls_context_verify(const struct tls_context *context);
 
 /* Is this text one that tls_context_new takes? For the check of a single setting. */
 bool tls_protocols_are_known(const char *protocols, struct error *error);
-
-/* Fill in @error with what OpenSSL's queue says, "subject: reason", and empty the queue. False. */
-bool tls_error(struct error *error, const char *subject);
 
 #endif

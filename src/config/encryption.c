@@ -9,13 +9,20 @@
 struct row {
 	struct map_node node; /* by the name of the database's row */
 	char *name;
-	struct encryption_to_server servers;
+	const struct encryption_to_server *servers;
 };
+
+/* Everybody waits for a passphrase command, but at the start, where it may ask a human. */
+#define PASSPHRASE_LIMIT (10 * USEC_PER_SECOND)
 
 /* What contexts are made from. */
 struct making {
+	struct encryption *made;
 	const struct settings *settings;
 	const struct source *sources; /* NULL: nowhere */
+	const struct encryption *old;
+	unsigned sides; /* to be made anew */
+	usec_t passphrase_limit;
 	struct error *error;
 };
 
@@ -92,9 +99,10 @@ static bool add_names(const struct tls_options *common, const struct map *rows,
 	return true;
 }
 
-static bool make_context(const struct settings *settings, struct tls_options *options,
+static bool make_context(const struct making *making, struct tls_options *options,
 			 struct tls_context **made, struct error *error)
 {
+	const struct settings *settings = making->settings;
 	enum sslmode mode = settings->client_tls_sslmode;
 	if (!*settings->client_tls_cert_file || !*settings->client_tls_key_file)
 		return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
@@ -114,6 +122,7 @@ static bool make_context(const struct settings *settings, struct tls_options *op
 		.ca_file = settings->client_tls_ca_file,
 		.crl_file = settings->client_tls_crl_file,
 		.key_passphrase_command = settings->client_tls_key_passphrase_command,
+		.key_passphrase_limit = making->passphrase_limit,
 		.protocols = settings->client_tls_protocols,
 		.ciphers = settings->client_tls_ciphers,
 		.tls13_ciphers = settings->client_tls13_ciphers,
@@ -124,22 +133,26 @@ static bool make_context(const struct settings *settings, struct tls_options *op
 	return *made || error_prefix(error, "client_tls");
 }
 
-static bool make_for_clients(const struct making *making, const struct map *tls_rows,
-			     const struct tls_context *old, struct tls_context **context)
+static bool make_for_clients(const struct making *making, const struct map *tls_rows)
 {
+	const struct encryption *old = making->old;
 	struct tls_options options;
 	struct tls_context *made = NULL;
 	if (making->settings->client_tls_sslmode == SSLMODE_DISABLE)
 		return true;
-	if (!make_context(making->settings, &options, &made, making->error))
+	if (!(making->sides & ENCRYPTION_CLIENTS) && old && old->clients) {
+		making->made->clients = tls_context_ref(old->clients);
+		return true;
+	}
+	if (!make_context(making, &options, &made, making->error))
 		return fail_setting(making, "client_tls", SETTING_client_tls_sslmode);
 	if (!add_names(&options, tls_rows, made, making->error)) {
 		tls_context_free(&made);
 		return false;
 	}
-	if (old)
-		tls_context_take_tickets(made, old);
-	*context = made;
+	if (old && old->clients)
+		tls_context_take_tickets(made, old->clients);
+	making->made->clients = made;
 	return true;
 }
 
@@ -157,9 +170,55 @@ static bool is_overridden(const struct section_database *row)
 	       row->server_tls_ciphers || row->server_tls13_ciphers;
 }
 
-static bool make_to_servers(const struct settings *settings, const struct section_database *row,
-			    struct encryption_to_server *result, struct error *error)
+/* The words of what is made from these. */
+static char *print_words(enum sslmode mode, enum tls_negotiation negotiation,
+			 const struct tls_options *options)
 {
+	return memory_printf("%d %d %s|%s|%s|%s|%s|%s|%s|%s", (int)mode, (int)negotiation,
+			     options->cert_file, options->key_file, options->ca_file,
+			     options->crl_file, options->protocols, options->ciphers,
+			     options->tls13_ciphers, options->key_passphrase_command);
+}
+
+static struct encryption_to_server *find_terms(const struct encryption *encryption,
+					       const char *words)
+{
+	struct map_node *node = map_find(&encryption->terms, words, strlen(words));
+	return node ? container_of(node, struct encryption_to_server, node) : NULL;
+}
+
+/* The terms of these words, of another row, of the encryption before, or new; NULL with an error.
+ */
+static struct encryption_to_server *make_terms(const struct making *making, enum sslmode mode,
+					       enum tls_negotiation negotiation,
+					       const struct tls_options *options)
+{
+	char *words = print_words(mode, negotiation, options);
+	struct encryption_to_server *terms = find_terms(making->made, words);
+	const struct encryption_to_server *same = making->sides & ENCRYPTION_SERVERS || !making->old
+							  ? NULL
+							  : find_terms(making->old, words);
+	struct tls_context *context = NULL;
+	if (!terms && mode != SSLMODE_DISABLE)
+		context = same ? tls_context_ref(same->context)
+			       : tls_context_new(options, making->error);
+	if (terms || (mode != SSLMODE_DISABLE && !context)) {
+		memory_free(&words);
+		return terms;
+	}
+	terms = memory_alloc(sizeof *terms);
+	terms->mode = mode;
+	terms->negotiation = negotiation;
+	terms->context = context;
+	terms->words = words;
+	map_add(&making->made->terms, words, strlen(words), &terms->node);
+	return terms;
+}
+
+static bool make_to_servers(const struct making *making, const struct section_database *row,
+			    const struct encryption_to_server **result)
+{
+	const struct settings *settings = making->settings;
 	enum sslmode mode = row && row->server_tls_sslmode != SSLMODE_UNSET
 				    ? row->server_tls_sslmode
 				    : settings->server_tls_sslmode;
@@ -175,66 +234,48 @@ static bool make_to_servers(const struct settings *settings, const struct sectio
 		.ca_file = OWN(server_tls_ca_file),
 		.crl_file = OWN(server_tls_crl_file),
 		.key_passphrase_command = OWN(server_tls_key_passphrase_command),
+		.key_passphrase_limit = making->passphrase_limit,
 		.protocols = OWN(server_tls_protocols),
 		.ciphers = OWN(server_tls_ciphers),
 		.tls13_ciphers = OWN(server_tls13_ciphers),
 	};
-	*result = (struct encryption_to_server){.mode = mode, .negotiation = negotiation};
 	if (negotiation == NEGOTIATION_DIRECT && mode < SSLMODE_REQUIRE && mode != SSLMODE_DISABLE)
-		return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
+		return error_set(making->error, SQLSTATE_CONFIG_FILE_ERROR,
 				 "server_tls_negotiation \"direct\" needs server_tls_sslmode "
 				 "\"require\" or stricter");
-	if (mode != SSLMODE_DISABLE) {
-		result->context = tls_context_new(&options, error);
-		if (!result->context)
-			return error_prefix(error, "server_tls");
-	}
-	result->words = memory_printf("%d %d %s|%s|%s|%s|%s|%s|%s", (int)mode, (int)negotiation,
-				      options.cert_file, options.key_file, options.ca_file,
-				      options.crl_file, options.protocols, options.ciphers,
-				      options.tls13_ciphers);
-	return true;
+	*result = make_terms(making, mode, negotiation, &options);
+	return *result || error_prefix(making->error, "server_tls");
 }
 
-static void fini(struct encryption_to_server *servers)
-{
-	tls_context_free(&servers->context);
-	memory_free(&servers->words);
-}
-
-static bool add_row(struct encryption *encryption, const struct settings *settings,
-		    const struct section_database *database, struct error *error)
+static bool add_row(const struct making *making, const struct section_database *database)
 {
 	if (!database || !is_overridden(database))
 		return true;
 	struct row *row = memory_alloc(sizeof *row);
 	row->name = memory_strdup(database->name);
-	map_add(&encryption->rows, row->name, strlen(row->name), &row->node);
-	if (make_to_servers(settings, database, &row->servers, error))
+	map_add(&making->made->rows, row->name, strlen(row->name), &row->node);
+	if (make_to_servers(making, database, &row->servers))
 		return true;
-	error_prefix(error, "database \"%s\"", database->name);
-	return fail_at(error, &database->place, SETTING_COUNT);
+	error_prefix(making->error, "database \"%s\"", database->name);
+	return fail_at(making->error, &database->place, SETTING_COUNT);
 }
 
 /* ---- all of it ---- */
 
-static bool make_for_all(struct encryption *encryption, const struct making *making)
+static bool make_for_all(const struct making *making)
 {
-	return make_to_servers(making->settings, NULL, &encryption->servers, making->error) ||
+	return make_to_servers(making, NULL, &making->made->servers) ||
 	       fail_setting(making, "server_tls", SETTING_server_tls_sslmode);
 }
 
-static bool make(struct encryption *encryption, const struct making *making,
-		 const struct map *databases, const struct section_database *automatic,
-		 const struct map *tls_rows, const struct encryption *old)
+static bool make(const struct making *making, const struct map *databases,
+		 const struct section_database *automatic, const struct map *tls_rows)
 {
-	if (!make_for_clients(making, tls_rows, old ? old->clients : NULL, &encryption->clients) ||
-	    !make_for_all(encryption, making) ||
-	    !add_row(encryption, making->settings, automatic, making->error))
+	if (!make_for_clients(making, tls_rows) || !make_for_all(making) ||
+	    !add_row(making, automatic))
 		return false;
 	map_foreach (node, databases)
-		if (!add_row(encryption, making->settings,
-			     container_of(node, struct section_database, node), making->error))
+		if (!add_row(making, container_of(node, struct section_database, node)))
 			return false;
 	return true;
 }
@@ -243,13 +284,18 @@ struct encryption *encryption_new(const struct settings *settings, const struct 
 				  const struct map *databases,
 				  const struct section_database *automatic,
 				  const struct map *tls_rows, const struct encryption *old,
-				  struct error *error)
+				  unsigned sides, struct error *error)
 {
 	struct error own = {0};
-	struct making making = {
-		.settings = settings, .sources = sources, .error = error ? error : &own};
 	struct encryption *encryption = memory_alloc(sizeof *encryption);
-	if (!make(encryption, &making, databases, automatic, tls_rows, old))
+	struct making making = {.made = encryption,
+				.settings = settings,
+				.sources = sources,
+				.old = old,
+				.sides = sides,
+				.passphrase_limit = old ? PASSPHRASE_LIMIT : 0,
+				.error = error ? error : &own};
+	if (!make(&making, databases, automatic, tls_rows))
 		encryption_free(&encryption);
 	return encryption;
 }
@@ -262,12 +308,18 @@ void encryption_free(struct encryption **encryption)
 	map_foreach (node, &e->rows) {
 		struct row *row = container_of(node, struct row, node);
 		map_remove(&e->rows, node);
-		fini(&row->servers);
 		memory_free(&row->name);
 		memory_free(&row);
 	}
+	map_foreach (node, &e->terms) {
+		struct encryption_to_server *terms =
+			container_of(node, struct encryption_to_server, node);
+		map_remove(&e->terms, node);
+		tls_context_free(&terms->context);
+		memory_free(&terms->words);
+		memory_free(&terms);
+	}
 	tls_context_free(&e->clients);
-	fini(&e->servers);
 	memory_free(encryption);
 }
 
@@ -276,13 +328,15 @@ const struct encryption_to_server *encryption_to(const struct encryption *encryp
 {
 	struct map_node *node =
 		row ? map_find(&encryption->rows, row->name, strlen(row->name)) : NULL;
-	return node ? &container_of(node, struct row, node)->servers : &encryption->servers;
+	return node ? container_of(node, struct row, node)->servers : encryption->servers;
 }
 
 /* ---- which settings these are ---- */
 
-bool encryption_depends_on(enum setting_index index)
+unsigned encryption_side(enum setting_index index)
 {
 	const char *name = setting_row(index)->name;
-	return !strncmp(name, "client_tls", 10) || !strncmp(name, "server_tls", 10);
+	if (!strncmp(name, "client_tls", 10))
+		return ENCRYPTION_CLIENTS;
+	return strncmp(name, "server_tls", 10) == 0 ? ENCRYPTION_SERVERS : 0;
 }

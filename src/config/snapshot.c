@@ -370,16 +370,17 @@ static bool load_rules(const struct loading *loading, struct error *error)
 /* ---- TLS ---- */
 
 static struct encryption *encrypt(const struct snapshot *snapshot, const struct settings *settings,
-				  const struct source *sources, struct error *error)
+				  const struct source *sources, unsigned sides, struct error *error)
 {
 	return encryption_new(settings, sources, &snapshot->databases, snapshot->automatic,
-			      &snapshot->tls, current ? current->encryption : NULL, error);
+			      &snapshot->tls, current ? current->encryption : NULL, sides, error);
 }
 
 static bool load_encryption(const struct loading *loading, struct error *error)
 {
 	struct snapshot *snapshot = loading->snapshot;
-	snapshot->encryption = encrypt(snapshot, &snapshot->settings, snapshot->sources, error);
+	snapshot->encryption =
+		encrypt(snapshot, &snapshot->settings, snapshot->sources, ENCRYPTION_BOTH, error);
 	return snapshot->encryption != NULL;
 }
 
@@ -508,10 +509,10 @@ void snapshot_install(struct snapshot *taken)
 	current = taken;
 }
 
-/* The contexts of the snapshot in force are made anew from @settings. */
-static bool set_encryption(const struct settings *settings, struct error *error)
+/* The contexts of one side of the snapshot in force are made anew from @settings. */
+static bool set_encryption(unsigned side, const struct settings *settings, struct error *error)
 {
-	struct encryption *made = encrypt(current, settings, NULL, error);
+	struct encryption *made = encrypt(current, settings, NULL, side, error);
 	if (!made)
 		return error_prefix(error, "TLS settings could not be applied, still using old "
 					   "configuration");
@@ -569,7 +570,8 @@ bool snapshot_set(enum setting_index index, const char *text, struct error *erro
 		settings_fini(&changed);
 		return false;
 	}
-	if ((encryption_depends_on(index) && !set_encryption(&changed, error)) ||
+	unsigned side = encryption_side(index);
+	if ((side && !set_encryption(side, &changed, error)) ||
 	    (names_a_file(index) && !set_files(index, &changed, error))) {
 		settings_fini(&changed);
 		return false;

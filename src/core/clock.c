@@ -39,6 +39,11 @@ void clock_advance(usec_t by)
 	clock_turn_time += by;
 }
 
+usec_t clock_read(void)
+{
+	return read_clock(CLOCK_MONOTONIC);
+}
+
 int64_t clock_wall(void)
 {
 	return read_clock(CLOCK_REALTIME);

@@ -6,19 +6,16 @@
 #include "core/memory.h"
 #include "core/random.h"
 #include "core/text.h"
+#include "net/tls_file.h"
+#include "net/tls_key.h"
+#include "net/tls_trust.h"
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 /* Who learns these keys can read what was recorded with TLS 1.2 since they were made. */
 #define TICKET_KEYS_LIFE (24 * 3600 * USEC_PER_SECOND)
@@ -34,6 +31,8 @@ struct tls_name {
 
 struct tls_context {
 	SSL_CTX *ssl;
+	struct tls_key *key;	 /* NULL: it shows no certificate */
+	struct tls_trust *trust; /* NULL: nobody, or the system's */
 	unsigned references;
 	bool accepts;
 	enum tls_verify verify;
@@ -57,54 +56,6 @@ static bool is_one_of(const char *text, const char *words)
 		if (text_equals_nocase(text, item))
 			return true;
 	return false;
-}
-
-/* What the error queue says; empties it. */
-static const char *openssl_reason(char *text, size_t size)
-{
-	unsigned long code = ERR_peek_error(); /* the first is nearest to the cause */
-	const char *reason = code ? ERR_reason_error_string(code) : NULL;
-	if (!reason && ERR_SYSTEM_ERROR(code))
-		reason = strerror(ERR_GET_REASON(code));
-	if (reason)
-		snprintf(text, size, "%s", reason);
-	else
-		snprintf(text, size, "OpenSSL error %lx", code);
-	ERR_clear_error();
-	return text;
-}
-
-bool tls_error(struct error *error, const char *subject)
-{
-	char reason[160];
-	return error_set(error, SQLSTATE_CONFIG_FILE_ERROR, "%s: %s", subject,
-			 openssl_reason(reason, sizeof reason));
-}
-
-static bool file_error(struct error *error, const char *what, const char *file)
-{
-	char reason[160];
-	return error_set(error, SQLSTATE_CONFIG_FILE_ERROR, "%s \"%s\": %s", what, file,
-			 openssl_reason(reason, sizeof reason));
-}
-
-/* OpenSSL's words for a file that cannot be opened are many and unclear. */
-static bool can_read(const char *what, const char *file, struct error *error)
-{
-	struct stat status;
-	int reason = 0, fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0 || fstat(fd, &status) < 0)
-		reason = errno;
-	else if (S_ISDIR(status.st_mode))
-		reason = EISDIR;
-	bool is_file = reason == 0 && S_ISREG(status.st_mode);
-	if (fd >= 0)
-		close(fd);
-	if (is_file)
-		return true;
-	/* To read from a pipe could take for ever, while everybody waits. */
-	return error_set(error, SQLSTATE_CONFIG_FILE_ERROR, "cannot read %s \"%s\": %s", what, file,
-			 reason ? strerror(reason) : "It is not a regular file");
 }
 
 /* --- protocols --- */
@@ -184,7 +135,7 @@ static bool set_protocols(SSL_CTX *ssl, const char *list, struct error *error)
 	}
 	if (!SSL_CTX_set_min_proto_version(ssl, lowest) ||
 	    !SSL_CTX_set_max_proto_version(ssl, highest))
-		return file_error(error, "TLS protocols", list);
+		return tls_file_error(error, "TLS protocols", list);
 	return true;
 }
 
@@ -196,9 +147,9 @@ static bool set_ciphers(SSL_CTX *ssl, const struct tls_options *options, struct 
 	/* The system's policy is what the library begins with. */
 	if (*list && !is_one_of(list, "default,secure,fast,normal") &&
 	    SSL_CTX_set_cipher_list(ssl, list) != 1)
-		return file_error(error, "TLS ciphers", list);
+		return tls_file_error(error, "TLS ciphers", list);
 	if (*suites && !is_one_of(suites, "default") && SSL_CTX_set_ciphersuites(ssl, suites) != 1)
-		return file_error(error, "TLS 1.3 cipher suites", suites);
+		return tls_file_error(error, "TLS 1.3 cipher suites", suites);
 	return true;
 }
 
@@ -210,7 +161,8 @@ static bool drop_curves(SSL_CTX *ssl, const struct tls_options *options, struct 
 	if (!*ciphers || is_one_of(ciphers, "default,secure,fast,normal"))
 		ciphers = "DEFAULT";
 	snprintf(list, sizeof list, "%s:!kECDHE", ciphers);
-	return SSL_CTX_set_cipher_list(ssl, list) == 1 || file_error(error, "TLS ciphers", list);
+	return SSL_CTX_set_cipher_list(ssl, list) == 1 ||
+	       tls_file_error(error, "TLS ciphers", list);
 }
 
 static bool set_groups(SSL_CTX *ssl, const struct tls_options *options, struct error *error)
@@ -237,105 +189,18 @@ static bool set_groups(SSL_CTX *ssl, const struct tls_options *options, struct e
 
 /* --- certificate and key --- */
 
-struct passphrase {
-	const char *command;
-	struct error *error;
-	bool failed; /* @error says why */
-	bool asked;
-};
-
-/* %p becomes the prompt, %% a percent sign. */
-static char *passphrase_command(const char *format)
+static bool load_key(struct tls_context *context, const struct tls_options *options,
+		     struct error *error)
 {
-	char *command = memory_alloc(strlen(format) * 24 + 1), *out = command;
-	for (const char *in = format; *in; in++) {
-		if (in[0] == '%' && in[1] == 'p') {
-			out += sprintf(out, "\"Enter PEM pass phrase:\"");
-			in++;
-		} else {
-			in += in[0] == '%' && in[1] == '%';
-			*out++ = *in;
-		}
-	}
-	return command;
+	context->key = tls_key_open(options->key_file, word(options->key_passphrase_command),
+				    options->key_passphrase_limit, error);
+	return context->key &&
+	       (SSL_CTX_use_PrivateKey(context->ssl, tls_key_pkey(context->key)) == 1 ||
+		tls_file_error(error, "TLS key file", options->key_file));
 }
 
-static bool run_command(const char *format, char *line, size_t size, struct error *error)
-{
-	char *command = passphrase_command(format);
-	FILE *pipe = popen(command, "re");
-	if (pipe)
-		setvbuf(pipe, NULL, _IONBF, 0); /* no copy of the secret in a buffer */
-	bool got = pipe && fgets(line, (int)size, pipe);
-	int reason = errno;
-	int status = pipe ? pclose(pipe) : 0;
-	memory_free(&command);
-	if (!pipe)
-		return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
-				 "cannot run the key passphrase command: %s", strerror(reason));
-	if (status > 0 && WIFEXITED(status))
-		return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
-				 "the key passphrase command failed with exit code %d",
-				 WEXITSTATUS(status));
-	if (status > 0)
-		return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
-				 "the key passphrase command was ended by signal %d",
-				 WTERMSIG(status));
-	if (!got)
-		return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
-				 "the key passphrase command printed nothing");
-	line[strcspn(line, "\r\n")] = '\0';
-	return true;
-}
-
-/* OpenSSL's pem_password_cb. It never asks on the terminal. */
-static int passphrase(char *buffer, int size, int for_writing, void *data)
-{
-	struct passphrase *passphrase = data;
-	(void)for_writing;
-	passphrase->asked = true;
-	if (!*passphrase->command)
-		return -1;
-	if (!run_command(passphrase->command, buffer, (size_t)size, passphrase->error)) {
-		memory_erase(buffer, (size_t)size);
-		passphrase->failed = true;
-		return -1;
-	}
-	return (int)strlen(buffer);
-}
-
-static bool load_key(SSL_CTX *ssl, const struct tls_options *options, struct error *error)
-{
-	const char *file = options->key_file;
-	struct passphrase asked = {.command = word(options->key_passphrase_command),
-				   .error = error};
-	SSL_CTX_set_default_passwd_cb(ssl, passphrase);
-	SSL_CTX_set_default_passwd_cb_userdata(ssl, &asked);
-	int well = SSL_CTX_use_PrivateKey_file(ssl, file, SSL_FILETYPE_PEM);
-	SSL_CTX_set_default_passwd_cb_userdata(ssl, NULL);
-	SSL_CTX_set_default_passwd_cb(ssl, NULL);
-	if (well == 1)
-		return true;
-	unsigned long code = ERR_peek_last_error();
-	if (!asked.asked)
-		return ERR_GET_LIB(code) == ERR_LIB_X509 &&
-				       ERR_GET_REASON(code) == X509_R_KEY_VALUES_MISMATCH
-			       ? file_error(error, "TLS key file", file)
-			       : file_error(error, "cannot load TLS key file", file);
-	ERR_clear_error();
-	if (asked.failed)
-		return error_prefix(error, "TLS key file \"%s\"", file);
-	if (!*asked.command) {
-		error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
-			  "TLS key file \"%s\" needs a passphrase", file);
-		return error_hint(error, "Set a key passphrase command, or remove the passphrase.");
-	}
-	return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
-			 "TLS key file \"%s\": the passphrase command gave a wrong passphrase",
-			 file);
-}
-
-static bool set_certificate(SSL_CTX *ssl, const struct tls_options *options, struct error *error)
+static bool set_certificate(struct tls_context *context, const struct tls_options *options,
+			    struct error *error)
 {
 	const char *certificate = word(options->cert_file), *key = word(options->key_file);
 	if (!*certificate && !*key)
@@ -349,31 +214,15 @@ static bool set_certificate(SSL_CTX *ssl, const struct tls_options *options, str
 		return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
 				 "TLS certificate file \"%s\" has no key file with it",
 				 certificate);
-	if (!can_read("TLS certificate file", certificate, error) ||
-	    !can_read("TLS key file", key, error))
+	if (!tls_file_is_readable("TLS certificate file", certificate, error))
 		return false;
-	if (SSL_CTX_use_certificate_chain_file(ssl, certificate) != 1)
-		return file_error(error, "cannot load TLS certificate file", certificate);
-	if (!load_key(ssl, options, error))
-		return false;
-	if (SSL_CTX_check_private_key(ssl) != 1)
-		return file_error(error, "TLS key file", key);
-	return true;
+	if (SSL_CTX_use_certificate_chain_file(context->ssl, certificate) != 1)
+		return tls_file_error(error, "cannot load TLS certificate file", certificate);
+	return load_key(context, options, error) && (SSL_CTX_check_private_key(context->ssl) == 1 ||
+						     tls_file_error(error, "TLS key file", key));
 }
 
 /* --- whom we trust --- */
-
-static bool hash_file(EVP_MD_CTX *hash, const char *file)
-{
-	uint8_t bytes[4096];
-	size_t size;
-	FILE *stream = fopen(file, "re");
-	if (!stream)
-		return false;
-	while ((size = fread(bytes, 1, sizeof bytes, stream)) > 0)
-		EVP_DigestUpdate(hash, bytes, size);
-	return fclose(stream) == 0;
-}
 
 static bool hash_word(EVP_MD_CTX *hash, const char *text)
 {
@@ -392,53 +241,53 @@ static bool set_session_id(SSL_CTX *ssl, const struct tls_options *options, stru
 		    EVP_DigestUpdate(hash, &rules, 1) == 1 && hash_word(hash, options->protocols) &&
 		    hash_word(hash, options->ciphers) && hash_word(hash, options->tls13_ciphers) &&
 		    hash_word(hash, options->ecdhcurve) && hash_word(hash, options->dheparams) &&
-		    hash_file(hash, options->cert_file) &&
-		    (!*word(options->ca_file) || hash_file(hash, options->ca_file)) &&
-		    (!*word(options->crl_file) || hash_file(hash, options->crl_file)) &&
+		    tls_file_digest(hash, options->cert_file) &&
+		    (!*word(options->ca_file) || tls_file_digest(hash, options->ca_file)) &&
+		    (!*word(options->crl_file) || tls_file_digest(hash, options->crl_file)) &&
 		    EVP_DigestFinal_ex(hash, id, &size) == 1 &&
 		    SSL_CTX_set_session_id_context(ssl, id, size) == 1;
 	EVP_MD_CTX_free(hash);
 	return well || tls_error(error, "TLS session id");
 }
 
-static bool set_authorities(SSL_CTX *ssl, const struct tls_options *options, struct error *error)
+/* The authorities that a client's certificate may come from, in the question for it. */
+static bool name_authorities(SSL_CTX *ssl, const char *file, struct error *error)
 {
-	const char *file = options->ca_file;
-	if (!*word(file)) {
-		if (options->accepts)
-			return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
-					 "checking client certificates needs a TLS CA file");
-		return SSL_CTX_set_default_verify_paths(ssl) == 1 ||
-		       tls_error(error, "the system's CA certificates");
-	}
-	if (!can_read("TLS CA file", file, error))
-		return false;
-	if (SSL_CTX_load_verify_file(ssl, file) != 1)
-		return file_error(error, "cannot load TLS CA file", file);
-	if (!options->accepts)
-		return true;
 	STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(file);
 	if (!names)
-		return file_error(error, "cannot load TLS CA file", file);
+		return tls_file_error(error, "cannot load TLS CA file", file);
 	SSL_CTX_set_client_CA_list(ssl, names);
 	return true;
 }
 
-static bool set_revoked(SSL_CTX *ssl, const char *file, struct error *error)
+/* The system's directory of authorities is looked into as they are needed: each context has its
+ * own, so that a reload sees what was removed. */
+static bool use_system_authorities(SSL_CTX *ssl, const char *crl_file, struct error *error)
 {
-	X509_STORE *store = SSL_CTX_get_cert_store(ssl);
-	if (!*word(file))
-		return true;
-	if (!can_read("TLS CRL file", file, error))
-		return false;
-	X509_LOOKUP *lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
-	if (!lookup || X509_load_crl_file(lookup, file, X509_FILETYPE_PEM) <= 0)
-		return file_error(error, "cannot load TLS CRL file", file);
-	X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
-	return true;
+	if (SSL_CTX_set_default_verify_paths(ssl) != 1)
+		return tls_error(error, "the system's CA certificates");
+	return !*crl_file || (tls_file_is_readable("TLS CRL file", crl_file, error) &&
+			      tls_trust_revoke(SSL_CTX_get_cert_store(ssl), crl_file, error));
 }
 
-static bool set_trust(SSL_CTX *ssl, const struct tls_options *options, struct error *error)
+static bool set_authorities(struct tls_context *context, const struct tls_options *options,
+			    struct error *error)
+{
+	const char *file = word(options->ca_file), *crl_file = word(options->crl_file);
+	if (!*file)
+		return context->accepts
+			       ? error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
+					   "checking client certificates needs a TLS CA file")
+			       : use_system_authorities(context->ssl, crl_file, error);
+	context->trust = tls_trust_open(file, crl_file, error);
+	if (!context->trust)
+		return false;
+	SSL_CTX_set1_cert_store(context->ssl, tls_trust_store(context->trust));
+	return !context->accepts || name_authorities(context->ssl, file, error);
+}
+
+static bool set_trust(struct tls_context *context, const struct tls_options *options,
+		      struct error *error)
 {
 	bool verifies = options->verify != TLS_VERIFY_NONE;
 	int mode = SSL_VERIFY_NONE;
@@ -447,10 +296,8 @@ static bool set_trust(SSL_CTX *ssl, const struct tls_options *options, struct er
 		       (verifies ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0);
 	else if (verifies)
 		mode = SSL_VERIFY_PEER;
-	SSL_CTX_set_verify(ssl, mode, NULL);
-	if (mode == SSL_VERIFY_NONE)
-		return true;
-	return set_authorities(ssl, options, error) && set_revoked(ssl, options->crl_file, error);
+	SSL_CTX_set_verify(context->ssl, mode, NULL);
+	return mode == SSL_VERIFY_NONE || set_authorities(context, options, error);
 }
 
 /* --- extensions of the accepting side --- */
@@ -554,8 +401,10 @@ static SSL_TICKET_RETURN judge_ticket(SSL *ssl, SSL_SESSION *session, const unsi
 	return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
 }
 
-static bool set_up(SSL_CTX *ssl, const struct tls_options *options, struct error *error)
+static bool set_up(struct tls_context *context, const struct tls_options *options,
+		   struct error *error)
 {
+	SSL_CTX *ssl = context->ssl;
 	SSL_CTX_set_options(ssl, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
 					 SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_SINGLE_DH_USE);
 	SSL_CTX_clear_options(ssl, SSL_OP_IGNORE_UNEXPECTED_EOF);
@@ -570,31 +419,27 @@ static bool set_up(SSL_CTX *ssl, const struct tls_options *options, struct error
 	else if (SSL_CTX_set_alpn_protos(ssl, alpn, ALPN_SIZE) != 0)
 		return tls_error(error, "TLS protocol name");
 	return set_protocols(ssl, options->protocols, error) && set_ciphers(ssl, options, error) &&
-	       set_groups(ssl, options, error) && set_certificate(ssl, options, error) &&
-	       set_trust(ssl, options, error) &&
+	       set_groups(ssl, options, error) && set_certificate(context, options, error) &&
+	       set_trust(context, options, error) &&
 	       (!options->accepts || set_session_id(ssl, options, error));
 }
 
 struct tls_context *tls_context_new(const struct tls_options *options, struct error *error)
 {
 	ERR_clear_error();
-	SSL_CTX *ssl = SSL_CTX_new(options->accepts ? TLS_server_method() : TLS_client_method());
-	if (!ssl) {
-		tls_error(error, "TLS");
-		return NULL;
-	}
-	if (!set_up(ssl, options, error)) {
-		SSL_CTX_free(ssl);
-		ERR_clear_error();
-		return NULL;
-	}
 	struct tls_context *context = memory_alloc(sizeof *context);
-	*context = (struct tls_context){.ssl = ssl,
-					.references = 1,
-					.accepts = options->accepts,
-					.verify = options->verify,
-					.ticket_keys_since = clock_now()};
-	SSL_CTX_set_app_data(ssl, context);
+	*context = (struct tls_context){
+		.ssl = SSL_CTX_new(options->accepts ? TLS_server_method() : TLS_client_method()),
+		.references = 1,
+		.accepts = options->accepts,
+		.verify = options->verify,
+		.ticket_keys_since = clock_now()};
+	if (!context->ssl)
+		tls_error(error, "TLS");
+	if (!context->ssl || !set_up(context, options, error))
+		tls_context_free(&context);
+	else
+		SSL_CTX_set_app_data(context->ssl, context);
 	ERR_clear_error();
 	return context;
 }
@@ -619,6 +464,8 @@ void tls_context_free(struct tls_context **context)
 		memory_free(&name);
 	}
 	SSL_CTX_free(dropped->ssl);
+	tls_key_close(&dropped->key);
+	tls_trust_close(&dropped->trust);
 	memory_free(&dropped);
 }
 

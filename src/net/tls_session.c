@@ -4,6 +4,7 @@
 #include "core/buffer.h"
 #include "core/error.h"
 #include "core/memory.h"
+#include "net/tls_file.h"
 #include <arpa/inet.h>
 #include <assert.h>
 #include <openssl/err.h>

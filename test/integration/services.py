@@ -35,7 +35,7 @@ class Authority:
         dates = ["-days", str(days)]
         self.run("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-out", f"{name}.crt",
                  "-extfile", "ext", *dates)
-        (self.directory / f"{name}.key").chmod(0o644)
+        Unprivileged.own(self.directory / f"{name}.key")
         return self
 
     def revoke(self, name):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """TLS on both sides: every mode, certificates of all kinds, what is refused and what is said then."""
 import contextlib
+import os
 import shutil
 import socket
 import ssl
@@ -206,6 +207,33 @@ def test_a_passphrase_is_asked_for_by_a_command(pgweir, authority):
         assert what in pooler.log()
     assert "open sesame" not in pooler.log()
     assert pooler.query("SELECT 1", **verified(authority)) == [(1,)]
+
+
+def test_a_passphrase_is_not_asked_for_again_by_reload(pgweir, authority):
+    pooler = pgweir(client_side(authority, name="locked"), start=False)
+    asked = pooler.logfile.parent / "asked"
+    pooler.change_config(client_tls_key_passphrase_command=f"echo x >> {asked}; echo open sesame")
+    pooler.start()
+    times = len(asked.read_text().split())
+    assert times == 1
+    for _ in range(3):
+        pooler.console("RELOAD")
+    pooler.console("SET client_tls_protocols = 'tlsv1.3'")
+    assert pooler.query("SELECT 1", **verified(authority)) == [(1,)]
+    assert len(asked.read_text().split()) == times
+
+
+def test_a_key_that_everybody_may_read_is_warned_of(pgweir, authority):
+    key = authority["server.key"]
+    os.chmod(key, 0o644)
+    try:
+        pooler = pgweir(client_side(authority))
+        assert f'WARNING TLS key file "{key}" can be read by everybody: its mode should be 0600 or 0640' in pooler.log()
+    finally:
+        os.chmod(key, 0o600)
+    os.truncate(pooler.logfile, 0)
+    pooler.console("RELOAD")
+    assert "WARNING" not in pooler.log()
 
 
 @pytest.mark.parametrize("lines,message", [

@@ -250,6 +250,33 @@ START_TEST(tls_needs_its_files)
 }
 END_TEST
 
+static const struct tls_context *context_of(const char *database)
+{
+	return snapshot_server_tls(snapshot_current(), database)->context;
+}
+
+START_TEST(rows_with_the_same_terms_share_them_and_set_makes_one_side_anew)
+{
+	install("[databases]\na = server_tls_sslmode=require\nb = server_tls_sslmode=require\n"
+		"c = server_tls_sslmode=require server_tls_protocols=tlsv1.3\nd =\n"
+		"e = server_tls_sslmode=prefer\n[pgbouncer]\n");
+	const struct tls_context *a = context_of("a"), *c = context_of("c");
+	ck_assert_ptr_eq(a, context_of("b"));
+	ck_assert_ptr_ne(a, c);
+	ck_assert_ptr_ne(a, context_of("d"));
+	ck_assert_ptr_eq(context_of("e"), context_of("d"));
+	ck_assert(snapshot_set(SETTING_client_tls_ciphers, "HIGH", &error));
+	ck_assert_ptr_eq(a, context_of("a"));
+	ck_assert_ptr_eq(a, context_of("b"));
+	ck_assert_ptr_eq(c, context_of("c"));
+	ck_assert(snapshot_set(SETTING_server_tls_protocols, "tlsv1.3", &error));
+	ck_assert_ptr_eq(context_of("a"), context_of("b"));
+	ck_assert_ptr_eq(context_of("a"), context_of("c"));
+	ck_assert_str_eq(snapshot_server_tls(snapshot_current(), "a")->words,
+			 snapshot_server_tls(snapshot_current(), "c")->words);
+}
+END_TEST
+
 START_TEST(a_removed_setting_returns_to_its_default)
 {
 	install("[pgbouncer]\ndefault_pool_size = 5\n");
@@ -430,6 +457,7 @@ Suite *suite_snapshot(void)
 	tcase_add_test(tests, rules_and_maps_are_loaded_with_the_rest_or_nothing_is);
 	tcase_add_test(tests, the_method_is_of_the_user_or_the_database_or_the_setting);
 	tcase_add_test(tests, tls_needs_its_files);
+	tcase_add_test(tests, rows_with_the_same_terms_share_them_and_set_makes_one_side_anew);
 	tcase_add_test(tests, a_removed_setting_returns_to_its_default);
 	tcase_add_test(tests, a_setting_that_needs_a_restart_keeps_its_value);
 	tcase_add_test(tests, a_broken_file_leaves_the_snapshot_in_force_alone);

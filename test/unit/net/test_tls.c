@@ -324,7 +324,7 @@ START_TEST(protocols_and_ciphers_are_those_of_the_options)
 }
 END_TEST
 
-START_TEST(a_passphrase_comes_from_the_command)
+static struct tls_options locked_server(void)
 {
 	struct tls_options options = certificates_server();
 	certificate_make(&(struct certificate){.file = "locked",
@@ -333,6 +333,12 @@ START_TEST(a_passphrase_comes_from_the_command)
 					       .passphrase = "a b"});
 	options.cert_file = certificates_path("locked.crt");
 	options.key_file = certificates_path("locked.key");
+	return options;
+}
+
+START_TEST(a_passphrase_comes_from_the_command)
+{
+	struct tls_options options = locked_server();
 	refuses(&options, "locked.key\" needs a passphrase");
 	options.key_passphrase_command = "echo 'a b'";
 	make(&server, &options);
@@ -352,7 +358,83 @@ START_TEST(a_passphrase_comes_from_the_command)
 }
 END_TEST
 
+static long size_of(const char *name)
+{
+	struct stat status;
+	return stat(helpers_path(name), &status) == 0 ? (long)status.st_size : -1;
+}
+
+START_TEST(a_passphrase_is_asked_for_once_while_the_key_is_in_use)
+{
+	struct tls_options options = locked_server();
+	char command[512];
+	snprintf(command, sizeof command, "printf x >> %s; echo 'a b'", helpers_path("asked"));
+	options.key_passphrase_command = command;
+	make(&server, &options);
+	make(&server, &options);
+	ck_assert_int_eq(size_of("asked"), 1);
+	options.key_passphrase_command = "echo 'a c'"; /* another command is tried */
+	refuses(&options, "gave a wrong passphrase");
+	options.key_passphrase_command = command;
+	tls_context_free(&server.context);
+	make(&server, &options);
+	ck_assert_int_eq(size_of("asked"), 2);
+	make(&client, &(struct tls_options){.ca_file = certificates_path("ca.crt")});
+	works("localhost");
+}
+END_TEST
+
+START_TEST(a_passphrase_command_has_a_limit_and_none_of_our_files)
+{
+	struct tls_options options = locked_server();
+	char command[512];
+	options.key_passphrase_limit = 50 * USEC_PER_MSEC;
+	/* It holds its output, closes it, leaves it to a child, or talks without an end. */
+	static const char *const hanging[] = {"sleep 1000", "exec >&-; sleep 1000", "sleep 1000 &",
+					      "yes"};
+	for (size_t i = 0; i < sizeof hanging / sizeof *hanging; i++) {
+		snprintf(command, sizeof command, "echo $$ > %s; %s", helpers_path("group"),
+			 hanging[i]);
+		options.key_passphrase_command = command;
+		refuses(&options, "the key passphrase command did not end within 0.05 seconds");
+		FILE *file = fopen(helpers_path("group"), "r");
+		int group = 0;
+		ck_assert_int_eq(fscanf(file, "%d", &group), 1);
+		fclose(file);
+		snprintf(command, sizeof command,
+			 "timeout 10 sh -c 'while pgrep -g %d -r R,S,D; do :; done' >&2", group);
+		ck_assert_int_eq(system(command), 0); /* dying takes its children a moment */
+	}
+	options.key_passphrase_limit = 60 * USEC_PER_SECOND;
+	options.key_passphrase_command =
+		"ls -l /proc/self/fd | grep -q locked.key && exit 3; echo 'a b'";
+	make(&server, &options);
+}
+END_TEST
+
 /* --- whom the client believes --- */
+
+START_TEST(authorities_are_kept_once_while_the_file_is_the_same)
+{
+	struct tls_options options = certificates_client();
+	make(&client, &options);
+	make(&server, &options);
+#define STORE(side) SSL_CTX_get_cert_store(tls_context_ssl((side).context))
+	ck_assert_ptr_eq(STORE(client), STORE(server));
+	certificates_revoke("ca", "none", 0);
+	options.crl_file = certificates_path("none.crl");
+	make(&server, &options);
+	ck_assert_ptr_ne(STORE(client), STORE(server));
+	options.crl_file = NULL;
+	certificate_make(&(struct certificate){.file = "ca", .name = "another"});
+	make(&server, &options);
+	ck_assert_ptr_ne(STORE(client), STORE(server));
+#undef STORE
+	options = certificates_server();
+	make(&server, &options);
+	works("localhost"); /* the client has the authorities of before */
+}
+END_TEST
 
 START_TEST(the_host_name_must_be_in_the_certificate)
 {
@@ -989,6 +1071,9 @@ Suite *suite_tls(void)
 	tcase_add_test(tests, all_words_of_the_configuration_work);
 	tcase_add_test(tests, protocols_and_ciphers_are_those_of_the_options);
 	tcase_add_test(tests, a_passphrase_comes_from_the_command);
+	tcase_add_test(tests, a_passphrase_is_asked_for_once_while_the_key_is_in_use);
+	tcase_add_test(tests, a_passphrase_command_has_a_limit_and_none_of_our_files);
+	tcase_add_test(tests, authorities_are_kept_once_while_the_file_is_the_same);
 	tcase_add_test(tests, the_host_name_must_be_in_the_certificate);
 	tcase_add_test(tests, without_alternative_names_the_common_name_counts);
 	tcase_add_test(tests, a_bad_certificate_is_refused_with_its_reason);
