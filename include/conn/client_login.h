@@ -46,16 +46,18 @@ struct client_login {
 	size_t startup_size; /* of these, with the NUL at the end */
 	size_t secret_size;  /* of its cancel key, as its protocol has it */
 	/* proving who it is */
-	enum auth_method method;
-	char *map;		   /* of the HBA rule: for names of cert and peer; NULL: none */
-	bool wants_subject;	   /* ... cert: the whole subject is the name */
-	struct secret secret;	   /* of the user, as stored; its text is owned, and erased */
-	bool is_known;		   /* there is such a user */
-	uint64_t list_serial;	   /* of the list where it was looked up */
-	bool was_queried;	   /* ... as auth_query says */
-	bool was_cached;	   /* ... and said a while ago */
-	char *service;		   /* PAM: of the rule; NULL: as set */
-	struct ldap_options *ldap; /* of the rule; NULL: as set */
+	enum auth_method auth_type; /* as the settings have it */
+	enum auth_method method;    /* ... or the rule that holds */
+	char *demand;		    /* what that rule asks for, as text; NULL: there is none */
+	char *map;		    /* of the HBA rule: for names of cert and peer; NULL: none */
+	bool wants_subject;	    /* ... cert: the whole subject is the name */
+	struct secret secret;	    /* of the user, as stored; its text is owned, and erased */
+	bool is_known;		    /* there is such a user */
+	uint64_t list_serial;	    /* of the list where it was looked up */
+	bool was_queried;	    /* ... as auth_query says */
+	bool was_cached;	    /* ... and said a while ago */
+	char *service;		    /* PAM: of the rule; NULL: as set */
+	struct ldap_options *ldap;  /* of the rule; NULL: as set */
 	char *password; /* what it typed, where a check or a server needs it; erased too */
 	char *answer;	/* to the MD5 challenge; for a second look */
 	enum client_login_exchange exchange;

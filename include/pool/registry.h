@@ -23,6 +23,10 @@ struct database *registry_database_unproven(const char *name);
 enum { REGISTRY_UNPROVEN_MAX = 100 };
 /* Without making one. */
 struct database *registry_find_database(const char *name);
+/* Somebody could not prove who he is who asked for this database, which may be none. */
+void registry_note_login_failure(const char *name);
+/* How many of them asked for what was none. */
+uint64_t registry_strangers_failures(void);
 /* The console's. */
 struct database *registry_console(void);
 /* Both names of the console. */

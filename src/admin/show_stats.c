@@ -139,7 +139,8 @@ struct logins_info {
 };
 
 static const struct result_column logins_columns[] = {
-	SHOW_COLUMN(TEXT, logins_info, database, "database", "Name of the database."),
+	SHOW_COLUMN(TEXT, logins_info, database, "database",
+		    "Name of the database; empty: names that were none."),
 	SHOW_COLUMN(NUMERIC, logins_info, logins, "login_count", "Clients that logged in."),
 	SHOW_COLUMN(NUMERIC, logins_info, failures, "login_failure_count",
 		    "Clients that could not prove who they are."),
@@ -157,6 +158,10 @@ static void logins_rows(struct result *result)
 		if (info.logins || info.failures)
 			result_row(result, &info);
 	}
+	struct logins_info strangers = {.database = "",
+					.failures = (int64_t)registry_strangers_failures()};
+	if (strangers.failures)
+		result_row(result, &strangers);
 }
 
 /* ---- CANCELS ---- */

@@ -60,12 +60,10 @@ static void fail(struct client *client, const struct error *error)
 {
 	const struct settings *settings = settings_current();
 	struct client_login *login = client->login;
-	struct database *database = registry_find_database(login->database);
 	login->exchange = EXCHANGE_NONE;
 	if (!strcmp(error->sqlstate, sqlstate_code(SQLSTATE_INVALID_PASSWORD)))
 		log_cause(client);
-	if (database)
-		database->login_failures++;
+	registry_note_login_failure(login->database);
 	ban_note_failure(&client->endpoint.remote, clock_now(), settings->auth_failure_window);
 	if (settings->auth_failure_delay) {
 		memory_free(&login->failure);
@@ -125,6 +123,46 @@ static bool is_still_listed(const struct client_login *login)
 	return listed && !strcmp(listed->text ? listed->text : "", text);
 }
 
+static struct hba_subject rule_subject(const struct client *client)
+{
+	const struct client_login *login = client->login;
+	return (struct hba_subject){
+		.database = login->database,
+		.user = login->sent_user ? login->sent_user : login->user,
+		.remote = &client->endpoint.remote,
+		.is_tls = stream_tls(&client->endpoint.stream) != NULL,
+		.is_physical_replication = login->replication == REPLICATION_PHYSICAL,
+	};
+}
+
+/* All that a rule asks for, as text. */
+static char *demand_of(const struct hba_rule *rule)
+{
+	return memory_printf("%s %s", rule->auth_method,
+			     rule->options_shown ? rule->options_shown : "");
+}
+
+/* A RELOAD may have come since its method was found: does the same one hold for it still? What can
+ * only be known by asking is no. */
+static bool is_method_the_same(const struct client *client)
+{
+	struct client_login *login = client->login;
+	const struct hba *hba = snapshot_current()->hba;
+	const struct hba_subject subject = rule_subject(client);
+	const struct hba_rule *rule;
+	if (snapshot_auth_type(snapshot_current(), login->database, subject.user) !=
+	    login->auth_type)
+		return false;
+	if (login->auth_type != AUTH_HBA)
+		return true;
+	if (!hba || hba_next(hba, &login->search, &subject, &rule) != HBA_MATCH)
+		return false;
+	char *demand = demand_of(rule);
+	bool is_same = !strcmp(demand, login->demand);
+	memory_free(&demand);
+	return is_same;
+}
+
 static void proven(struct client *client, struct buffer **out)
 {
 	struct client_login *login = client->login;
@@ -133,6 +171,13 @@ static void proven(struct client *client, struct buffer **out)
 	login->exchange = EXCHANGE_NONE;
 	if (tls)
 		tls_session_hide(tls, false);
+	if (!is_method_the_same(client)) {
+		log_info(client_subject(client),
+			 "login refused: its way to log in was changed meanwhile");
+		error_set(&error, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION, "login rejected");
+		cannot(client, &error);
+		return;
+	}
 	if (!is_still_listed(login)) {
 		client_login_mismatch(login, &error);
 		fail(client, &error);
@@ -576,6 +621,7 @@ static void take_rule(struct client *client, const struct hba_rule *rule)
 	const struct tls_session *tls = stream_tls(&client->endpoint.stream);
 	struct error error;
 	login->method = rule->method;
+	login->demand = demand_of(rule);
 	login->map = copy(rule->map);
 	login->wants_subject = rule->uses_distinguished_name;
 	login->service = copy(rule->pam_service);
@@ -710,13 +756,7 @@ static void search(struct client *client)
 {
 	struct client_login *login = client->login;
 	const struct hba_rule *rule;
-	const struct hba_subject subject = {
-		.database = login->database,
-		.user = login->user,
-		.remote = &client->endpoint.remote,
-		.is_tls = stream_tls(&client->endpoint.stream) != NULL,
-		.is_physical_replication = login->replication == REPLICATION_PHYSICAL,
-	};
+	const struct hba_subject subject = rule_subject(client);
 	const struct hba *hba = snapshot_current()->hba;
 	switch (hba ? hba_next(hba, &login->search, &subject, &rule) : HBA_NO_MATCH) {
 	case HBA_MATCH:
@@ -764,8 +804,9 @@ void client_auth_begin(struct client *client, struct buffer **out)
 	client_send(client, out);
 	if (client->state == CLIENT_CLOSING) /* it is gone, and its login with it */
 		return;
-	login->method = snapshot_auth_type(snapshot_current(), login->database, login->user);
-	if (login->method == AUTH_HBA)
+	login->auth_type = snapshot_auth_type(snapshot_current(), login->database, login->user);
+	login->method = login->auth_type;
+	if (login->auth_type == AUTH_HBA)
 		search(client);
 	else
 		begin_method(client);

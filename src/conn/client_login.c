@@ -47,6 +47,7 @@ void client_login_free(struct client_login **login)
 	derive_abandon(&l->derive);
 	system_user_abandon(&l->system_user);
 	hba_search_fini(&l->search);
+	memory_free(&l->demand);
 	memory_free(&l->map);
 	if (l->began_sasl)
 		scram_server_fini(&l->scram);

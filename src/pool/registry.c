@@ -11,6 +11,7 @@ static struct map databases, users, peers;
 static struct list
 	unproven; /* automatic databases that only strangers asked for, the oldest first */
 static struct database *console;
+static uint64_t strangers_failures;
 static struct stats departed; /* counters of databases that went away */
 
 static struct database *database_of(struct map_node *node)
@@ -115,6 +116,17 @@ struct database *registry_find_database(const char *name)
 		return console;
 	struct map_node *node = map_find(&databases, name, strlen(name));
 	return node ? database_of(node) : NULL;
+}
+
+void registry_note_login_failure(const char *name)
+{
+	struct database *database = registry_find_database(name);
+	(*(database ? &database->login_failures : &strangers_failures))++;
+}
+
+uint64_t registry_strangers_failures(void)
+{
+	return strangers_failures;
 }
 
 static struct database *add_automatic(const char *name, const struct section_database *row)

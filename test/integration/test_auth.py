@@ -155,6 +155,41 @@ def test_a_reload_in_the_middle_of_a_login_counts(pgweir, wire):
     assert connection.read_error()["C"] == "28P01"
 
 
+@pytest.mark.parametrize("before, after, gets_in", [
+    ("host all alice all password", "host all alice all reject\nhost all all all password", False),
+    ("host all alice all password", "host all bob all password", False),
+    ("host all all all password", "local all all peer\nhost all all all scram-sha-256\nhost all all all password", False),
+    ("host all all all password", "# alice, too\nlocal all all peer\nhost all all all password", True),
+])
+def test_a_rule_that_reload_brings_holds_for_a_login_that_is_under_way(pgweir, wire, before, after, gets_in):
+    pooler = pgweir({"auth_type": "hba", "auth_hba_file": "hba.conf"}, start=False)
+    admin = f"host all {ADMIN} all trust\n"
+    rules(pooler, admin + before, reload=False)
+    pooler.start()
+    connection = wire(pooler)
+    connection.startup(login=False)
+    assert connection.read_message() == (b"R", b"\0\0\0\3")
+    rules(pooler, admin + after)
+    connection.send(b"p", password_of("alice").encode() + b"\0")
+    if gets_in:
+        assert connection.read_message() == (b"R", b"\0\0\0\0")
+        return
+    error = connection.read_error()
+    assert (error["C"], error["M"]) == ("28000", "login rejected")
+    pooler.wait_for_log("LOG C-.* login refused: its way to log in was changed meanwhile")
+    assert pooler.console("SHOW LOGINS")[0]["login_failure_count"] == 0
+
+
+def test_an_auth_type_that_reload_brings_holds_for_a_login_that_is_under_way(pgweir, wire):
+    pooler = pgweir({"auth_type": "plain"})
+    connection = wire(pooler)
+    connection.startup(login=False)
+    assert connection.read_message() == (b"R", b"\0\0\0\3")
+    pooler.console("SET auth_type = 'scram-sha-256'")
+    connection.send(b"p", password_of("alice").encode() + b"\0")
+    assert connection.read_error()["C"] == "28000"
+
+
 @pytest.mark.parametrize("user, cause", [("alice", "wrong password: alice"), ("nobody", "no such user: nobody"), ("old", "wrong password type: old")])
 def test_the_log_says_why_a_login_failed_and_the_client_does_not_know(pgweir, user, cause):
     pooler = pgweir({"auth_type": "scram-sha-256"})
@@ -239,6 +274,8 @@ def test_failed_logins_are_counted(pgweir):
     pooler.query("SELECT 1")
     row = next(row for row in pooler.console("SHOW LOGINS") if row["database"] == DATABASE)
     assert (row["login_count"], row["login_failure_count"]) == (1, 3)
+    refusal(pooler, password="wrong", dbname="no_database_of_ours")
+    assert pooler.console("SHOW LOGINS")[-1] == {"database": "", "login_count": 0, "login_failure_count": 1}
 
 
 @covers("auth_failure_delay")
