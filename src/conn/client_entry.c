@@ -288,7 +288,7 @@ void client_entry_secured(struct client *client, const struct error *failure)
 	char text[128];
 	if (failure) {
 		log_warning(client_subject(client), "TLS handshake failed: %s", failure->message);
-		client_close_saying(client, CLOSE_TLS_FAILED, failure, true);
+		client_close(client, CLOSE_CLIENT_TLS_FAILED, NULL);
 		return;
 	}
 	if (client->is_direct && !tls_session_has_alpn(stream_tls(&client->endpoint.stream))) {

@@ -174,15 +174,48 @@ static bool names_address(X509 *certificate)
 	return found;
 }
 
+/* The first common name of a certificate. */
+static bool print_common_name(X509 *certificate, char *text, size_t size)
+{
+	X509_NAME *subject = certificate ? X509_get_subject_name(certificate) : NULL;
+	int place = subject ? X509_NAME_get_index_by_NID(subject, NID_commonName, -1) : -1;
+	if (place < 0)
+		return false;
+	unsigned char *name;
+	int length = ASN1_STRING_to_UTF8(
+		&name, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, place)));
+	if (length < 0) {
+		ERR_clear_error();
+		return false;
+	}
+	bool well = (size_t)length < size && !memchr(name, '\0', (size_t)length);
+	if (well) {
+		memcpy(text, name, (size_t)length);
+		text[length] = '\0';
+	}
+	OPENSSL_free(name);
+	return well;
+}
+
+static bool is_same_ip(const char *a, const char *b)
+{
+	uint8_t one[16], other[16];
+	if (inet_pton(AF_INET, a, one) == 1)
+		return inet_pton(AF_INET, b, other) == 1 && memcmp(one, other, 4) == 0;
+	return inet_pton(AF_INET6, a, one) == 1 && inet_pton(AF_INET6, b, other) == 1 &&
+	       memcmp(one, other, 16) == 0;
+}
+
 /* Like libpq, take an address in the common name of a certificate that has no alternative names. */
 static int judge(int well, X509_STORE_CTX *store)
 {
 	if (well || X509_STORE_CTX_get_error(store) != X509_V_ERR_IP_ADDRESS_MISMATCH)
 		return well;
+	char name[INET6_ADDRSTRLEN];
 	X509 *certificate = X509_STORE_CTX_get_current_cert(store);
 	char *host = X509_VERIFY_PARAM_get1_ip_asc(X509_STORE_CTX_get0_param(store));
 	if (host && certificate && !names_address(certificate) &&
-	    X509_check_host(certificate, host, 0, X509_CHECK_FLAG_NO_WILDCARDS, NULL) == 1) {
+	    print_common_name(certificate, name, sizeof name) && is_same_ip(host, name)) {
 		X509_STORE_CTX_set_error(store, X509_V_OK);
 		well = 1;
 	}
@@ -516,25 +549,7 @@ bool tls_session_peer_is_verified(const struct tls_session *session)
 
 bool tls_session_peer_name(const struct tls_session *session, char *text, size_t size)
 {
-	X509 *certificate = SSL_get0_peer_certificate(session->ssl);
-	X509_NAME *subject = certificate ? X509_get_subject_name(certificate) : NULL;
-	int place = subject ? X509_NAME_get_index_by_NID(subject, NID_commonName, -1) : -1;
-	if (place < 0)
-		return false;
-	unsigned char *name;
-	int length = ASN1_STRING_to_UTF8(
-		&name, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, place)));
-	if (length < 0) {
-		ERR_clear_error();
-		return false;
-	}
-	bool well = (size_t)length < size && !memchr(name, '\0', (size_t)length);
-	if (well) {
-		memcpy(text, name, (size_t)length);
-		text[length] = '\0';
-	}
-	OPENSSL_free(name);
-	return well;
+	return print_common_name(SSL_get0_peer_certificate(session->ssl), text, size);
 }
 
 bool tls_session_peer_subject(const struct tls_session *session, char *text, size_t size)

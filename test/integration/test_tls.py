@@ -2,6 +2,7 @@
 """TLS on both sides: every mode, certificates of all kinds, what is refused and what is said then."""
 import contextlib
 import os
+import re
 import shutil
 import socket
 import ssl
@@ -306,7 +307,7 @@ def test_direct_tls_wants_the_protocol_named(pgweir, authority, wire):
                          ids=["short", "long", "http", "one byte"])
 @pytest.mark.parametrize("asks", [True, False])
 def test_handshakes_of_garbage_end_alone(pgweir, authority, garbage, asks):
-    pooler = pgweir(client_side(authority, client_login_timeout=2))
+    pooler = pgweir(client_side(authority, client_login_timeout=2 if len(garbage) == 1 else 60))
     with pooler.connect(**verified(authority)) as held, socket.create_connection((pooler.host, pooler.port), 10) as one:
         if asks:
             one.sendall(SSL_REQUEST)
@@ -317,6 +318,10 @@ def test_handshakes_of_garbage_end_alone(pgweir, authority, garbage, asks):
                 pass
         assert held.execute("SELECT 1").fetchone() == (1,)
     assert pooler.query("SELECT 1", **verified(authority)) == [(1,)]
+    if asks and len(garbage) > 1:  # one line with the cause
+        lines = [line for line in pooler.log().splitlines() if "(nodb)/(nouser)" in line or "TLS handshake failed" in line]
+        assert len(lines) == 2 and re.search(r"WARNING C-\w+: .* TLS handshake failed: \S+", lines[0]), lines
+        assert "closing because: TLS handshake failed (age=" in lines[1]
 
 
 def test_a_handshake_that_stays_half_open_times_out(pgweir, authority):

@@ -473,6 +473,12 @@ START_TEST(without_alternative_names_the_common_name_counts)
 	make(&server, &options);
 	works("127.0.0.1");
 	client_refuses("localhost", "certificate verify failed: hostname mismatch");
+	certificate_make(
+		&(struct certificate){.file = "server", .issuer = "ca", .name = "2001:db8::1"});
+	make(&server, &options);
+	works("2001:db8::1");
+	works("2001:DB8:0::1");
+	client_refuses("2001:db8::2", "certificate verify failed: IP address mismatch");
 	certificate_make(&(struct certificate){.file = "server",
 					       .issuer = "ca",
 					       .name = "127.0.0.1",
