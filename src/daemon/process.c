@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 /* Standard streams, event loop, log, pidfile, listening sockets and the like. */
-enum { OWN_DESCRIPTORS = 10 };
+enum { OWN_DESCRIPTORS = 16 };
 
 static int start_pipe = -1; /* to the process that waits for our start */
 static char *written_pidfile;

@@ -370,7 +370,7 @@ def test_the_start_is_logged(pgweir):
     head = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \S+ \[%d\] LOG " % pooler.pid
     users = 1 + 6  # of auth_file
     pooler.wait_for_log(head + r"kernel file descriptor limit: \d+ \(hard: \d+\); max_client_conn: 77,"
-                               rf" max expected fd use: {77 + 3 * users + 5 + 10}\n")
+                               rf" max expected fd use: {77 + 3 * users + 5 + 16}\n")
     pooler.wait_for_log(head + rf"listening on 127\.0\.0\.1:{pooler.port}\n")
     pooler.wait_for_log(head + r"process up: pgweir \S+, libev \S+ \(epoll\), adns: c-ares \S+, tls: OpenSSL 3\.")
 
