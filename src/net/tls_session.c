@@ -21,7 +21,8 @@ enum {
 	INPUT_SIZE = 65536 + RECORD_MAX,
 	INPUT_LEAST = TLS_RECORD + 512, /* a full record as it usually is */
 	OUTPUT_SIZE = 98304,
-	OUTPUT_MAX = 1 << 20, /* of one handshake step */
+	OUTPUT_MAX = 1 << 20,	    /* of one handshake step */
+	HANDSHAKE_MAX = 512 * 1024, /* received; certificates are bounded at 100 kB by OpenSSL */
 };
 
 struct tls_session {
@@ -29,6 +30,7 @@ struct tls_session {
 	struct tls_context *context;
 	struct buffer *kept;   /* received, and not understood yet */
 	struct buffer *ticket; /* sent with what is written first, see hold_ticket() */
+	size_t handshake_size; /* received for it so far */
 	bool broken, ended;
 	bool closing; /* close_notify is said, or nobody would hear it */
 };
@@ -408,16 +410,23 @@ static void replace_ticket(struct tls_session *session)
 enum tls_result tls_session_handshake(struct tls_session *session, struct error *error)
 {
 	enter(session);
+	size_t begun = room.start;
 	int result = SSL_do_handshake(session->ssl);
 	if (result == 1) {
 		hold_ticket(session);
 		return TLS_DONE;
 	}
-	if (SSL_get_error(session->ssl, result) == SSL_ERROR_WANT_READ) {
+	session->handshake_size += room.start - begun;
+	bool goes_on = SSL_get_error(session->ssl, result) == SSL_ERROR_WANT_READ;
+	if (goes_on && session->handshake_size <= HANDSHAKE_MAX) {
 		replace_ticket(session); /* before the client's Finished, after which it is made */
 		return TLS_MORE;
 	}
-	describe_failure(session, error);
+	if (goes_on) /* messages that OpenSSL passes over, like HelloRequest */
+		error_set(error, SQLSTATE_CONNECTION_FAILURE,
+			  "the TLS handshake does not come to an end");
+	else
+		describe_failure(session, error);
 	ERR_clear_error();
 	session->broken = true;
 	return TLS_BROKEN;

@@ -1028,6 +1028,29 @@ START_TEST(no_alteration_of_a_hello_does_harm)
 }
 END_TEST
 
+/* HelloRequests, which TLS 1.2 lets a client pass over while it shakes hands, without an end. */
+START_TEST(a_handshake_that_does_not_come_to_an_end_is_broken_off)
+{
+	static const uint8_t hello_request[] = {22, 3, 3, 0, 4, 0, 0, 0, 0};
+	size_t sent = 0;
+	make_both();
+	begin(&client, "localhost");
+	step(&client, &server, sizeof client.inbox);
+	while (client.result == TLS_MORE && sent < 10 << 20) {
+		while (client.waiting < 60000) {
+			memcpy(client.inbox + client.waiting, hello_request, sizeof hello_request);
+			client.waiting += sizeof hello_request;
+			sent += sizeof hello_request;
+		}
+		step(&client, &server, sizeof client.inbox);
+		server.waiting = 0;
+	}
+	ck_assert_int_eq(client.result, TLS_BROKEN);
+	ck_assert_str_eq(client.error.message, "the TLS handshake does not come to an end");
+	ck_assert_uint_le(sent, 1 << 20);
+}
+END_TEST
+
 START_TEST(a_server_does_not_negotiate_again)
 {
 	char text[10];
@@ -1119,6 +1142,7 @@ Suite *suite_tls(void)
 	tcase_add_test(tests, one_byte_at_a_time_is_enough);
 	tcase_add_test(tests, what_is_no_tls_breaks_the_session);
 	tcase_add_test(tests, no_alteration_of_a_hello_does_harm);
+	tcase_add_test(tests, a_handshake_that_does_not_come_to_an_end_is_broken_off);
 	tcase_add_test(tests, a_server_does_not_negotiate_again);
 	tcase_add_test(tests, altered_bytes_break_the_session);
 	tcase_add_test(tests, the_end_is_said_and_heard_after_the_data);
