@@ -71,8 +71,8 @@ def test_auth_query_says_who_there_is(ruled, authority, query_user, group_only, 
 @pytest.mark.parametrize("method", ["plain", "md5", "scram-sha-256"])
 @pytest.mark.parametrize("user", ["nora", "olga"])
 def test_without_a_secret_no_password_is_right(pgweir, query_user, user, method):
-    """Of one who has none in the database, and one whose has expired; not the empty one either. Both are told what a stranger
-    is told."""
+    """Of one who has none in the database, and one whose has expired; not the empty one either. Both are told what
+    a stranger is told."""
     pooler = pgweir({"auth_type": method, "auth_user": query_user}, userlist=LISTED)
     told = {}
     for name in (user, "nobody"):
@@ -116,8 +116,8 @@ def test_a_user_who_is_dropped_is_unknown_when_the_answer_has_aged(pgweir, postg
 # ---- groups ----
 
 # As PostgreSQL's pg_hba.conf has them: quoted if need be, a quote doubled.
-NAMES = ["plain", "two words", "Upper", "it's", 'a"quote', "back\\slash", "'\\\"'", "$1", "%s", "ünïcödé", "日本", "comma,name", "#hash",
-         "+plus", "all", "n" * 63]
+NAMES = ["plain", "two words", "Upper", "it's", 'a"quote', "back\\slash", "'\\\"'", "$1", "%s", "ünïcödé", "日本",
+         "comma,name", "#hash", "+plus", "all", "n" * 63]
 
 
 @pytest.fixture
@@ -126,9 +126,11 @@ def groups(postgres):
     members = {name: f"{name[:20]} member" for name in NAMES}
     quoted = [(sql.Identifier(group), sql.Identifier(user)) for group, user in members.items()]
     for group, user in quoted:
-        postgres.execute(sql.SQL("CREATE ROLE {}; CREATE ROLE {} LOGIN PASSWORD 'x' IN ROLE {}").format(group, user, group))
+        postgres.execute(sql.SQL("CREATE ROLE {}; CREATE ROLE {} LOGIN PASSWORD 'x' IN ROLE {}").format(
+            group, user, group))
     yield members
-    postgres.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = ANY(%s)", (list(members.values()),))
+    postgres.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = ANY(%s)",
+                     (list(members.values()),))
     for pair in quoted:
         postgres.execute(sql.SQL("DROP ROLE {}, {}").format(*pair))
 
