@@ -3,14 +3,17 @@
 and those who wait are served in the end."""
 import contextlib
 import fcntl
+import getpass
 import resource
 import select
 import selectors
 import socket
+import subprocess
 
 import pytest
 from conftest import ADMIN, DATABASE, Unprivileged, Wire, password_of, temporary_directory, wait_until
 from helpers import Background, server_row
+from test_auth import ruled  # noqa: F401 (a fixture)
 from test_login import md5_secret, scram_secret
 
 MOST = 3000  # connections that fill any queue
@@ -50,7 +53,7 @@ def move_high(connection):
 
 
 @contextlib.contextmanager
-def full(pooler, begin, name):
+def full(pooler, begin, name, target=None):
     """So many logins, begun by begin(connection, name(n)), that one was refused: answers those who wait, in their order.
     Whose check has ended meanwhile is left out."""
     waiting, poll = {}, select.poll()
@@ -73,7 +76,7 @@ def full(pooler, begin, name):
 
     with contextlib.ExitStack() as stack:
         for n in range(MOST):
-            connection = stack.enter_context(Wire(pooler))
+            connection = stack.enter_context(Wire(target or pooler))
             move_high(connection)
             waiting[connection.socket.fileno()] = connection
             poll.register(connection.socket, select.POLLIN)
@@ -260,3 +263,47 @@ def test_a_full_queue_for_keys_of_plain_secrets(pgweir):
     with pooler.connect() as held, full(pooler, only_begin, lambda n: f"user{n}"):
         assert pooler.query("SELECT current_user") == [("alice",)]
         assert held.execute("SELECT 1").fetchone() == (1,) and pooler.console("SHOW VERSION")
+
+
+# ---- names of system users ----
+
+HELD_NSS = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <unistd.h>
+int getpwuid_r(uid_t uid, struct passwd *entry, char *texts, size_t size, struct passwd **found)
+{
+	int (*real)(uid_t, struct passwd *, char *, size_t, struct passwd **) = (void *)dlsym(RTLD_NEXT, "getpwuid_r");
+	while (access(getenv("GATE"), F_OK) == 0)
+		usleep(50000);
+	return real(uid, entry, texts, size, found);
+}
+"""
+
+
+def test_a_full_queue_for_system_users(ruled):  # noqa: F811
+    """Method peer asks NSS, which may ask a directory."""
+    with temporary_directory("nss") as directory:
+        (directory / "held.c").write_text(HELD_NSS)
+        subprocess.run(["gcc", "-shared", "-fPIC", "-w", "-o", directory / "held.so", directory / "held.c"], check=True)
+        directory.chmod(0o755)
+        gate = directory / "shut"
+        pooler = ruled("local all alice peer map=m\nlocal all all trust\nhost all all all trust\n",
+                       maps=f"m {getpass.getuser()} alice", config=ROOM,
+                       environment={"LD_PRELOAD": str(directory / "held.so"), "GATE": str(gate),
+                                    "ASAN_OPTIONS": "verify_asan_link_order=0:detect_leaks=0"})
+        gate.touch()
+        local = pooler.directory / f".s.PGSQL.{pooler.port}"
+        with pooler.connect(user="bob") as held, full(pooler, only_begin, lambda n: "alice", local) as waiting:
+            try:
+                assert len(waiting) > 100
+                for over in ({}, {"host": str(pooler.directory)}):
+                    assert pooler.query("SELECT current_user", user="bob", **over) == [("bob",)]
+                assert held.execute("SELECT 1").fetchone() == (1,) and pooler.console("SHOW VERSION")
+                assert all(map(still_waits, waiting))
+            finally:
+                gate.unlink()
+            for connection in waiting:
+                gets_in(connection)

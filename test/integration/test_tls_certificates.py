@@ -6,7 +6,7 @@ import ssl
 
 import psycopg
 import pytest
-from conftest import DATABASE, ProtocolClosed, Unprivileged, Wire, temporary_directory
+from conftest import ADMIN, DATABASE, ProtocolClosed, Unprivileged, Wire, temporary_directory
 from helpers import change, server_row
 from services import Authority
 from test_auth import CONSOLE
@@ -112,6 +112,30 @@ def test_the_map_of_cert_replaces_the_name(ruled, authority):
     assert lets_in(pooler, authority, "bob", "bob")
     assert refusal(pooler, authority, "bob", user="carol") == WRONG_NAME  # that is another map
     assert refusal(pooler, authority, "alice", user="nobody") == WRONG_NAME
+
+
+@pytest.mark.parametrize("subject,dn", [
+    ("/CN=jürgen", r"CN=j\C3\BCrgen"), ("/O=Weir, Inc./CN=jürgen", r"CN=j\C3\BCrgen,O=Weir\, Inc."),
+    ("/CN=jürgen/CN=alice", r"CN=alice,CN=j\C3\BCrgen"), ("/CN=jürgen/O=a+OU=b", r"OU=b+O=a,CN=j\C3\BCrgen"),
+    ('/CN=jürgen/O="q" #', r"O=\"q\" #,CN=j\C3\BCrgen")])
+def test_names_that_are_not_plain(ruled, authority, subject, dn):
+    """CN is the first, in UTF-8; DN is escaped as in RFC 2253, and multi-valued parts are joined by +."""
+    authority.run("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "odd.key",
+                  "-out", "odd.csr", "-utf8", "-multivalue-rdn", "-subj", subject)
+    authority.run("x509", "-req", "-in", "odd.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial",
+                  "-out", "odd.crt")
+    quoted = dn.replace('"', '""')
+    pooler = ruled("hostssl test all 127.0.0.1/32 cert\nhostssl all all 127.0.0.1/32 cert clientname=DN map=m\n",
+                   maps=f'm "{quoted}" bob\n', userlist=dict.fromkeys((ADMIN, "jürgen", "bob", "alice"), ""))
+    with Wire(pooler) as connection:
+        assert connection.start_tls(show(authority, "odd")) == b"S"
+        connection.startup(login=False, user="jürgen")
+        assert connection.read_message() == (b"R", b"\0\0\0\0")  # PostgreSQL does not know that one
+    assert refusal(pooler, authority, "odd") == WRONG_NAME
+    with Wire(pooler) as connection:
+        assert connection.start_tls(show(authority, "odd")) == b"S"
+        connection.startup(user="bob", database="test_session")
+    assert refusal(pooler, authority, "odd", user="jürgen", database="test_session") == WRONG_NAME
 
 
 # ---- chains, and what is revoked ----

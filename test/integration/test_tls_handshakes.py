@@ -11,8 +11,8 @@ import ssl
 
 import pytest
 import test_tls
-from conftest import DATABASE, Unprivileged, Wire, password_of
-from helpers import Background, grown_kb
+from conftest import ADMIN, DATABASE, Unprivileged, Wire, password_of
+from helpers import Background, change, grown_kb
 from psycopg import pq
 from test_tls import SSL_REQUEST, client_side, refusal, started, verified
 from test_tls_servers import FLOODS, accept
@@ -184,6 +184,32 @@ def test_whose_certificate_is_taken(pgweir, authority, subject, names, days, hos
         front.wait_for_log(f"cannot use the server: TLS handshake failed: certificate verify failed: (?i:{wrong})")
     else:
         assert front.query("SELECT current_user") == [("alice",)]
+
+
+# ---- what clients are offered ----
+
+
+@pytest.mark.parametrize("how", ["RELOAD", "SET"])
+def test_other_terms_count_for_the_next_client(pgweir, authority, wire, how):
+    """Who is in stays, with TLS or without."""
+    pooler = pgweir(client_side(authority))
+    with pooler.connect() as plain, pooler.connect(**verified(authority)) as secured:
+        def are_served():
+            return plain.execute("SELECT 1").fetchone() == secured.execute("SELECT 1").fetchone() == (1,)
+
+        change(pooler, how, client_tls_sslmode="disable")
+        assert wire(pooler).start_tls() == b"N" and pooler.query("SELECT 1") == [(1,)]
+        assert "server does not support SSL" in refusal(pooler, sslmode="require")
+        change(pooler, how, client_tls_sslmode="require")
+        assert are_served()
+        assert "SSL required" in refusal(pooler)
+        assert pooler.query("SELECT 1", **verified(authority)) == [(1,)]
+        console = pooler.connect("pgbouncer", ADMIN, **verified(authority))
+        pooler.change_config(client_tls_sslmode="verify-full")
+        console.execute("RELOAD" if how == "RELOAD" else "SET client_tls_sslmode = 'verify-full'")
+        assert are_served()
+        assert "certificate required" in refusal(pooler, **verified(authority))
+        console.close()
 
 
 # ---- clients that flood ----
