@@ -19,4 +19,7 @@ bool md5_answer(const struct secret *secret, const char *user, const uint8_t sal
 bool md5_verify(const struct secret *secret, const char *user, const uint8_t salt[4],
 		const char *answer);
 
+/* Is the stored @secret (SECRET_MD5) that of @user with this password? */
+bool md5_is_of(const struct secret *secret, const char *user, const char *password);
+
 #endif

@@ -25,8 +25,9 @@ static inline bool pool_is_failing(const struct pool *pool, struct error *error)
 
 /* As if nobody had logged in yet, or failed to. */
 void pool_forget_welcome(struct pool *pool);
-/* How its servers may be logged in to, as a client's own login showed. */
-void pool_learn_secret(struct pool *pool, const char *secret);
+/* How its servers may be logged in to, as a client's own login showed. @comes_first: also where
+ * auth_file lists another secret. */
+void pool_learn_secret(struct pool *pool, const char *secret, bool comes_first);
 void pool_learn_keys(struct pool *pool, const uint8_t *client_key, const uint8_t *server_key);
 void pool_forget_learned(struct pool *pool);
 /* What was made of it for clients: it depends on the database's row, too. */

@@ -126,10 +126,11 @@ struct pool {
 	void *welcome_parameters; /* the conn layer's own view of them; NULL: not known yet */
 	void *greeting;		  /* ... and what it made of them last; NULL: nothing */
 	/* Learned when a client logged in to this pool, one or the other; erased when replaced */
-	char *learned_secret;  /* auth_query's answer, or what was typed; NULL: none */
-	uint8_t *learned_keys; /* ClientKey, ServerKey, POOL_SCRAM_KEY bytes each; NULL: none */
-	usec_t retry_at;       /* no attempt before; 0: at once */
-	bool tries_next_host;  /* the last attempt left another host to try at once */
+	char *learned_secret;	  /* auth_query's answer, or what was typed; NULL: none */
+	uint8_t *learned_keys;	  /* ClientKey, ServerKey, POOL_SCRAM_KEY bytes each; NULL: none */
+	usec_t retry_at;	  /* no attempt before; 0: at once */
+	bool tries_next_host;	  /* the last attempt left another host to try at once */
+	bool learned_comes_first; /* the secret was proven elsewhere: before that of auth_file */
 	usec_t round_since, round_until; /* the hosts are tried one after the other; 0: not now */
 	struct error failure;		 /* why the last attempt failed; message "" if it did not */
 	struct loop_timer timer;	 /* retry, reserve */

@@ -137,18 +137,6 @@ static bool equals_plain(const char *secret, const char *password)
 	return is_equal;
 }
 
-/* The stored hash is md5(password user): asked and answered as a challenge to ourselves. */
-static bool equals_md5(const struct secret *secret, const struct client_check_request *request)
-{
-	static const uint8_t salt[4];
-	const struct secret typed = {.kind = SECRET_PLAIN, .text = request->password};
-	char answer[MD5_TEXT];
-	bool is_equal = md5_answer(&typed, request->user, salt, answer) &&
-			md5_verify(secret, request->user, salt, answer);
-	memory_erase(answer, sizeof answer);
-	return is_equal;
-}
-
 /* Keys that no password has. */
 static void mock_scram(struct scram_secret *scram, unsigned iterations)
 {
@@ -177,7 +165,7 @@ enum client_check_result client_check_begin(const struct client_check_request *r
 		*well = equals_plain(request->secret.text, request->password);
 		break;
 	case SECRET_MD5:
-		*well = equals_md5(&request->secret, request);
+		*well = md5_is_of(&request->secret, request->user, request->password);
 		break;
 	case SECRET_NONE: /* takes as long as for somebody who is there */
 		if (request->mock_iterations) {

@@ -43,12 +43,13 @@ static void refuse(struct client *client, const struct error *error)
 static void learn(struct pool *pool, const struct user *user, const struct client_login *login)
 {
 	bool is_scram = login->secret.kind == SECRET_SCRAM;
+	bool is_elsewhere = login->method == AUTH_PAM || login->method == AUTH_LDAP;
 	if (pool->user != user)
 		return;
-	if (login->password) /* PAM, LDAP, or one that fits a SCRAM secret */
-		pool_learn_secret(pool, login->password);
+	if (login->password)
+		pool_learn_secret(pool, login->password, is_elsewhere);
 	else if (login->was_queried && login->secret.text && !is_scram)
-		pool_learn_secret(pool, login->secret.text);
+		pool_learn_secret(pool, login->secret.text, false);
 	else if (login->began_sasl && is_scram)
 		pool_learn_keys(pool, login->scram.client_key, login->scram.secret.server_key);
 }

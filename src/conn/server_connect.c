@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "server_priv.h"
+#include "auth/md5.h"
 #include "config/snapshot.h"
 #include "conn/server_login.h"
 #include "core/log.h"
@@ -239,17 +240,27 @@ void server_launch_cancel(struct server *target, struct client *asker)
 
 /* ---- logging in ---- */
 
-/* Of the forced user's row, of auth_file, or what a client's login to this pool taught. A SCRAM
- * secret says nothing to a server. */
+/* What is listed is used where it can be, unless what was typed is the same in plain text, which
+ * serves every way of a server. A SCRAM secret says nothing to a server. */
+static bool comes_before(const char *learned, const struct secret *listed, const char *user)
+{
+	return listed->kind == SECRET_NONE || listed->kind == SECRET_SCRAM ||
+	       (listed->kind == SECRET_MD5 && md5_is_of(listed, user, learned));
+}
+
+/* Of the forced user's row, what a client's login to this pool taught, or of auth_file. PAM and
+ * directories know nothing of that file, and may have a newer password. */
 static const char *find_secret(const struct server *server)
 {
 	const struct pool *pool = server->member.pool;
-	const struct secret *listed = userlist_find(snapshot_current()->userlist, pool->user->name);
+	const char *user = pool->user->name, *learned = pool->learned_secret;
+	const struct secret *listed = userlist_find(snapshot_current()->userlist, user);
 	if (pool->is_forced && pool->database->password)
 		return pool->database->password;
-	if (listed && (listed->kind == SECRET_PLAIN || listed->kind == SECRET_MD5))
-		return listed->text;
-	return pool->learned_secret ? pool->learned_secret : listed ? listed->text : NULL;
+	if (learned &&
+	    (!listed || pool->learned_comes_first || comes_before(learned, listed, user)))
+		return learned;
+	return listed ? listed->text : NULL;
 }
 
 static const struct scram_keys *find_keys(const struct server *server)

@@ -16,8 +16,9 @@ void pool_forget_learned(struct pool *pool)
 	memory_free(&pool->learned_keys);
 }
 
-void pool_learn_secret(struct pool *pool, const char *secret)
+void pool_learn_secret(struct pool *pool, const char *secret, bool comes_first)
 {
+	pool->learned_comes_first = comes_first;
 	if (pool->learned_secret && !strcmp(secret, pool->learned_secret))
 		return;
 	pool_forget_learned(pool);

@@ -3,6 +3,7 @@
 maps, PAM and LDAP; what is told to whom, and what stays secret."""
 import contextlib
 import getpass
+import hashlib
 import pathlib
 import re
 import socket
@@ -77,6 +78,31 @@ def test_each_secret_towards_each_way_of_the_server(pgweir, postgres, stored, as
     else:
         assert f'no usable password for user "{role}"' in refusal(pooler, user=role)
     assert secret not in pooler.log() and password_of(role) not in pooler.log()
+
+
+@pytest.mark.parametrize("role", ["scram", "md5", "cleartext"])
+@pytest.mark.parametrize("stored", ["plain", "md5", "scram"])
+def test_a_password_typed_for_plain_serves_every_way_of_the_server(pgweir, postgres, stored, role):
+    pooler = pgweir({"auth_type": "plain"}, userlist={ADMIN: password_of(ADMIN), role: STORED[stored](role)})
+    assert pooler.query("SELECT current_user", user=role) == [(role,)]
+    assert password_of(role) not in pooler.log()
+
+
+@pytest.mark.parametrize("stored", ["plain", "md5"])
+def test_what_is_listed_anew_comes_before_what_was_typed_for_plain(pgweir, postgres, stored):
+    secret = {"plain": "changed", "md5": "md5" + hashlib.md5(b"changed" + b"md5").hexdigest()}[stored]
+    pooler = pgweir({"auth_type": "plain", "pool_mode": "transaction"}, userlist={ADMIN: password_of(ADMIN), "md5": STORED[stored]("md5")})
+    try:
+        with pooler.connect(user="md5") as held:
+            held.execute("SELECT 1")
+            postgres.execute("SET password_encryption = 'md5'; ALTER ROLE md5 PASSWORD 'changed'")
+            pooler.write_userlist({ADMIN: password_of(ADMIN), "md5": secret})
+            pooler.reload()
+            postgres.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'md5'")
+            wait_until(lambda: not any(row["user"] == "md5" for row in pooler.console("SHOW SERVERS")), 10, "the server to go")
+            assert held.execute("SELECT current_user").fetchone() == ("md5",)
+    finally:
+        postgres.execute(f"SET password_encryption = 'md5'; ALTER ROLE md5 PASSWORD '{password_of('md5')}'")
 
 
 def test_a_forced_user_logs_in_with_its_own_secret(pgweir, postgres):
@@ -699,6 +725,25 @@ def test_pam_checks_passwords_and_they_serve_for_the_server(pgweir, postgres, pa
     pooler.wait_for_log("PAM authentication failed: pam_authenticate: ")
 
 
+OTHERS = {"plain": "another", "md5": "md5" + "0" * 32, "scram": scram_secret("another"), "empty": ""}
+
+
+@pytest.mark.parametrize("listed", OTHERS)
+@pytest.mark.parametrize("role", ["scram", "md5", "cleartext"])
+def test_what_was_typed_for_pam_comes_before_what_is_listed(pgweir, postgres, pam_service, role, listed):
+    """auth_file is no business of PAM's: the server gets what the client typed, unless the row has its own."""
+    pooler = pgweir({"auth_type": "pam", "auth_pam_service": pam_service}, userlist={role: OTHERS[listed]}, databases={
+        DATABASE: server_row(postgres), "forced": server_row(postgres, f"user={role} password={password_of(role)}"),
+        "wrong": server_row(postgres, f"user={role} password=wrong"), "by_list": server_row(postgres, f"user={role}")})
+    assert pooler.query("SELECT current_user", user=role) == [(role,)]
+    assert pooler.query("SELECT current_user", "forced", user="alice") == [(role,)]
+    assert f'password authentication failed for user "{role}"' in refusal(pooler, db="wrong", user=role)
+    assert "alice-secret" not in refusal(pooler, db="by_list", user="alice")  # it is another's
+    pooler.reload()
+    postgres.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", (role,))
+    assert pooler.query("SELECT current_user", user=role) == [(role,)]
+
+
 def test_a_slow_check_delays_nobody_else(pgweir, postgres, pam_service):
     pooler = pgweir({"auth_type": "pam", "auth_pam_service": pam_service}, userlist={})
     with pooler.connect() as held:
@@ -732,6 +777,16 @@ def test_ldap_checks_passwords(pgweir, postgres, directory_server, options):
         raw_password(pooler, "")
     shown = next(row["value"] for row in pooler.console("SHOW CONFIG") if row["key"] == "auth_ldap_options")
     assert "manager-pw" not in shown and "manager-pw" not in pooler.log() and password_of("scram") not in pooler.log()
+
+
+@pytest.mark.parametrize("asks", ["scram-sha-256", "md5", "password"])
+@pytest.mark.parametrize("listed", OTHERS)
+def test_what_was_typed_for_ldap_comes_before_what_is_listed(pgweir, postgres, directory_server, listed, asks):
+    options = f'ldapserver=127.0.0.1 ldapport={directory_server} ldapprefix="uid=" ldapsuffix=",ou=people,dc=weir"'
+    pooler = pgweir({"auth_type": "trust", "auth_ldap_options": options}, userlist={ADMIN: "", "scram": OTHERS[listed]},
+                    databases={DATABASE: server_row(postgres, "auth_type=ldap")})
+    with postgres.hba(f"host all scram 127.0.0.1/32 {asks}"):
+        assert pooler.query("SELECT current_user", user="scram") == [("scram",)]
 
 
 def test_ldap_without_options_lets_nobody_in(pgweir, postgres):
