@@ -265,7 +265,8 @@ static void check(struct client *client)
 		.password = login->password,
 		.secret = login->secret,
 		.mock_iterations = mock_is_scram() ? settings_current()->scram_iterations : 0,
-		.remote_host = address_host(&client->endpoint.remote, host),
+		.remote_host = login->host_name ? login->host_name
+						: address_host(&client->endpoint.remote, host),
 		.service = login->service ? login->service : settings_current()->auth_pam_service,
 		.ldap = login->ldap ? login->ldap : snapshot_current()->ldap,
 	};
@@ -572,6 +573,45 @@ static bool forces_user(const char *database)
 	return row && row->user;
 }
 
+/* ---- the name of a client's host ---- */
+
+static bool has_address(const struct client *client, const struct address *addresses,
+			unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (address_is_equal(&addresses[i], &client->endpoint.remote))
+			return true;
+	return false;
+}
+
+/* Who says what an address is called may say anything: PAM is told a name only if it has that
+ * address. Else it is told the address, as when there is no name or nobody who knows it. */
+static void host_answered(struct resolver_query *query, const struct address *addresses,
+			  unsigned count, const struct error *error)
+{
+	struct client_login *login = container_of(query, struct client_login, lookup);
+	(void)error;
+	if (count > 0 && !login->host_name) {
+		login->host_name = memory_strdup(query->found);
+		resolver_lookup_once(&login->lookup, login->host_name);
+		return;
+	}
+	if (!has_address(login->client, addresses, count))
+		memory_free(&login->host_name);
+	begin_exchange(login->client);
+}
+
+static void begin_pam(struct client *client)
+{
+	struct client_login *login = client->login;
+	if (!login->search.wants_name || address_is_unix(&client->endpoint.remote)) {
+		begin_exchange(client);
+		return;
+	}
+	login->lookup.callback = host_answered;
+	resolver_lookup_name(&login->lookup, &client->endpoint.remote);
+}
+
 /* The method is known. */
 static void begin_method(struct client *client)
 {
@@ -598,7 +638,9 @@ static void begin_method(struct client *client)
 			fail_method(client, "certificate authentication failed");
 		break;
 	case AUTH_PAM:
-	case AUTH_LDAP: /* they know users by themselves */
+		begin_pam(client);
+		break;
+	case AUTH_LDAP: /* it knows users by itself, as PAM does */
 		begin_exchange(client);
 		break;
 	default:
@@ -671,11 +713,9 @@ static void name_answered(struct resolver_query *query, const struct address *ad
 {
 	struct client_login *login = container_of(query, struct client_login, lookup);
 	struct client *client = login->client;
-	bool is_so = false;
-	for (unsigned i = 0; i < count && !is_so; i++)
-		is_so = address_is_equal(&addresses[i], &client->endpoint.remote);
 	if (count > 0) {
-		answer_rule(client, is_so ? HBA_REPLY_YES : HBA_REPLY_NO);
+		answer_rule(client,
+			    has_address(client, addresses, count) ? HBA_REPLY_YES : HBA_REPLY_NO);
 	} else if (query->is_absent) {
 		log_debug(client_subject(client), "host name \"%s\" of a rule: %s",
 			  login->search.text, error->message);

@@ -56,6 +56,7 @@ void client_login_free(struct client_login **login)
 	memory_free_secret(&l->password);
 	memory_free_secret(&l->answer);
 	memory_free(&l->service);
+	memory_free(&l->host_name);
 	ldap_options_release(&l->ldap);
 	memory_free(&l->user);
 	memory_free(&l->sent_user);

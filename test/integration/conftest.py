@@ -573,12 +573,13 @@ class Wire:
     cancel_request = 80877102
     gssenc_request = 80877104
 
-    def __init__(self, target, timeout=10):
-        """target: (host, port), the path of a Unix socket, or an object with .host and .port (Pgweir, Postgres)."""
+    def __init__(self, target, timeout=10, source=None):
+        """target: (host, port), the path of a Unix socket, or an object with .host and .port (Pgweir, Postgres).
+        source: the address to come from."""
         if hasattr(target, "port"):
             target = (target.host, target.port)
         if isinstance(target, tuple):
-            self.socket = socket.create_connection(target, timeout)
+            self.socket = socket.create_connection(target, timeout, source and (source, 0))
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         else:
             self.socket = socket.socket(socket.AF_UNIX)

@@ -9,8 +9,8 @@ import threading
 
 from conftest import Unprivileged
 
-A, SOA, AAAA = 1, 6, 28
-NAMES = {A: "A", SOA: "SOA", AAAA: "AAAA"}
+A, SOA, PTR, AAAA = 1, 6, 12, 28
+NAMES = {A: "A", SOA: "SOA", PTR: "PTR", AAAA: "AAAA"}
 
 
 def pack_name(name):
@@ -21,6 +21,7 @@ class NameServer:
     """Answers over UDP on 127.0.0.1:port, in a thread.
 
     records   {"db.test": ["127.0.0.2", "::1"]}; a name that is not there does not exist
+    pointers  {"127.0.0.2": "db.test"}: what addresses say they are called
     ttl       of all records, seconds
     serials   {"test": 7}
     silent    answers nothing while it is true
@@ -28,6 +29,7 @@ class NameServer:
     """
 
     def __init__(self):
+        self.pointers = {}
         self.records, self.serials, self.ttl, self.silent, self.asked = {}, {}, 3600, False, []
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 0))
@@ -76,7 +78,10 @@ class NameServer:
         elif kind in (A, AAAA):
             addresses = map(ipaddress.ip_address, self.records.get(name, ()))
             data = [address.packed for address in addresses if address.version == (4 if kind == A else 6)]
-        exists = name in self.records or name in self.serials
+        pointers = {ipaddress.ip_address(address).reverse_pointer: [pack_name(to)] for address, to in self.pointers.items()}
+        if kind == PTR:
+            data = pointers.get(name, [])
+        exists = name in self.records or name in self.serials or name in pointers
         head = packet[:2] + struct.pack("!HHHHH", 0x8180 | (0 if exists else 3), 1, len(data), 0, 0)
         return head + packet[12:at + 5] + b"".join(
             struct.pack("!HHHIH", 0xC00C, kind, 1, self.ttl, len(one)) + one for one in data)

@@ -16,6 +16,7 @@ import psycopg
 import pytest
 from conftest import ADMIN, DATABASE, Unprivileged, Wire, covers, free_port, password_of, temporary_directory, wait_until
 from helpers import Background, server_row
+from nameserver import NameServer
 from test_login import md5_secret, scram_secret
 
 
@@ -723,6 +724,35 @@ def test_pam_checks_passwords_and_they_serve_for_the_server(pgweir, postgres, pa
     assert "PAM authentication failed" in refusal(pooler, user="nobody", password="wrong")
     assert password_of("scram") not in pooler.log() and "wrong" not in pooler.log()
     pooler.wait_for_log("PAM authentication failed: pam_authenticate: ")
+
+
+def test_pam_is_told_the_host_s_name_where_a_rule_says_so(ruled, pam_service):
+    """... if the name has the client's address, and else the address."""
+    pam_service.parent.chmod(0o777)
+    check, told = pam_service.parent / "check", pam_service.parent / "told"
+    check.write_text(f'#!/bin/sh\necho "$PAM_RHOST" >{told}\nread -r password\n[ "$PAM_USER-secret" = "$password" ]\n')
+    server = NameServer()
+    server.records["host.test"] = ["127.0.0.2"]
+    server.pointers = {"127.0.0.2": "host.test", "127.0.0.3": "host.test", "127.0.0.5": "gone.test"}
+    rule = f"host all {{}} 127.0.0.0/8 pam pamservice={pam_service} pam_use_hostname={{}}\n"
+    with temporary_directory("resolv") as directory, contextlib.closing(server):
+        pooler = ruled(rule.format("alice", 1) + rule.format("bob", 0),
+                       config={"resolv_conf": server.resolv_conf(directory)})
+
+        def comes(source, user):
+            told.unlink(missing_ok=True)
+            with Wire(pooler, source=source) as connection:
+                connection.startup(login=False, user=user)
+                assert connection.read_message() == (b"R", b"\0\0\0\3")
+                connection.send(b"p", password_of(user).encode() + b"\0")
+                assert connection.read_message() == (b"R", b"\0\0\0\0")
+            return told.read_text().strip()
+
+        for address, name in {"127.0.0.2": "host.test", "127.0.0.3": None, "127.0.0.4": None, "127.0.0.5": None}.items():
+            assert comes(address, "alice") == (name or address)
+            assert comes(address, "bob") == address
+        server.close()
+        assert comes("127.0.0.2", "alice") == "127.0.0.2"
 
 
 OTHERS = {"plain": "another", "md5": "md5" + "0" * 32, "scram": scram_secret("another"), "empty": ""}
