@@ -47,6 +47,11 @@ void scram_derivation_fini(struct scram_derivation *derivation);
 
 /* ---- our side when a client logs in ---- */
 
+/* Before the first exchange: the salts that we make come from what these files say (NULL, or what
+ * cannot be read or has less than 32 bytes, does not count), so that they are the same after a
+ * restart and in every process that is given the same. Once; without a file they are random. */
+void scram_salts_from(const char *const *paths, size_t count);
+
 struct scram_server {
 	struct scram_secret secret;
 	bool doomed;   /* mock: whatever the proof, it fails */
@@ -63,7 +68,7 @@ struct scram_server {
 };
 
 /* What must be derived before an exchange with a user who has this plain password; the salt is
- * stable per user within this process. False: it is in the cache already. */
+ * stable per user. False: it is in the cache already. */
 bool scram_server_derivation(const char *password, const char *user, uint32_t iterations,
 			     struct scram_derivation *derivation);
 /* Is there beside this plain secret what an exchange with so many iterations needs? Then nothing is
@@ -71,9 +76,9 @@ bool scram_server_derivation(const char *password, const char *user, uint32_t it
  * user of that exchange, within this process. */
 bool scram_has_made(const struct secret *secret, uint32_t iterations);
 /* @secret: plain or SCRAM; any other kind, or NULL (unknown user), makes a mock exchange that costs
- * and looks the same: salt and iterations stable per @user within this process. @iterations: for
- * secrets made from plain text, whose keys should be in the cache. @binding: channel binding data
- * of the connection, size 0: none, SCRAM-SHA-256-PLUS is not offered. */
+ * and looks the same: the salt is stable per @user. @iterations: for secrets made from plain text,
+ * whose keys should be in the cache, and for mocks. @binding: channel binding data of the
+ * connection, size 0: none, SCRAM-SHA-256-PLUS is not offered. */
 void scram_server_init(struct scram_server *state, const struct secret *secret, const char *user,
 		       uint32_t iterations, const uint8_t *binding, size_t binding_size);
 /* Each step reads the client's message and writes ours into @reply (SCRAM_MESSAGE_MAX bytes,

@@ -32,5 +32,7 @@ const char *userlist_next(const struct userlist *list, const void **cursor);
 size_t userlist_length(const struct userlist *list);
 /* Of those, how many have a secret of this kind. */
 size_t userlist_count(const struct userlist *list, enum secret_kind kind);
+/* How many iterations most of the SCRAM secrets have; 0: there are none. */
+uint32_t userlist_scram_iterations(const struct userlist *list);
 
 #endif

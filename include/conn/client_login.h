@@ -100,8 +100,8 @@ bool client_login_startup(struct client_login *login, const struct startup *star
 			  const struct settings *settings, struct error *error);
 
 /* Begin the exchange of the method: *@out gets the question. The user's secret is in the login;
- * that there is none shows only at the end. @iterations: scram_iterations; @mock_is_scram: what to
- * ask an unknown user for where that depends on the secret. */
+ * that there is none shows only at the end. @iterations: of what is made from a plain secret, or of
+ * a mock; @mock_is_scram: what to ask an unknown user for where that depends on the secret. */
 enum client_login_step client_login_begin(struct client_login *login, unsigned iterations,
 					  bool mock_is_scram, struct buffer **out,
 					  struct error *error);

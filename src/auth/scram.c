@@ -7,8 +7,10 @@
 #include "core/random.h"
 #include "core/text.h"
 #include <assert.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { PHASE_FIRST, PHASE_CHALLENGE, PHASE_FINAL, PHASE_VERIFY, PHASE_DONE };
 
@@ -18,16 +20,56 @@ enum { PHASE_FIRST, PHASE_CHALLENGE, PHASE_FINAL, PHASE_VERIFY, PHASE_DONE };
 enum {
 	SALT_TEXT = (SECRET_SALT_MAX + 2) / 3 * 4 + 1,
 	BINDING_TEXT = (sizeof BOUND_HEADER + SCRAM_BINDING_MAX + 2) / 3 * 4 + 1,
-	MADE_SALT = 16, /* salts that we make, as long as PostgreSQL's */
+	MADE_SALT = 16,	 /* salts that we make, as long as PostgreSQL's */
+	SOURCE_MIN = 32, /* of a file that makes salts: the digits of a machine's id */
+	SOURCE_MAX = 16384,
 };
 
 /* What an exchange looks like for a user must not change from login to login, or a stranger could
- * tell that there is no secret. This key makes the salts; it lives as long as the process. */
+ * tell that there is no secret. This key makes the salts. */
 static struct {
 	bool is_made;
 	struct digest_hmac_key key;
 	uint8_t mock_key[DIGEST_SHA256]; /* of all mocks; no proof is right for them */
 } salts;
+
+static void take_salt_key(uint8_t key[DIGEST_SHA256])
+{
+	digest_hmac_key_init(&salts.key, key, DIGEST_SHA256);
+	memory_erase(key, DIGEST_SHA256);
+	random_bytes(salts.mock_key, sizeof(salts.mock_key));
+	salts.is_made = true;
+}
+
+/* Stir what the file says into @key. False: it says too little to be a secret. */
+static bool stir(const char *path, uint8_t key[DIGEST_SHA256])
+{
+	uint8_t bytes[SOURCE_MAX];
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return false;
+	ssize_t size = read(fd, bytes, sizeof(bytes));
+	close(fd);
+	if (size < SOURCE_MIN)
+		return false;
+	digest_hmac_sha256(key, DIGEST_SHA256, bytes, (size_t)size, key);
+	memory_erase(bytes, (size_t)size);
+	return true;
+}
+
+void scram_salts_from(const char *const *paths, size_t count)
+{
+	static const char purpose[] = "pgweir: salts of SCRAM";
+	uint8_t key[DIGEST_SHA256];
+	bool is_secret = false;
+	if (salts.is_made)
+		return;
+	digest_sha256(purpose, sizeof(purpose), key);
+	for (size_t i = 0; i < count; i++)
+		is_secret |= paths[i] && stir(paths[i], key);
+	if (is_secret)
+		take_salt_key(key);
+}
 
 static void make_salt(const char *user, uint8_t salt[MADE_SALT])
 {
@@ -35,9 +77,7 @@ static void make_salt(const char *user, uint8_t salt[MADE_SALT])
 	uint8_t digest[DIGEST_SHA256];
 	if (!salts.is_made) {
 		random_bytes(digest, sizeof(digest));
-		digest_hmac_key_init(&salts.key, digest, sizeof(digest));
-		random_bytes(salts.mock_key, sizeof(salts.mock_key));
-		salts.is_made = true;
+		take_salt_key(digest);
 	}
 	digest_hmac_parts(&salts.key, &part, 1, digest);
 	memcpy(salt, digest, MADE_SALT);
@@ -148,6 +188,7 @@ static const struct digest_hmac_key *pads_of(const uint8_t key[DIGEST_SHA256])
 void scram_release(void)
 {
 	memory_erase(known_pads, sizeof known_pads);
+	memory_erase(&salts, sizeof salts);
 }
 
 static void sign(const uint8_t key[DIGEST_SHA256], const struct auth_message *auth,

@@ -7,6 +7,7 @@
 #include "core/memory.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -24,6 +25,7 @@ struct userlist {
 	char *text;	    /* the file; names and secrets are unquoted in place */
 	size_t size;
 	size_t counts[SECRET_SCRAM + 1]; /* entries by kind of secret */
+	uint32_t scram_iterations;	 /* what most of them have */
 	uint64_t serial;
 };
 
@@ -124,6 +126,32 @@ static bool parse_line(struct userlist *list, struct place *place, struct error 
 	return true;
 }
 
+static int compare(const void *a, const void *b)
+{
+	uint32_t first = *(const uint32_t *)a, second = *(const uint32_t *)b;
+	return (first > second) - (first < second);
+}
+
+static void find_iterations(struct userlist *list)
+{
+	size_t count = 0, run = 0, longest = 0;
+	uint32_t *all = memory_alloc((list->counts[SECRET_SCRAM] + 1) * sizeof *all);
+	map_foreach (node, &list->entries) {
+		const struct secret *secret = &container_of(node, struct entry, node)->secret;
+		if (secret->kind == SECRET_SCRAM)
+			all[count++] = secret->scram->iterations;
+	}
+	qsort(all, count, sizeof *all, compare);
+	for (size_t i = 0; i < count; i++) {
+		run = i > 0 && all[i] == all[i - 1] ? run + 1 : 1;
+		if (run > longest) {
+			longest = run;
+			list->scram_iterations = all[i];
+		}
+	}
+	memory_free(&all);
+}
+
 /* A list of the file @taken; it is the list's from now on, also when a line is wrong. There is one
  * byte behind @size. */
 static struct userlist *parse_taken(char *taken, size_t size, const char *path, struct error *error)
@@ -145,6 +173,7 @@ static struct userlist *parse_taken(char *taken, size_t size, const char *path, 
 			return NULL;
 		}
 	}
+	find_iterations(list);
 	return list;
 }
 
@@ -263,6 +292,11 @@ const char *userlist_next(const struct userlist *list, const void **cursor)
 size_t userlist_count(const struct userlist *list, enum secret_kind kind)
 {
 	return list->counts[kind];
+}
+
+uint32_t userlist_scram_iterations(const struct userlist *list)
+{
+	return list->scram_iterations;
 }
 
 uint64_t userlist_serial(const struct userlist *list)

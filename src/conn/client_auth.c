@@ -17,7 +17,10 @@ enum {
 };
 
 static const struct client_auth_ops *ops;
-static size_t queried_kinds[SECRET_SCRAM + 1]; /* secrets that auth_query answered */
+static struct {
+	size_t kinds[SECRET_SCRAM + 1]; /* secrets that auth_query answered */
+	uint32_t iterations;		/* of the last of SCRAM */
+} queried;
 
 void client_auth_open(const struct client_auth_ops *new_ops)
 {
@@ -191,10 +194,42 @@ static void proven(struct client *client, struct buffer **out)
 static bool mock_is_scram(void)
 {
 	const struct userlist *list = snapshot_current()->userlist;
-	size_t scram = queried_kinds[SECRET_SCRAM] + userlist_count(list, SECRET_SCRAM);
-	size_t others = queried_kinds[SECRET_PLAIN] + queried_kinds[SECRET_MD5] +
+	size_t scram = queried.kinds[SECRET_SCRAM] + userlist_count(list, SECRET_SCRAM);
+	size_t others = queried.kinds[SECRET_PLAIN] + queried.kinds[SECRET_MD5] +
 			userlist_count(list, SECRET_PLAIN) + userlist_count(list, SECRET_MD5);
 	return scram >= others;
+}
+
+/* ... with as many iterations as most of them. @of_plain: plain secrets count, made into SCRAM. */
+static unsigned mock_iterations(bool of_plain)
+{
+	const struct userlist *list = snapshot_current()->userlist;
+	unsigned set = (unsigned)settings_current()->scram_iterations;
+	size_t plain = queried.kinds[SECRET_PLAIN] + userlist_count(list, SECRET_PLAIN);
+	const struct {
+		size_t users;
+		unsigned iterations;
+	} groups[] = {
+		{0, set},
+		{of_plain ? plain : 0, set},
+		{queried.kinds[SECRET_SCRAM], queried.iterations},
+		{userlist_count(list, SECRET_SCRAM), userlist_scram_iterations(list)},
+	};
+	size_t most = 0;
+	for (size_t i = 1; i < sizeof groups / sizeof *groups; i++)
+		if (groups[i].users > groups[most].users)
+			most = i;
+	return groups[most].iterations;
+}
+
+static void note_queried(const struct secret *secret)
+{
+	struct scram_secret scram;
+	queried.kinds[secret->kind]++;
+	if (secret->kind != SECRET_SCRAM || !secret_parse_scram(secret->text, &scram))
+		return;
+	queried.iterations = scram.iterations;
+	memory_erase(&scram, sizeof scram);
 }
 
 /* ---- the exchange ---- */
@@ -264,7 +299,7 @@ static void check(struct client *client)
 		.user = login->user,
 		.password = login->password,
 		.secret = login->secret,
-		.mock_iterations = mock_is_scram() ? settings_current()->scram_iterations : 0,
+		.mock_iterations = mock_is_scram() ? mock_iterations(false) : 0,
 		.remote_host = login->host_name ? login->host_name
 						: address_host(&client->endpoint.remote, host),
 		.service = login->service ? login->service : settings_current()->auth_pam_service,
@@ -330,7 +365,7 @@ static bool must_derive(const struct client_login *login, struct scram_derivatio
 	const char *password = NULL;
 	if (login->secret.kind == SECRET_PLAIN)
 		password = login->secret.text;
-	else if (login->was_queried && queried_kinds[SECRET_PLAIN])
+	else if (login->was_queried && queried.kinds[SECRET_PLAIN])
 		password = nobodys;
 	return login->method == AUTH_SCRAM_SHA_256 && password && !login->has_derived &&
 	       !(password == login->secret.text && scram_has_made(&login->secret, iterations)) &&
@@ -358,7 +393,10 @@ static void find_binding(struct client *client)
 
 static void begin_exchange(struct client *client)
 {
-	unsigned iterations = (unsigned)settings_current()->scram_iterations;
+	unsigned iterations =
+		client->login->secret.kind == SECRET_PLAIN
+			? (unsigned)settings_current()->scram_iterations
+			: mock_iterations(client->login->method == AUTH_SCRAM_SHA_256);
 	bool has_made = scram_has_made(&client->login->secret, iterations);
 	struct scram_derivation derivation;
 	if (must_derive(client->login, &derivation)) {
@@ -430,7 +468,7 @@ static void secret_answered(struct auth_query_wish *wish, const struct auth_quer
 	const struct secret fetched = secret_from_text(answer->secret);
 	client_login_take_secret(login, login->is_known ? &fetched : NULL);
 	if (!answer->was_cached)
-		queried_kinds[login->secret.kind]++;
+		note_queried(&login->secret);
 	if (login->is_known && strcmp(login->user, answer->user) != 0) {
 		if (login->sent_user)
 			memory_free(&login->user);

@@ -168,7 +168,7 @@ enum client_check_result client_check_begin(const struct client_check_request *r
 		*well = md5_is_of(&request->secret, request->user, request->password);
 		break;
 	case SECRET_NONE: /* takes as long as for somebody who is there */
-		if (request->mock_iterations) {
+		if (request->mock_iterations && request->mock_iterations <= SCRAM_ITERATIONS_MAX) {
 			mock_scram(&scram, request->mock_iterations);
 			return submit_scram(request, &scram, callback, context, check);
 		}

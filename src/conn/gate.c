@@ -83,8 +83,17 @@ void gate_open(void)
 	shutdown_state = GATE_OPEN;
 }
 
+/* Not from stored secrets: strangers are told salts, and could try passwords against them at home.
+ * The machine's id and the certificate's key stay as long, and are too long to be tried. */
+static void make_salts(void)
+{
+	const char *const sources[] = {"/etc/machine-id", settings_current()->client_tls_key_file};
+	scram_salts_from(sources, sizeof sources / sizeof *sources);
+}
+
 void gate_reconfigured(void)
 {
+	make_salts();
 	tracking_renew();
 	auth_query_forget();
 	derive_known();

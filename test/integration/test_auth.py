@@ -17,7 +17,7 @@ import pytest
 from conftest import ADMIN, DATABASE, Unprivileged, Wire, covers, free_port, password_of, temporary_directory, wait_until
 from helpers import Background, server_row
 from nameserver import NameServer
-from test_login import md5_secret, scram_secret
+from test_login import challenge_of, md5_secret, scram_secret
 
 
 def refusal(pooler, **more):
@@ -473,6 +473,14 @@ def test_an_empty_password_is_refused_at_once_also_with_a_cached_secret(pgweir, 
         assert kind == b"E" and connection.fields(body)["M"] == "empty password returned by client"
 
 
+def test_a_stranger_is_told_as_many_iterations_as_those_whom_auth_query_finds(pgweir, query_user, wire):
+    pooler = pgweir({"auth_type": "scram-sha-256", "auth_user": query_user, "auth_query_ttl": 0, "scram_iterations": 5000}, userlist=LISTED)
+    assert challenge_of(wire(pooler), "nobody")[1] == b"5000"  # admin's is made of plain text
+    for _ in range(3):
+        assert pooler.query("SELECT 1", user="dora") == [(1,)]
+    assert challenge_of(wire(pooler), "nobody")[1] == challenge_of(wire(pooler), "dora")[1] == b"4096"
+
+
 def test_names_are_parameters_never_text(pgweir, query_user):
     pooler = pgweir({"auth_type": "scram-sha-256", "auth_user": query_user}, userlist=LISTED)
     for name in ("' OR 1=1 --", "dora'; DROP ROLE dora; --", "\\", "$1", '"dora"', "d\xf6ra"):
@@ -903,9 +911,9 @@ def test_the_row_for_all_databases_does_not_open_the_console(pgweir, postgres):
 
 def test_a_secret_with_too_many_iterations_keeps_nobody_busy(pgweir):
     many = scram_secret(password_of("alice")).replace("$4096:", "$2000000000:")
-    pooler = pgweir({"auth_type": "plain"}, userlist={ADMIN: password_of(ADMIN), "alice": many, "bob": scram_secret(password_of("bob"))})
-    for _ in range(4):
-        assert "password authentication failed" in refusal(pooler)
+    pooler = pgweir({"auth_type": "plain"}, userlist={ADMIN: password_of(ADMIN), "alice": many, "carol": many, "bob": scram_secret(password_of("bob"))})
+    for user in ("alice", "nobody", "alice", "nobody"):
+        assert "password authentication failed" in refusal(pooler, user=user)
     assert pooler.query("SELECT 1", user="bob") == [(1,)]
 
 

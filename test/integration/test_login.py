@@ -119,6 +119,40 @@ def test_unknown_users_look_like_wrong_passwords(pgweir, wire):
     assert salt_of(scram_refusal(wire(pooler), "nobody-else")[0]) != salt_of(mock)
 
 
+def challenge_of(connection, user):
+    """Salt and iterations that a stranger who knows the name is told."""
+    return re.search(rb"s=([^,]+),i=(\d+)", scram_refusal(connection, user)[0]).groups()
+
+
+def test_unknown_users_are_told_the_iterations_of_most(pgweir, wire):
+    secrets = {name: scram_secret("x", iterations=count) for name, count in {"one": 5000, "two": 5000, "three": 6000}.items()}
+    pooler = pgweir({"auth_type": "scram-sha-256"}, userlist={ADMIN: password_of(ADMIN), **secrets})
+    assert [challenge_of(wire(pooler), user)[1] for user in ("one", "three", "nobody")] == [b"5000", b"6000", b"5000"]
+    plain = {f"plain-{number}": "x" for number in range(3)}
+    pooler.write_userlist({ADMIN: password_of(ADMIN), **secrets, **plain})
+    pooler.reload()
+    assert [challenge_of(wire(pooler), user)[1] for user in ("one", "plain-1", "nobody")] == [b"5000", b"4096", b"4096"]
+    pooler.change_config(auth_type="md5")  # most are asked otherwise now
+    pooler.write_userlist({ADMIN: password_of(ADMIN), **secrets, "plain": "x"})
+    pooler.reload()
+    assert challenge_of(wire(pooler), "nobody")[1] == b"5000"
+
+
+def test_unknown_users_are_told_the_same_salt_after_a_restart(pgweir, wire, authority):
+    """... and by another process of the same configuration: as those with a stored SCRAM secret are."""
+    config = {"auth_type": "scram-sha-256", "client_tls_sslmode": "allow", "client_tls_key_file": authority["server.key"],
+              "client_tls_cert_file": authority["server.crt"]}
+    listed = {ADMIN: password_of(ADMIN), "alice": scram_secret("x"), "bob": "plain"}
+    pooler = pgweir(config, userlist=listed)
+    before = [challenge_of(wire(pooler), user) for user in ("alice", "bob", "nobody", "somebody")]
+    assert len(set(before)) == 4
+    pooler.write_userlist({**listed, "alice": scram_secret("y"), "carol": "another"})
+    pooler.restart()
+    assert [challenge_of(wire(pooler), user) for user in ("alice", "bob", "nobody", "somebody")] == before
+    other = pgweir(config, userlist={ADMIN: password_of(ADMIN)})
+    assert challenge_of(wire(other), "nobody") == before[2]
+
+
 def test_unknown_users_take_as_long_as_wrong_passwords(pgweir, wire):
     pooler = pgweir({"auth_type": "scram-sha-256"}, userlist={ADMIN: password_of(ADMIN), "alice": scram_secret("x")})
     times = {"alice": [], "nobody": []}

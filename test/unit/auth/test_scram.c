@@ -4,9 +4,11 @@
 #include "core/error.h"
 #include "core/memory.h"
 #include "../suite.h"
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 Suite *suite_scram(void);
 
@@ -290,6 +292,50 @@ START_TEST(an_unknown_user_looks_like_a_known_one)
 	ck_assert_str_eq(first, again);
 	first_of(NULL, "nobody2", again);
 	ck_assert_str_ne(first, again);
+}
+END_TEST
+
+/* As in a process that begins: the salt of a name. */
+static void salt_from(const char *const *paths, size_t count, char text[SCRAM_MESSAGE_MAX])
+{
+	scram_release();
+	scram_salts_from(paths, count);
+	first_of(NULL, "nobody", text);
+}
+
+START_TEST(salts_are_the_same_wherever_the_same_is_said)
+{
+	char first[SCRAM_MESSAGE_MAX], again[SCRAM_MESSAGE_MAX];
+	char path[2][32] = {"/tmp/salts.XXXXXX", "/tmp/salts.XXXXXX"};
+	for (int i = 0; i < 2; i++) {
+		int fd = mkstemp(path[i]);
+		ck_assert_int_eq(write(fd, "0123456789abcdef0123456789abcde", 31), 31);
+		close(fd);
+	}
+	const char *const both[] = {path[0], path[1]}, *const none[] = {NULL, "/tmp/salts.none"};
+	salt_from(both, 2, first); /* both too short: random */
+	salt_from(both, 2, again);
+	ck_assert_str_ne(first, again);
+	salt_from(none, 2, again);
+	ck_assert_str_ne(first, again);
+	int fd = open(path[0], O_WRONLY | O_APPEND);
+	ck_assert_int_eq(write(fd, "f", 1), 1);
+	close(fd);
+	salt_from(both, 1, first);
+	salt_from(both, 2, again);
+	ck_assert_str_eq(first, again);
+	scram_salts_from(none, 2); /* once is for good */
+	first_of(NULL, "nobody", again);
+	ck_assert_str_eq(first, again);
+	fd = open(path[1], O_WRONLY | O_APPEND);
+	ck_assert_int_eq(write(fd, "g", 1), 1);
+	close(fd);
+	salt_from(both, 2, again);
+	ck_assert_str_ne(first, again);
+	salt_from(both + 1, 1, first);
+	ck_assert_str_ne(first, again);
+	unlink(path[0]);
+	unlink(path[1]);
 }
 END_TEST
 
@@ -888,6 +934,7 @@ Suite *suite_scram(void)
 	tcase_add_test(tcase, what_was_made_from_a_plain_secret_serves_again);
 	tcase_add_test(tcase, whoever_does_not_is_told_the_same_always);
 	tcase_add_test(tcase, an_unknown_user_looks_like_a_known_one);
+	tcase_add_test(tcase, salts_are_the_same_wherever_the_same_is_said);
 	tcase_add_test(tcase, a_mock_fails_even_with_its_own_keys_right);
 	tcase_add_test(tcase, nonces_differ_each_time);
 	tcase_add_test(tcase, first_messages_are_accepted_or_refused);

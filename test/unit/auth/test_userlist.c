@@ -117,6 +117,31 @@ START_TEST(what_was_made_from_a_plain_secret_is_kept_beside_it)
 }
 END_TEST
 
+#define WITH(iterations)                                                         \
+	"\" \"SCRAM-SHA-256$" iterations                                         \
+	":W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=" \
+	":wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=\"\n"
+
+START_TEST(it_knows_the_iterations_that_most_have)
+{
+	static const struct {
+		const char *text;
+		uint32_t iterations;
+	} rows[] = {
+		{"", 0},
+		{"\"a\" \"plain\"\n\"b\" \"md5e4f70fb0b8f2745aa7a69557c80cbd0c\"\n", 0},
+		{"\"a" WITH("7"), 7},
+		{"\"p\" \"plain\"\n\"a" WITH("9") "\"b" WITH("5") "\"c" WITH("9"), 9},
+		{"\"a" WITH("5") "\"b" WITH("9") "\"c" WITH("5") "\"d" WITH("4"), 5},
+		{"\"a" WITH("5") "\"a" WITH("5") "\"a" WITH("9"), 9}, /* the later line wins */
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		ck_assert(parse(rows[i].text));
+		ck_assert_uint_eq(userlist_scram_iterations(list), rows[i].iterations);
+	}
+}
+END_TEST
+
 START_TEST(names_may_have_any_bytes)
 {
 	char text[300], name[64] = "";
@@ -270,6 +295,7 @@ Suite *suite_userlist(void)
 	tcase_add_test(tcase, names_are_walked_in_file_order_and_a_later_line_wins);
 	tcase_add_test(tcase, an_empty_file_has_no_users);
 	tcase_add_test(tcase, what_was_made_from_a_plain_secret_is_kept_beside_it);
+	tcase_add_test(tcase, it_knows_the_iterations_that_most_have);
 	tcase_add_test(tcase, names_may_have_any_bytes);
 	tcase_add_test(tcase, a_bad_line_is_named_and_its_secret_is_not);
 	tcase_add_test(tcase, a_zero_byte_is_refused);
