@@ -58,6 +58,7 @@ struct question {
 };
 
 static const usec_t patience_else = 60 * USEC_PER_SECOND; /* without client_login_timeout */
+static const usec_t fresh_for = USEC_PER_SECOND; /* an answer, for who does not trust an old one */
 
 static struct map entries;
 static struct list answered, questions, waiting;
@@ -129,6 +130,12 @@ static struct auth_query query_of(const struct auth_query_entry *entry)
 static bool is_fresh_enough(const struct auth_query_entry *entry)
 {
 	return clock_now() - entry->answered_at < settings_current()->auth_query_ttl;
+}
+
+static bool serves(const struct auth_query_entry *entry, bool fresh)
+{
+	return entry->answered_at && is_fresh_enough(entry) &&
+	       (!fresh || clock_now() - entry->answered_at < fresh_for);
 }
 
 /* The oldest answers go when they are too old, or too many. */
@@ -259,6 +266,8 @@ static void take_row(struct question *question, const struct message *message)
 		complain(question, "its row is malformed");
 		return;
 	}
+	if (texts[0] && !*texts[0])
+		complain(question, "its row names nobody: the name is empty");
 	if (question->row_count++ == 0) {
 		question->user = texts[0];
 		question->secret = texts[1];
@@ -448,8 +457,7 @@ void auth_query_ask(struct auth_query_wish *wish, const struct auth_query *query
 	struct map_node *node = map_find(&entries, key, size);
 	struct auth_query_entry *entry = node ? entry_of(node) : NULL;
 	wish->entry = NULL;
-	if (entry &&
-	    (entry->is_telling || (entry->answered_at && !fresh && is_fresh_enough(entry)))) {
+	if (entry && (entry->is_telling || serves(entry, fresh))) {
 		memory_free(&key);
 		tell(wish, entry, !entry->is_telling);
 		return;

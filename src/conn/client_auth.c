@@ -237,7 +237,8 @@ static void note_queried(const struct secret *secret)
 static void ask_secret(struct client *client, bool fresh);
 
 /* A secret that was cached did not match: it may have been changed meanwhile. It is fetched anew,
- * once, for this login if its answer can be held against it, and for the next. */
+ * once, unless it was within the last second, for this login if its answer can be held against it,
+ * and for the next. */
 static bool refreshes(struct client *client)
 {
 	struct client_login *login = client->login;
@@ -463,7 +464,7 @@ static void secret_answered(struct auth_query_wish *wish, const struct auth_quer
 		return;
 	}
 	login->was_queried = true;
-	login->was_cached = answer->was_cached;
+	login->was_cached = answer->was_cached && !is_second; /* once is enough */
 	login->is_known = answer->result == AUTH_QUERY_FOUND;
 	const struct secret fetched = secret_from_text(answer->secret);
 	client_login_take_secret(login, login->is_known ? &fetched : NULL);

@@ -111,6 +111,41 @@ START_TEST(the_time_begins_with_the_answer)
 }
 END_TEST
 
+static void mistypes(struct wire_peer *client)
+{
+	wire_expect_message(client, 'R', "");
+	wire_say(client, 'p', "wrong", sizeof "wrong");
+}
+
+static void is_refused(struct wire_peer *client)
+{
+	wire_expect_message(client, 'E', "password authentication failed");
+	wire_expect_closed(client);
+}
+
+/* What was fetched within the last second is not fetched again. */
+START_TEST(wrong_passwords_cost_a_query_a_second)
+{
+	struct wire_peer *client = comes();
+	is_asked(true);
+	for (int second = 0; second < 3; second++) {
+		mistypes(client);
+		if (second > 0)
+			is_asked(true);
+		is_refused(client);
+		for (int i = 0; i < 3; i++) {
+			client = comes();
+			mistypes(client);
+			is_refused(client);
+			wire_expect_nothing(server);
+			wire_advance(i < 2 ? USEC_PER_SECOND / 2 - 1 : 2);
+		}
+		client = comes();
+	}
+	goes(client);
+}
+END_TEST
+
 Suite *suite_auth_query(void)
 {
 	Suite *suite = suite_create("auth_query");
@@ -120,6 +155,7 @@ Suite *suite_auth_query(void)
 	tcase_add_test(ttl, that_there_is_no_such_user_holds_as_long);
 	tcase_add_test(ttl, a_failure_does_not_hold);
 	tcase_add_test(ttl, the_time_begins_with_the_answer);
+	tcase_add_test(ttl, wrong_passwords_cost_a_query_a_second);
 	suite_add_tcase(suite, ttl);
 	return suite;
 }
