@@ -13,14 +13,14 @@
 
 enum auth_query_result {
 	AUTH_QUERY_FOUND,
-	AUTH_QUERY_NOT_FOUND, /* no row, or its secret is NULL */
+	AUTH_QUERY_NOT_FOUND, /* no row, or its name is NULL */
 	AUTH_QUERY_FAILED,    /* the database could not be asked */
 };
 
 struct auth_query_answer {
 	enum auth_query_result result;
 	const char *user;   /* FOUND: the first column */
-	const char *secret; /* FOUND: the second column */
+	const char *secret; /* FOUND: the second column; NULL: no password is right */
 	bool was_cached;
 	const struct error *error; /* FAILED */
 };

@@ -316,8 +316,7 @@ static void take(struct question *question, const struct message *message)
 		if (question->complaint)
 			fail(question, question->complaint);
 		else
-			finish(question, question->user && question->secret ? AUTH_QUERY_FOUND
-									    : AUTH_QUERY_NOT_FOUND);
+			finish(question, question->user ? AUTH_QUERY_FOUND : AUTH_QUERY_NOT_FOUND);
 		break;
 	default:
 		break;

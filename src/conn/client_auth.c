@@ -52,9 +52,9 @@ static void log_cause(const struct client *client)
 	if (!by_secret || !login->user)
 		return;
 	log_info(client_subject(client), "%s: %s",
-		 !login->secret.text ? "no such user"
-		 : is_of_use	     ? "wrong password"
-				     : "wrong password type",
+		 !login->is_known ? "no such user"
+		 : is_of_use	  ? "wrong password"
+				  : "wrong password type",
 		 login->user);
 }
 
@@ -798,8 +798,9 @@ static void role_answered(struct auth_query_wish *wish, const struct auth_query_
 	if (answer->result == AUTH_QUERY_FAILED)
 		cannot_answer(client, "members of role", answer->error->message);
 	else
-		answer_rule(client,
-			    answer->result == AUTH_QUERY_FOUND ? HBA_REPLY_YES : HBA_REPLY_NO);
+		answer_rule(client, answer->result == AUTH_QUERY_FOUND && answer->secret
+					    ? HBA_REPLY_YES
+					    : HBA_REPLY_NO);
 }
 
 static void ask_role(struct client *client)

@@ -68,6 +68,13 @@ def test_auth_query_says_who_there_is(ruled, authority, query_user, group_only, 
     assert {user for user in KNOWN if user in names} == {user for user, known in KNOWN.items() if known}
 
 
+@pytest.mark.parametrize("method", REFUSED)
+@pytest.mark.parametrize("user", ["nora", "olga"])
+def test_who_needs_no_password_needs_no_secret(ruled, authority, query_user, method, user):  # noqa: F811
+    """A NULL secret is that of somebody without a password, or whose has expired: of no consequence where none is asked for."""
+    assert without_password(ruled, authority, query_user, method, [user])[1](user) is None
+
+
 @pytest.mark.parametrize("method", ["plain", "md5", "scram-sha-256"])
 @pytest.mark.parametrize("user", ["nora", "olga"])
 def test_without_a_secret_no_password_is_right(pgweir, query_user, user, method):
