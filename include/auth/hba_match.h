@@ -49,7 +49,6 @@ struct hba_search {
 	struct interfaces interfaces;
 	bool has_interfaces;
 	bool rejects;	 /* so does the rule at hand */
-	bool wants_name; /* ... its check is told the name of the client's host: pam_use_hostname */
 	size_t next;	 /* rule to look at; those before do not match */
 	uint64_t serial; /* of the rules that @next counts */
 };

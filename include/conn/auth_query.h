@@ -33,6 +33,12 @@ struct auth_query {
 	const char *role;	      /* $2; NULL: it has none */
 };
 
+/* Where and as whom it runs for a client that asks to be @user of the database @name: its own
+ * query, for a secret. False: it is not set up, or @error has a message. Texts are valid as long as
+ * the settings, and those that were given. */
+bool auth_query_find(const char *name, const char *user, struct auth_query *query,
+		     struct error *error);
+
 /* A wish for an answer; embed it. */
 struct auth_query_wish {
 	struct list_node node;

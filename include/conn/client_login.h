@@ -57,6 +57,7 @@ struct client_login {
 	bool was_queried;	    /* ... as auth_query says */
 	bool was_cached;	    /* ... and said a while ago */
 	char *service;		    /* PAM: of the rule; NULL: as set */
+	bool wants_host_name;	    /* PAM: of the rule: tell it that */
 	char *host_name;	    /* PAM: of where the client is; NULL: its address will do */
 	struct ldap_options *ldap;  /* of the rule; NULL: as set */
 	char *password; /* what it typed, where a check or a server needs it; erased too */

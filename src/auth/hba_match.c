@@ -217,7 +217,6 @@ static enum truth rule_matches(struct hba_search *search, const struct hba_subje
 {
 	enum truth truth = truth_of(type_matches(rule, subject));
 	search->rejects = rule->face.method == AUTH_REJECT;
-	search->wants_name = rule->face.pam_use_hostname;
 	if (truth != TRUTH_YES)
 		return truth;
 	enum truth parts[3];

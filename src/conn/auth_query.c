@@ -12,6 +12,7 @@
 #include "core/map.h"
 #include "core/memory.h"
 #include "net/stream.h"
+#include "pool/registry.h"
 #include "proto/field.h"
 #include "proto/message.h"
 #include "proto/response.h"
@@ -447,6 +448,41 @@ static void begin(struct auth_query_entry *entry)
 	else
 		fail(question, "the query is too long");
 	buffer_free(&out);
+}
+
+bool auth_query_find(const char *name, const char *user, struct auth_query *query,
+		     struct error *error)
+{
+	const struct settings *settings = settings_current();
+	const struct section_database *row = snapshot_row(snapshot_current(), name);
+	const char *own = row && row->auth_dbname ? row->auth_dbname : settings->auth_dbname;
+	query->login = row && row->auth_user ? row->auth_user : settings->auth_user;
+	query->sql = row && row->auth_query ? row->auth_query : settings->auth_query;
+	query->database = *own ? own : name;
+	query->user = user;
+	query->role = NULL;
+	error->message[0] = '\0';
+	if (!*query->login || registry_is_console_name(query->database))
+		return false;
+	/* The client's own database may be a name that it made up. */
+	struct database *database = *own ? registry_database(query->database)
+					 : registry_database_unproven(query->database);
+	if (!database) {
+		/* A client that names no database at all is told so in the end, as if it were
+		 * there. */
+		if (*own)
+			error_set(error, SQLSTATE_INVALID_CATALOG_NAME,
+				  "authentication database \"%s\" is not configured",
+				  query->database);
+		else if (snapshot_current()->automatic)
+			error_set(error, SQLSTATE_TOO_MANY_CONNECTIONS,
+				  "too many logins are waiting");
+		return false;
+	}
+	if (database->is_disabled)
+		return error_set(error, SQLSTATE_CANNOT_CONNECT_NOW,
+				 "authentication database \"%s\" is disabled", query->database);
+	return true;
 }
 
 void auth_query_ask(struct auth_query_wish *wish, const struct auth_query *query, bool fresh)

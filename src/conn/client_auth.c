@@ -7,6 +7,8 @@
 #include "config/snapshot.h"
 #include "conn/client_check.h"
 #include "conn/client_login.h"
+#include "conn/client_rule.h"
+#include "conn/stranger.h"
 #include "core/log.h"
 #include "core/memory.h"
 #include "net/tls_session.h"
@@ -17,16 +19,6 @@ enum {
 };
 
 static const struct client_auth_ops *ops;
-static struct {
-	size_t kinds[SECRET_SCRAM + 1]; /* secrets that auth_query answered */
-	uint32_t iterations;		/* of the last of SCRAM */
-} queried;
-
-void client_auth_open(const struct client_auth_ops *new_ops)
-{
-	ops = new_ops;
-}
-
 void client_auth_close(void)
 {
 	ban_release();
@@ -126,44 +118,13 @@ static bool is_still_listed(const struct client_login *login)
 	return listed && !strcmp(listed->text ? listed->text : "", text);
 }
 
-static struct hba_subject rule_subject(const struct client *client)
+/* A RELOAD may have come since its method was found: does the same one hold for it still? */
+static bool is_method_the_same(struct client *client)
 {
 	const struct client_login *login = client->login;
-	return (struct hba_subject){
-		.database = login->database,
-		.user = login->sent_user ? login->sent_user : login->user,
-		.remote = &client->endpoint.remote,
-		.is_tls = stream_tls(&client->endpoint.stream) != NULL,
-		.is_physical_replication = login->replication == REPLICATION_PHYSICAL,
-	};
-}
-
-/* All that a rule asks for, as text. */
-static char *demand_of(const struct hba_rule *rule)
-{
-	return memory_printf("%s %s", rule->auth_method,
-			     rule->options_shown ? rule->options_shown : "");
-}
-
-/* A RELOAD may have come since its method was found: does the same one hold for it still? What can
- * only be known by asking is no. */
-static bool is_method_the_same(const struct client *client)
-{
-	struct client_login *login = client->login;
-	const struct hba *hba = snapshot_current()->hba;
-	const struct hba_subject subject = rule_subject(client);
-	const struct hba_rule *rule;
-	if (snapshot_auth_type(snapshot_current(), login->database, subject.user) !=
-	    login->auth_type)
-		return false;
-	if (login->auth_type != AUTH_HBA)
-		return true;
-	if (!hba || hba_next(hba, &login->search, &subject, &rule) != HBA_MATCH)
-		return false;
-	char *demand = demand_of(rule);
-	bool is_same = !strcmp(demand, login->demand);
-	memory_free(&demand);
-	return is_same;
+	const char *user = login->sent_user ? login->sent_user : login->user;
+	return snapshot_auth_type(snapshot_current(), login->database, user) == login->auth_type &&
+	       (login->auth_type != AUTH_HBA || client_rule_still_demands(client, login->demand));
 }
 
 static void proven(struct client *client, struct buffer **out)
@@ -187,49 +148,6 @@ static void proven(struct client *client, struct buffer **out)
 		return;
 	}
 	ops->proven(client, out);
-}
-
-/* A name that is nobody's must look like the others: as most users that were asked for lately, or
- * are in auth_file, would be asked. */
-static bool mock_is_scram(void)
-{
-	const struct userlist *list = snapshot_current()->userlist;
-	size_t scram = queried.kinds[SECRET_SCRAM] + userlist_count(list, SECRET_SCRAM);
-	size_t others = queried.kinds[SECRET_PLAIN] + queried.kinds[SECRET_MD5] +
-			userlist_count(list, SECRET_PLAIN) + userlist_count(list, SECRET_MD5);
-	return scram >= others;
-}
-
-/* ... with as many iterations as most of them. @of_plain: plain secrets count, made into SCRAM. */
-static unsigned mock_iterations(bool of_plain)
-{
-	const struct userlist *list = snapshot_current()->userlist;
-	unsigned set = (unsigned)settings_current()->scram_iterations;
-	size_t plain = queried.kinds[SECRET_PLAIN] + userlist_count(list, SECRET_PLAIN);
-	const struct {
-		size_t users;
-		unsigned iterations;
-	} groups[] = {
-		{0, set},
-		{of_plain ? plain : 0, set},
-		{queried.kinds[SECRET_SCRAM], queried.iterations},
-		{userlist_count(list, SECRET_SCRAM), userlist_scram_iterations(list)},
-	};
-	size_t most = 0;
-	for (size_t i = 1; i < sizeof groups / sizeof *groups; i++)
-		if (groups[i].users > groups[most].users)
-			most = i;
-	return groups[most].iterations;
-}
-
-static void note_queried(const struct secret *secret)
-{
-	struct scram_secret scram;
-	queried.kinds[secret->kind]++;
-	if (secret->kind != SECRET_SCRAM || !secret_parse_scram(secret->text, &scram))
-		return;
-	queried.iterations = scram.iterations;
-	memory_erase(&scram, sizeof scram);
 }
 
 /* ---- the exchange ---- */
@@ -300,7 +218,7 @@ static void check(struct client *client)
 		.user = login->user,
 		.password = login->password,
 		.secret = login->secret,
-		.mock_iterations = mock_is_scram() ? mock_iterations(false) : 0,
+		.mock_iterations = stranger_is_scram() ? stranger_iterations(false) : 0,
 		.remote_host = login->host_name ? login->host_name
 						: address_host(&client->endpoint.remote, host),
 		.service = login->service ? login->service : settings_current()->auth_pam_service,
@@ -366,7 +284,7 @@ static bool must_derive(const struct client_login *login, struct scram_derivatio
 	const char *password = NULL;
 	if (login->secret.kind == SECRET_PLAIN)
 		password = login->secret.text;
-	else if (login->was_queried && queried.kinds[SECRET_PLAIN])
+	else if (login->was_queried && stranger_may_be_plain())
 		password = nobodys;
 	return login->method == AUTH_SCRAM_SHA_256 && password && !login->has_derived &&
 	       !(password == login->secret.text && scram_has_made(&login->secret, iterations)) &&
@@ -397,7 +315,7 @@ static void begin_exchange(struct client *client)
 	unsigned iterations =
 		client->login->secret.kind == SECRET_PLAIN
 			? (unsigned)settings_current()->scram_iterations
-			: mock_iterations(client->login->method == AUTH_SCRAM_SHA_256);
+			: stranger_iterations(client->login->method == AUTH_SCRAM_SHA_256);
 	bool has_made = scram_has_made(&client->login->secret, iterations);
 	struct scram_derivation derivation;
 	if (must_derive(client->login, &derivation)) {
@@ -411,7 +329,7 @@ static void begin_exchange(struct client *client)
 	struct error error;
 	find_binding(client);
 	enum client_login_step first =
-		client_login_begin(client->login, iterations, mock_is_scram(), &out, &error);
+		client_login_begin(client->login, iterations, stranger_is_scram(), &out, &error);
 	if (!has_made)
 		keep_made(client->login);
 	step(client, first, &out, &error);
@@ -469,7 +387,7 @@ static void secret_answered(struct auth_query_wish *wish, const struct auth_quer
 	const struct secret fetched = secret_from_text(answer->secret);
 	client_login_take_secret(login, login->is_known ? &fetched : NULL);
 	if (!answer->was_cached)
-		note_queried(&login->secret);
+		stranger_note_queried(&login->secret);
 	if (login->is_known && strcmp(login->user, answer->user) != 0) {
 		if (login->sent_user)
 			memory_free(&login->user);
@@ -490,49 +408,12 @@ static void secret_answered(struct auth_query_wish *wish, const struct auth_quer
 	user_known(client);
 }
 
-/* Where and as whom auth_query runs for a client of this database. False: it is not set up, or
- * @error has a message. */
-static bool find_query(const struct client_login *login, struct auth_query *query,
-		       struct error *error)
-{
-	const struct settings *settings = settings_current();
-	const struct section_database *row = snapshot_row(snapshot_current(), login->database);
-	const char *own = row && row->auth_dbname ? row->auth_dbname : settings->auth_dbname;
-	query->login = row && row->auth_user ? row->auth_user : settings->auth_user;
-	query->sql = row && row->auth_query ? row->auth_query : settings->auth_query;
-	query->database = *own ? own : login->database;
-	query->user = login->user;
-	query->role = NULL;
-	error->message[0] = '\0';
-	if (!*query->login || registry_is_console_name(query->database))
-		return false;
-	/* The client's own database may be a name that it made up. */
-	struct database *database = *own ? registry_database(query->database)
-					 : registry_database_unproven(query->database);
-	if (!database) {
-		/* A client that names no database at all is told so in the end, as if it were
-		 * there. */
-		if (*own)
-			error_set(error, SQLSTATE_INVALID_CATALOG_NAME,
-				  "authentication database \"%s\" is not configured",
-				  query->database);
-		else if (snapshot_current()->automatic)
-			error_set(error, SQLSTATE_TOO_MANY_CONNECTIONS,
-				  "too many logins are waiting");
-		return false;
-	}
-	if (database->is_disabled)
-		return error_set(error, SQLSTATE_CANNOT_CONNECT_NOW,
-				 "authentication database \"%s\" is disabled", query->database);
-	return true;
-}
-
 static void ask_secret(struct client *client, bool fresh)
 {
 	struct client_login *login = client->login;
 	struct auth_query query;
 	struct error error;
-	bool is_set_up = find_query(login, &query, &error);
+	bool is_set_up = auth_query_find(login->database, login->user, &query, &error);
 	/* auth_user itself is in auth_file, or nowhere. */
 	if (is_set_up && strcmp(query.login, login->user) != 0) {
 		login->wish.answered = secret_answered;
@@ -614,15 +495,6 @@ static bool forces_user(const char *database)
 
 /* ---- the name of a client's host ---- */
 
-static bool has_address(const struct client *client, const struct address *addresses,
-			unsigned count)
-{
-	for (unsigned i = 0; i < count; i++)
-		if (address_is_equal(&addresses[i], &client->endpoint.remote))
-			return true;
-	return false;
-}
-
 /* Who says what an address is called may say anything: PAM is told a name only if it has that
  * address. Else it is told the address, as when there is no name or nobody who knows it. */
 static void host_answered(struct resolver_query *query, const struct address *addresses,
@@ -635,7 +507,7 @@ static void host_answered(struct resolver_query *query, const struct address *ad
 		resolver_lookup_once(&login->lookup, login->host_name);
 		return;
 	}
-	if (!has_address(login->client, addresses, count))
+	if (!client_rule_has_address(login->client, addresses, count))
 		memory_free(&login->host_name);
 	begin_exchange(login->client);
 }
@@ -643,7 +515,7 @@ static void host_answered(struct resolver_query *query, const struct address *ad
 static void begin_pam(struct client *client)
 {
 	struct client_login *login = client->login;
-	if (!login->search.wants_name || address_is_unix(&client->endpoint.remote)) {
+	if (!login->wants_host_name || address_is_unix(&client->endpoint.remote)) {
 		begin_exchange(client);
 		return;
 	}
@@ -695,17 +567,18 @@ static char *copy(const char *text)
 	return text ? memory_strdup(text) : NULL;
 }
 
-/* A rule of auth_hba_file holds for the client. It may be gone by the next message. */
+/* client_rule_ops.found. The rule may be gone by the next message. */
 static void take_rule(struct client *client, const struct hba_rule *rule)
 {
 	struct client_login *login = client->login;
 	const struct tls_session *tls = stream_tls(&client->endpoint.stream);
 	struct error error;
 	login->method = rule->method;
-	login->demand = demand_of(rule);
+	login->demand = client_rule_demand(rule);
 	login->map = copy(rule->map);
 	login->wants_subject = rule->uses_distinguished_name;
 	login->service = copy(rule->pam_service);
+	login->wants_host_name = rule->pam_use_hostname;
 	if (rule->method == AUTH_LDAP) {
 		login->ldap = snapshot_rule_ldap(rule, &error);
 		if (!login->ldap) {
@@ -729,131 +602,19 @@ static void take_rule(struct client *client, const struct hba_rule *rule)
 					      : "connection requires a valid client certificate");
 }
 
-static void search(struct client *client);
-
-/* What a rule asks for cannot be known now. */
-static void cannot_answer(struct client *client, const char *question, const char *why)
+/* client_rule_ops.none */
+static void rule_none(struct client *client)
 {
-	struct client_login *login = client->login;
-	log_warning(client_subject(client), "login refused: a rule asks for %s \"%s\": %s",
-		    question, login->search.text, why);
-	hba_answer(&login->search, HBA_REPLY_FAILED);
-	search(client);
+	fail_method(client, "no authentication method is found");
 }
 
-static void answer_rule(struct client *client, enum hba_reply reply)
-{
-	hba_answer(&client->login->search, reply);
-	search(client);
-}
-
-static void name_answered(struct resolver_query *query, const struct address *addresses,
-			  unsigned count, const struct error *error)
-{
-	struct client_login *login = container_of(query, struct client_login, lookup);
-	struct client *client = login->client;
-	if (count > 0) {
-		answer_rule(client,
-			    has_address(client, addresses, count) ? HBA_REPLY_YES : HBA_REPLY_NO);
-	} else if (query->is_absent) {
-		log_debug(client_subject(client), "host name \"%s\" of a rule: %s",
-			  login->search.text, error->message);
-		answer_rule(client, HBA_REPLY_NO_SUCH_NAME);
-	} else {
-		cannot_answer(client, "host", error->message);
-	}
-}
-
-/* The name of the client's address, for a rule that says ".suffix"; it counts only if it has that
- * address. */
-static void suffix_answered(struct resolver_query *query, const struct address *addresses,
-			    unsigned count, const struct error *error)
-{
-	struct client_login *login = container_of(query, struct client_login, lookup);
-	if (count == 0) {
-		name_answered(query, addresses, 0, error);
-	} else if (hba_name_has(query->found, login->search.text)) {
-		login->lookup.callback = name_answered;
-		resolver_lookup_once(&login->lookup, query->found);
-	} else {
-		answer_rule(login->client, HBA_REPLY_NO);
-	}
-}
-
-static void ask_name(struct client *client)
-{
-	struct client_login *login = client->login;
-	if (*login->search.text == '.') {
-		login->lookup.callback = suffix_answered;
-		resolver_lookup_name(&login->lookup, &client->endpoint.remote);
-	} else {
-		login->lookup.callback = name_answered;
-		resolver_lookup(&login->lookup, login->search.text);
-	}
-}
-
-static void role_answered(struct auth_query_wish *wish, const struct auth_query_answer *answer)
-{
-	struct client *client = container_of(wish, struct client_login, wish)->client;
-	if (answer->result == AUTH_QUERY_FAILED)
-		cannot_answer(client, "members of role", answer->error->message);
-	else
-		answer_rule(client, answer->result == AUTH_QUERY_FOUND && answer->secret
-					    ? HBA_REPLY_YES
-					    : HBA_REPLY_NO);
-}
-
-static void ask_role(struct client *client)
-{
-	struct client_login *login = client->login;
-	struct auth_query query;
-	struct error error;
-	if (find_query(login, &query, &error)) {
-		query.sql = settings_current()->auth_group_query;
-		query.role = login->search.text;
-		login->wish.answered = role_answered;
-		auth_query_ask(&login->wish, &query, false);
-	} else if (*error.message) {
-		cannot_answer(client, "members of role", error.message);
-	} else {
-		cannot_answer(client, "members of role",
-			      *query.login ? "the console and unknown databases have no roles; "
-					     "auth_dbname says where else to ask"
-					   : "that needs auth_user");
-	}
-}
-
-static void refuse_unanswered(struct client *client)
+/* client_rule_ops.unknown */
+static void rule_unknown(struct client *client)
 {
 	struct error error;
 	error_set(&error, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,
 		  "no authentication method is found");
 	cannot(client, &error);
-}
-
-/* Find the rule of auth_hba_file that holds. */
-static void search(struct client *client)
-{
-	struct client_login *login = client->login;
-	const struct hba_rule *rule;
-	const struct hba_subject subject = rule_subject(client);
-	const struct hba *hba = snapshot_current()->hba;
-	switch (hba ? hba_next(hba, &login->search, &subject, &rule) : HBA_NO_MATCH) {
-	case HBA_MATCH:
-		take_rule(client, rule);
-		break;
-	case HBA_NO_MATCH:
-		fail_method(client, "no authentication method is found");
-		break;
-	case HBA_UNANSWERED:
-		refuse_unanswered(client);
-		break;
-	case HBA_ASKS_NAME:
-		ask_name(client);
-		break;
-	case HBA_ASKS_GROUP:
-		ask_role(client);
-	}
 }
 
 static bool is_banned(const struct client *client)
@@ -869,6 +630,14 @@ static void refuse_banned(struct client *client)
 	error_set(&error, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,
 		  "too many failed logins from this address");
 	ops->refused(client, &error);
+}
+
+void client_auth_open(const struct client_auth_ops *new_ops)
+{
+	static const struct client_rule_ops rule_ops = {
+		.found = take_rule, .none = rule_none, .unknown = rule_unknown};
+	ops = new_ops;
+	client_rule_open(&rule_ops);
 }
 
 void client_auth_begin(struct client *client, struct buffer **out)
@@ -887,7 +656,7 @@ void client_auth_begin(struct client *client, struct buffer **out)
 	login->auth_type = snapshot_auth_type(snapshot_current(), login->database, login->user);
 	login->method = login->auth_type;
 	if (login->auth_type == AUTH_HBA)
-		search(client);
+		client_rule_find(client);
 	else
 		begin_method(client);
 }

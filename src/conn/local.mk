@@ -21,7 +21,9 @@ src_conn_libconn_a_SOURCES = \
 	include/conn/server_event.h src/conn/server_event.c \
 	include/conn/cancel.h src/conn/cancel.c \
 	include/conn/auth_query.h src/conn/auth_query.c \
+	include/conn/stranger.h src/conn/stranger.c \
 	include/conn/client_check.h src/conn/client_check.c \
+	include/conn/client_rule.h src/conn/client_rule.c \
 	include/conn/client_auth.h src/conn/client_auth.c \
 	include/conn/client_login.h src/conn/client_login.c \
 	include/conn/client.h src/conn/client.c src/conn/client_priv.h \
