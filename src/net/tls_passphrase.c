@@ -19,9 +19,12 @@
 /* A command under way. */
 struct asked {
 	pid_t child;
-	int output;  /* what it prints */
+	int output;  /* what it prints, not blocking */
+	int pidfd;   /* readable when it has ended; -1: the kernel has none */
 	usec_t ends; /* 0: whenever it likes */
 	bool is_late;
+	char *line; /* what it printed, as far as it fits */
+	size_t size, length;
 };
 
 static bool fail(struct error *error, const char *what)
@@ -81,63 +84,68 @@ static int begin(const char *format, usec_t limit, struct asked *asked)
 	int reason = spawn(command, limit > 0, ends[1], &asked->child);
 	memory_free(&command);
 	close(ends[1]);
-	if (reason)
+	if (reason) {
 		close(ends[0]);
+		return reason;
+	}
+	fcntl(ends[0], F_SETFL, O_NONBLOCK);
 	asked->output = ends[0];
+	asked->pidfd = (int)syscall(SYS_pidfd_open, asked->child, 0);
 	asked->ends = limit ? clock_read() + limit : 0;
-	return reason;
+	return 0;
 }
 
-/* Wait until there is something to read. False: the limit is over. */
-static bool wait_for(struct asked *asked, int fd)
-{
-	struct pollfd watched = {.fd = fd, .events = POLLIN};
-	int ready;
-	do {
-		usec_t left = asked->ends ? asked->ends - clock_read() : 0;
-		if (asked->ends && left <= 0) {
-			asked->is_late = true;
-			return false;
-		}
-		ready = poll(&watched, 1, asked->ends ? (int)(left / USEC_PER_MSEC) + 1 : -1);
-	} while (ready == 0 || (ready < 0 && errno == EINTR));
-	return true;
-}
-
-/* Read all; keep what fits. */
-static void read_output(struct asked *asked, char *line, size_t size)
+/* Read what is there; keep what fits. False: there will be no more. */
+static bool read_output(struct asked *asked)
 {
 	char rest[256];
-	size_t length = 0;
-	ssize_t got = 1;
-	while (got > 0 && wait_for(asked, asked->output)) {
-		bool fits = length < size - 1;
-		got = read(asked->output, fits ? line + length : rest,
-			   fits ? size - 1 - length : sizeof rest);
-		if (got > 0 && fits)
-			length += (size_t)got;
-		else if (got < 0 && errno == EINTR)
-			got = 1;
-	}
+	ssize_t got;
+	do {
+		size_t space = asked->size - 1 - asked->length;
+		got = read(asked->output, space ? asked->line + asked->length : rest,
+			   space ? space : sizeof rest);
+		if (got > 0 && space)
+			asked->length += (size_t)got;
+	} while (got > 0 || (got < 0 && errno == EINTR));
 	memory_erase(rest, sizeof rest);
-	line[length] = '\0';
+	return got < 0 && errno == EAGAIN;
 }
 
-/* Wait for its end. A kernel without pidfds lets it take as long as it likes once it has closed its
- * output. */
+/* Until it ends, not until nobody holds its output: it may leave somebody behind. Where that cannot
+ * be waited for it must close its output in time. */
+static void await_end(struct asked *asked)
+{
+	struct pollfd watched[] = {{.fd = asked->output, .events = POLLIN},
+				   {.fd = asked->pidfd, .events = POLLIN}};
+	bool has_ended = false;
+	while (!has_ended) {
+		usec_t left = asked->ends ? asked->ends - clock_read() : 0;
+		asked->is_late = asked->ends && left <= 0;
+		if (asked->is_late)
+			break;
+		int ready = poll(watched, 2, asked->ends ? (int)(left / USEC_PER_MSEC) + 1 : -1);
+		if (ready <= 0)
+			continue;
+		has_ended = watched[1].revents != 0;
+		if (watched[0].revents && !read_output(asked)) {
+			watched[0].fd = -1; /* is not looked at any more */
+			has_ended |= asked->pidfd < 0;
+		}
+	}
+	if (!asked->is_late && watched[0].fd >= 0)
+		read_output(asked);
+	asked->line[asked->length] = '\0';
+}
+
 static int end(struct asked *asked)
 {
 	int status = 0;
-	int watched = asked->ends ? (int)syscall(SYS_pidfd_open, asked->child, 0) : -1;
-	if (watched >= 0) {
-		if (!asked->is_late)
-			wait_for(asked, watched);
-		close(watched);
-	}
 	if (asked->is_late)
 		kill(-asked->child, SIGKILL);
 	while (waitpid(asked->child, &status, 0) < 0 && errno == EINTR) {
 	}
+	if (asked->pidfd >= 0)
+		close(asked->pidfd);
 	close(asked->output);
 	return status;
 }
@@ -161,12 +169,12 @@ static bool judge(const struct asked *asked, usec_t limit, int status, struct er
 bool tls_passphrase_ask(const char *command, usec_t limit, char *line, size_t size,
 			struct error *error)
 {
-	struct asked asked = {0};
+	struct asked asked = {.line = line, .size = size};
 	int reason = begin(command, limit, &asked);
 	line[0] = '\0';
 	if (reason)
 		return cannot_run(error, reason);
-	read_output(&asked, line, size);
+	await_end(&asked);
 	bool well = judge(&asked, limit, end(&asked), error);
 	if (well && !*line)
 		well = fail(error, "printed nothing");
