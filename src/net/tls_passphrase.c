@@ -95,20 +95,18 @@ static int begin(const char *format, usec_t limit, struct asked *asked)
 	return 0;
 }
 
-/* Read what is there; keep what fits. False: there will be no more. */
-static bool read_output(struct asked *asked)
+/* As read(); what fits is kept. */
+static ssize_t read_output(struct asked *asked)
 {
-	char rest[256];
-	ssize_t got;
-	do {
-		size_t space = asked->size - 1 - asked->length;
-		got = read(asked->output, space ? asked->line + asked->length : rest,
+	char rest[4096];
+	size_t space = asked->size - 1 - asked->length;
+	ssize_t got = read(asked->output, space ? asked->line + asked->length : rest,
 			   space ? space : sizeof rest);
-		if (got > 0 && space)
-			asked->length += (size_t)got;
-	} while (got > 0 || (got < 0 && errno == EINTR));
-	memory_erase(rest, sizeof rest);
-	return got < 0 && errno == EAGAIN;
+	if (got > 0 && space)
+		asked->length += (size_t)got;
+	if (!space)
+		memory_erase(rest, sizeof rest);
+	return got;
 }
 
 /* Until it ends, not until nobody holds its output: it may leave somebody behind. Where that cannot
@@ -127,13 +125,13 @@ static void await_end(struct asked *asked)
 		if (ready <= 0)
 			continue;
 		has_ended = watched[1].revents != 0;
-		if (watched[0].revents && !read_output(asked)) {
+		if (watched[0].revents && read_output(asked) == 0) {
 			watched[0].fd = -1; /* is not looked at any more */
 			has_ended |= asked->pidfd < 0;
 		}
 	}
-	if (!asked->is_late && watched[0].fd >= 0)
-		read_output(asked);
+	while (asked->length < asked->size - 1 && read_output(asked) > 0) {
+	}
 	asked->line[asked->length] = '\0';
 }
 
