@@ -56,7 +56,7 @@ def move_high(connection):
 def full(pooler, begin, name, target=None):
     """So many logins, begun by begin(connection, name(n)), that one was refused: answers those who wait, in their order.
     Whose check has ended meanwhile is left out."""
-    waiting, poll = {}, select.poll()
+    waiting, poll, refusals = {}, select.poll(), []
 
     def refused(connection):
         kind, body = connection.read_message()
@@ -65,6 +65,7 @@ def full(pooler, begin, name, target=None):
         fields = connection.fields(body)
         assert (fields["S"], fields["C"], fields["M"]) == BUSY
         connection.expect_closed()
+        refusals.append(connection)
         return True
 
     def was_one_refused():
@@ -85,7 +86,10 @@ def full(pooler, begin, name, target=None):
                 break
         else:
             pytest.fail(f"{MOST} logins wait, and none was refused")
-        pooler.wait_for_log("pooler error: too many logins are waiting")
+        pooler.console("SHOW VERSION")  # behind all that was begun: more than one may have been refused
+        told = pooler.log().count("pooler error: too many logins are waiting")
+        assert told > 0
+        wait_until(lambda: len(refusals) == told or was_one_refused() and len(refusals) == told, what="the refusals that were logged")
         yield list(waiting.values())
 
 
