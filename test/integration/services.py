@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: ISC
-"""Fixtures of what stands beside a pooler: who answers auth_query, a PAM service, a directory, a certificate authority."""
+"""Fixtures of what stands beside a pooler: who answers auth_query, a PAM service, a directory, a certificate authority, rules; and
+who listens to all that it says."""
 import socket
 import subprocess
 
+import psycopg
 import pytest
 from conftest import Unprivileged, free_port, password_of, temporary_directory, wait_until
 
@@ -117,3 +119,57 @@ def directory_server():
         finally:
             server.terminate()
             server.wait()
+
+
+SHOWS = ("ACTIVE_SOCKETS", "CLIENTS", "CONFIG", "DATABASES", "DNS_HOSTS", "FDS", "HBA", "HELP", "LISTS", "LOGINS", "MEM", "PEERS", "POOLS",
+         "SERVERS", "SOCKETS", "STATE", "STATS", "TOTALS", "USERS")
+
+
+class Told:
+    """All that a process told anybody: its log, the console's answers, the errors that clients got."""
+
+    def __init__(self):
+        self.texts = []
+
+    def refusal(self, pooler, **more):
+        with pytest.raises(psycopg.OperationalError) as caught:
+            pooler.connect(**more)
+        self.texts.append(str(caught.value))
+
+    def shown(self, pooler):
+        for command in SHOWS:
+            try:
+                self.texts.append(str(pooler.console(f"SHOW {command}")))
+            except psycopg.Error as error:
+                self.texts.append(str(error))
+        self.texts.append(pooler.log())
+
+    def has_none_of(self, *secrets):
+        text = "\n".join(self.texts)
+        assert len(text) > 1000
+        for secret in secrets:
+            assert secret not in text, text[max(0, text.index(secret) - 200):][:400]
+
+
+@pytest.fixture
+def told():
+    return Told()
+
+
+CONSOLE = "host pgbouncer admin 127.0.0.1/32 trust\n"
+
+
+@pytest.fixture
+def ruled(pgweir):
+    def make(text, maps=None, **more):
+        directory = more.pop("directory")
+        (directory / "hba.conf").write_text(CONSOLE + text)
+        settings = {"auth_type": "hba", "auth_hba_file": directory / "hba.conf"}
+        if maps is not None:
+            (directory / "maps.conf").write_text(maps)
+            settings["auth_ident_file"] = directory / "maps.conf"
+        for path in directory.iterdir():
+            Unprivileged.own(path)
+        return pgweir({**settings, **more.pop("config", {})}, **more)
+    with temporary_directory("hba") as directory:
+        yield lambda text, **more: make(text, directory=directory, **more)

@@ -17,6 +17,7 @@ import pytest
 from conftest import ADMIN, DATABASE, Unprivileged, Wire, covers, free_port, password_of, temporary_directory, wait_until
 from helpers import Background, server_row
 from nameserver import NameServer
+from services import CONSOLE
 from test_login import challenge_of, md5_secret, scram_secret
 
 
@@ -573,25 +574,6 @@ def rules(pooler, text, reload=True):
     Unprivileged.own(pooler.directory / "hba.conf")
     if reload:
         pooler.reload()
-
-
-CONSOLE = "host pgbouncer admin 127.0.0.1/32 trust\n"
-
-
-@pytest.fixture
-def ruled(pgweir):
-    def make(text, maps=None, **more):
-        directory = more.pop("directory")
-        (directory / "hba.conf").write_text(CONSOLE + text)
-        settings = {"auth_type": "hba", "auth_hba_file": directory / "hba.conf"}
-        if maps is not None:
-            (directory / "maps.conf").write_text(maps)
-            settings["auth_ident_file"] = directory / "maps.conf"
-        for path in directory.iterdir():
-            Unprivileged.own(path)
-        return pgweir({**settings, **more.pop("config", {})}, **more)
-    with temporary_directory("hba") as directory:
-        yield lambda text, **more: make(text, directory=directory, **more)
 
 
 @covers("auth_hba_file")

@@ -7,7 +7,7 @@ import pytest
 from conftest import Unprivileged, Wire, password_of
 from helpers import server_row
 from psycopg import sql
-from test_auth import LISTED, ruled  # noqa: F401 (a fixture)
+from test_auth import LISTED
 from test_tls import client_side
 from test_tls_certificates import show
 
@@ -42,7 +42,7 @@ def let_in(target, user, context=None, **startup):
         assert connection.rows(connection.query("SELECT current_user")) == [[user.encode()]]
 
 
-def without_password(ruled, authority, query_user, method, users, **config):  # noqa: F811
+def without_password(ruled, authority, query_user, method, users, **config):
     """login(user): what let_in() answers for a method that asks for no password, with users of auth_query."""
     for user in users:
         authority.make(f"cert_{user}", f"/CN={user}")
@@ -58,7 +58,7 @@ def without_password(ruled, authority, query_user, method, users, **config):  # 
 
 @pytest.mark.parametrize("ttl", [0, 60])
 @pytest.mark.parametrize("method", REFUSED)
-def test_auth_query_says_who_there_is(ruled, authority, query_user, group_only, method, ttl):  # noqa: F811
+def test_auth_query_says_who_there_is(ruled, authority, query_user, group_only, method, ttl):
     """Asked once more, the answer is the same; the map takes any name for the system user who runs this."""
     pooler, login = without_password(ruled, authority, query_user, method, KNOWN, auth_query_ttl=ttl)
     for _ in range(2):
@@ -70,7 +70,7 @@ def test_auth_query_says_who_there_is(ruled, authority, query_user, group_only, 
 
 @pytest.mark.parametrize("method", REFUSED)
 @pytest.mark.parametrize("user", ["nora", "olga"])
-def test_who_needs_no_password_needs_no_secret(ruled, authority, query_user, method, user):  # noqa: F811
+def test_who_needs_no_password_needs_no_secret(ruled, authority, query_user, method, user):
     """A NULL secret is that of somebody without a password, or whose has expired: of no consequence where none is asked for."""
     assert without_password(ruled, authority, query_user, method, [user])[1](user) is None
 
@@ -143,7 +143,7 @@ def groups(postgres):
 
 
 @pytest.mark.parametrize("method", ["trust", "reject"])
-def test_groups_may_have_any_name(ruled, postgres, query_user, groups, method):  # noqa: F811
+def test_groups_may_have_any_name(ruled, postgres, query_user, groups, method):
     """A database for each group, which only its member gets into, or is kept out of."""
     doubled = [name.replace('"', '""') for name in NAMES]
     last = "reject" if method == "trust" else "trust"
@@ -161,7 +161,7 @@ def test_groups_may_have_any_name(ruled, postgres, query_user, groups, method): 
     assert "a rule asks for" not in pooler.log()  # each question had an answer
 
 
-def test_a_quoted_plus_is_part_of_a_users_name(ruled, query_user, groups):  # noqa: F811
+def test_a_quoted_plus_is_part_of_a_users_name(ruled, query_user, groups):
     """The quotes say that it is no group, as in PostgreSQL; and group and member are asked as they are written."""
     pooler = ruled('host all "+plain" 127.0.0.1/32 trust\nhost all +PLAIN,+"two  words",+upper 127.0.0.1/32 trust\n'
                    "host all all 127.0.0.1/32 reject\n", userlist=LISTED, config={"auth_user": query_user})
@@ -169,7 +169,7 @@ def test_a_quoted_plus_is_part_of_a_users_name(ruled, query_user, groups):  # no
         assert let_in(pooler, groups[group]) == ("28000", "login rejected")
 
 
-def test_the_query_for_groups_gets_names_as_parameters(ruled, query_user, groups):  # noqa: F811
+def test_the_query_for_groups_gets_names_as_parameters(ruled, query_user, groups):
     """User and group, each as it was given; what the query answers is believed, not the roles of PostgreSQL."""
     query = "SELECT $1::text, $2::text WHERE $1 = 'it''s member' AND $2 = 'back\\slash'"
     pooler = ruled('host all +"back\\slash" 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 reject\n', userlist=LISTED,

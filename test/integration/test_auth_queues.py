@@ -13,7 +13,6 @@ import subprocess
 import pytest
 from conftest import ADMIN, DATABASE, Unprivileged, Wire, password_of, temporary_directory, wait_until
 from helpers import Background, server_row
-from test_auth import ruled  # noqa: F401 (a fixture)
 from test_login import md5_secret, scram_secret
 
 MOST = 3000  # connections that fill any queue
@@ -287,7 +286,7 @@ int getpwuid_r(uid_t uid, struct passwd *entry, char *texts, size_t size, struct
 """
 
 
-def test_a_full_queue_for_system_users(ruled):  # noqa: F811
+def test_a_full_queue_for_system_users(ruled):
     """Method peer asks NSS, which may ask a directory."""
     with temporary_directory("nss") as directory:
         (directory / "held.c").write_text(HELD_NSS)

@@ -12,46 +12,11 @@ from helpers import Background, server_row
 from test_login import md5_secret, scram_secret
 from test_tls import client_side
 
-SHOWS = ("ACTIVE_SOCKETS", "CLIENTS", "CONFIG", "DATABASES", "DNS_HOSTS", "FDS", "HBA", "HELP", "LISTS", "LOGINS", "MEM", "PEERS", "POOLS",
-         "SERVERS", "SOCKETS", "STATE", "STATS", "TOTALS", "USERS")
-
-
-class Told:
-    """All that a process told anybody: its log, the console's answers, the errors that clients got."""
-
-    def __init__(self):
-        self.texts = []
-
-    def refusal(self, pooler, **more):
-        with pytest.raises(psycopg.OperationalError) as caught:
-            pooler.connect(**more)
-        self.texts.append(str(caught.value))
-
-    def shown(self, pooler):
-        for command in SHOWS:
-            try:
-                self.texts.append(str(pooler.console(f"SHOW {command}")))
-            except psycopg.Error as error:
-                self.texts.append(str(error))
-        self.texts.append(pooler.log())
-
-    def has_none_of(self, *secrets):
-        text = "\n".join(self.texts)
-        assert len(text) > 1000
-        for secret in secrets:
-            assert secret not in text, text[max(0, text.index(secret) - 200):][:400]
-
-
 def parts_of(secret):
     """What must not be seen of a stored secret: all of it, and the keys of a SCRAM secret."""
     if not secret.startswith("SCRAM"):
         return [secret, secret.removeprefix("md5")]
     return [secret, *secret.split("$")[2].split(":")]
-
-
-@pytest.fixture
-def told():
-    return Told()
 
 
 LOUD = {"verbose": 3, "log_connections": 1, "log_disconnections": 1, "log_pooler_errors": 1}

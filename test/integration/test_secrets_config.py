@@ -5,7 +5,7 @@ import psycopg
 import pytest
 from conftest import ADMIN, Unprivileged, password_of
 from test_config import ask
-from test_secrets import LOUD, told  # noqa: F401 (a fixture)
+from test_secrets import LOUD
 from test_tls import client_side
 
 # Lines that are wrong, by the section in which they stand. A password may be anywhere, also where none belongs; a
@@ -67,7 +67,7 @@ def locked(authority):
 
 
 @pytest.mark.parametrize("section", WRONG)
-def test_mistakes_are_told_without_secrets(pgweir, authority, locked, told, section):  # noqa: F811
+def test_mistakes_are_told_without_secrets(pgweir, authority, locked, told, section):
     pooler = pgweir({**LOUD, **client_side(authority)}, start=False)
     good = pooler.ini.read_text()
     files = [f"{good}[{section}]\n{line.format(**locked)}\n" for line in WRONG[section]]
@@ -111,7 +111,7 @@ LIST = ['"x" "hush-hush', 'x "hush-hush"', '"x" hush-hush', '"hush-hush', '"x""h
 
 @pytest.mark.parametrize("what,good,wrong", [
     ("auth_hba_file", "host all all 127.0.0.1/32 trust", HBA), ("auth_file", f'"{ADMIN}" "{password_of(ADMIN)}"', LIST)])
-def test_mistakes_in_other_files_are_told_without_secrets(pgweir, told, what, good, wrong):  # noqa: F811
+def test_mistakes_in_other_files_are_told_without_secrets(pgweir, told, what, good, wrong):
     pooler = pgweir(LOUD, start=False)
     path = pooler.directory / "file"
     path.write_text(good)
