@@ -35,9 +35,9 @@ struct tls_options {
 	const char *ca_file;		    /* PEM; connecting without one: the system's */
 	const char *crl_file;		    /* PEM */
 	const char *key_passphrase_command; /* as ssl_passphrase_command: %p is the prompt */
-	usec_t key_passphrase_limit;	    /* the longest that it may take; 0: no limit */
-	const char *protocols; /* comma list: tlsv1.0 ... tlsv1.3, all, secure, default, !x */
-	const char *ciphers;   /* up to TLS 1.2: default, secure, fast, normal or an OpenSSL list */
+	usec_t key_passphrase_until; /* when it must have ended (clock_read()); 0: whenever */
+	const char *protocols;	     /* comma list: tlsv1.0 ... tlsv1.3, all, secure, default, !x */
+	const char *ciphers; /* up to TLS 1.2: default, secure, fast, normal or an OpenSSL list */
 	const char *tls13_ciphers; /* an OpenSSL list of TLS 1.3 suites */
 	const char *ecdhcurve;	   /* none, auto, or group names, ':' between them */
 	const char *dheparams;	   /* none, auto, legacy (1024 bits) */

@@ -11,10 +11,10 @@
 struct error;
 
 /* Run @command (%p is the prompt, %% a percent sign) and take the first line that it prints,
- * without its end; of a longer one, as much as fits. It blocks: @limit is the longest, after which
- * the command and its children are killed; 0: none, and it may ask on the terminal. False with
- * @error; then @line is empty. The caller erases @line. */
-bool tls_passphrase_ask(const char *command, usec_t limit, char *line, size_t size,
+ * without its end; of a longer one, as much as fits. It blocks until the command has ended. @until
+ * (clock_read()): when it must have, or it and its children are killed; 0: whenever it likes, and
+ * it may ask on the terminal. False with @error; then @line is empty. The caller erases @line. */
+bool tls_passphrase_ask(const char *command, usec_t until, char *line, size_t size,
 			struct error *error);
 
 #endif

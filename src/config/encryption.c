@@ -4,7 +4,9 @@
 #include <string.h>
 #include "core/error.h"
 #include "core/list.h"
+#include "core/log.h"
 #include "core/memory.h"
+#include "net/tls_file.h"
 
 struct row {
 	struct map_node node; /* by the name of the database's row */
@@ -12,7 +14,8 @@ struct row {
 	const struct encryption_to_server *servers;
 };
 
-/* Everybody waits for a passphrase command, but at the start, where it may ask a human. */
+/* Everybody waits for passphrase commands, for so long in all, but at the start, where they may ask
+ * a human. */
 #define PASSPHRASE_LIMIT (10 * USEC_PER_SECOND)
 
 /* What contexts are made from. */
@@ -22,7 +25,9 @@ struct making {
 	const struct source *sources; /* NULL: nowhere */
 	const struct encryption *old;
 	unsigned sides; /* to be made anew */
-	usec_t passphrase_limit;
+	usec_t passphrase_until;
+	char *told;	    /* what is wrong with what rows have in common; NULL: nothing */
+	const char *warned; /* of the key in this file; NULL: of none yet */
 	struct error *error;
 };
 
@@ -37,13 +42,58 @@ static bool fail_at(struct error *error, const struct source *source, enum setti
 	return error_collected(error);
 }
 
+/* What errors call the files of settings that end like this: one file may be named by several. */
+static const struct {
+	const char *ending, *called;
+} file_kinds[] = {
+	{"_cert_file", "certificate file "},
+	{"_key_file", "key file "},
+	{"_ca_file", "CA file "},
+	{"_crl_file", "CRL file "},
+};
+
+static const char *called(enum setting_index index)
+{
+	const char *name = setting_row(index)->name;
+	for (size_t i = 0; i < sizeof file_kinds / sizeof *file_kinds; i++) {
+		size_t length = strlen(name), wanted = strlen(file_kinds[i].ending);
+		if (length > wanted && !strcmp(name + length - wanted, file_kinds[i].ending))
+			return file_kinds[i].called;
+	}
+	return "";
+}
+
+static bool has_quoted(const struct error *error, const char *what, const char *value)
+{
+	char *quoted = memory_printf("%s\"%s\"", what, value);
+	bool found = *value && strstr(error->message, quoted);
+	memory_free(&quoted);
+	return found;
+}
+
 /* Does the error name the value of the setting? */
 static bool is_named(const struct making *making, enum setting_index index)
 {
-	char *quoted = memory_printf("\"%s\"", settings_text(making->settings, index));
-	bool found = strlen(quoted) > 2 && strstr(making->error->message, quoted);
-	memory_free(&quoted);
-	return found;
+	return has_quoted(making->error, called(index), settings_text(making->settings, index));
+}
+
+/* While errors are collected: what is wrong with a setting is not told again of each row that has
+ * no value of its own for it. */
+static void note_told(struct making *making)
+{
+	memory_free(&making->told);
+	making->told = memory_strdup(making->error->message);
+}
+
+/* @values: the row's own; NULL: it has none. */
+static bool is_told(const struct making *making, const char *const *values, size_t count)
+{
+	if (!making->told || strcmp(making->told, making->error->message) != 0)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (values[i] && has_quoted(making->error, "", values[i]))
+			return false;
+	return true;
 }
 
 /* The setting with this beginning that the error is about. @fallback: it does not say. Returns
@@ -66,10 +116,28 @@ static bool fail_setting(const struct making *making, const char *prefix,
 	return fail_at(making->error, &making->sources[culprit], culprit);
 }
 
+/* ---- contexts ---- */
+
+/* NULL with an error. */
+static struct tls_context *new_context(struct making *making, const struct tls_options *options)
+{
+	struct tls_context *context = tls_context_new(options, making->error);
+	const char *key = options->key_file;
+	if (!context || !*key || (making->warned && !strcmp(making->warned, key)) ||
+	    !tls_file_is_public(key))
+		return context;
+	making->warned = key; /* most rows that have the same come one after the other */
+	log_warning("",
+		    "TLS key file \"%s\" can be read by everybody: its mode should be 0600 or 0640",
+		    key);
+	return context;
+}
+
 /* ---- towards clients ---- */
 
-static bool add_name(const struct tls_options *common, const struct section_tls *row,
-		     struct tls_context *context, struct error *error)
+/* @context: NULL: it could not be made, and this is for the row's own mistakes. */
+static bool add_name(struct making *making, const struct tls_options *common,
+		     const struct section_tls *row, struct tls_context *context)
 {
 	struct tls_options options = *common;
 	options.cert_file = row->cert_file;
@@ -81,78 +149,90 @@ static bool add_name(const struct tls_options *common, const struct section_tls 
 	if (row->crl_file)
 		options.crl_file = row->crl_file;
 	options.asks_certificate = *options.ca_file != '\0';
-	struct tls_context *own = tls_context_new(&options, error);
-	bool well = own && tls_context_add_name(context, row->name, own, error);
+	const char *const values[] = {row->cert_file, row->key_file, row->ca_file, row->crl_file};
+	struct tls_context *own = new_context(making, &options);
+	bool well = own ? !context || tls_context_add_name(context, row->name, own, making->error)
+			: is_told(making, values, sizeof values / sizeof *values);
 	tls_context_free(&own);
-	return well || error_prefix(error, "TLS host \"%s\"", row->name);
+	return well || error_prefix(making->error, "TLS host \"%s\"", row->name);
 }
 
-static bool add_names(const struct tls_options *common, const struct map *rows,
-		      struct tls_context *context, struct error *error)
+static bool add_names(struct making *making, const struct tls_options *common,
+		      const struct map *rows, struct tls_context *context)
 {
 	map_foreach (node, rows) {
 		const struct section_tls *row = container_of(node, struct section_tls, node);
-		if (!add_name(common, row, context, error) &&
-		    !fail_at(error, &row->place, SETTING_COUNT))
+		if (!add_name(making, common, row, context) &&
+		    !fail_at(making->error, &row->place, SETTING_COUNT))
 			return false;
 	}
 	return true;
 }
 
-static bool make_context(const struct making *making, struct tls_options *options,
-			 struct tls_context **made, struct error *error)
+static struct tls_options client_options(const struct making *making)
 {
 	const struct settings *settings = making->settings;
-	enum sslmode mode = settings->client_tls_sslmode;
-	if (!*settings->client_tls_cert_file || !*settings->client_tls_key_file)
-		return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
-				 "client_tls_sslmode \"%s\" needs client_tls_key_file and "
-				 "client_tls_cert_file",
-				 settings_text(settings, SETTING_client_tls_sslmode));
-	if (mode >= SSLMODE_VERIFY_CA && !*settings->client_tls_ca_file)
-		return error_set(error, SQLSTATE_CONFIG_FILE_ERROR,
-				 "client_tls_sslmode \"%s\" needs client_tls_ca_file",
-				 settings_text(settings, SETTING_client_tls_sslmode));
-	*options = (struct tls_options){
+	return (struct tls_options){
 		.accepts = true,
-		.verify = mode >= SSLMODE_VERIFY_CA ? TLS_VERIFY_CA : TLS_VERIFY_NONE,
+		.verify = settings->client_tls_sslmode >= SSLMODE_VERIFY_CA ? TLS_VERIFY_CA
+									    : TLS_VERIFY_NONE,
 		.asks_certificate = *settings->client_tls_ca_file != '\0',
 		.cert_file = settings->client_tls_cert_file,
 		.key_file = settings->client_tls_key_file,
 		.ca_file = settings->client_tls_ca_file,
 		.crl_file = settings->client_tls_crl_file,
 		.key_passphrase_command = settings->client_tls_key_passphrase_command,
-		.key_passphrase_limit = making->passphrase_limit,
+		.key_passphrase_until = making->passphrase_until,
 		.protocols = settings->client_tls_protocols,
 		.ciphers = settings->client_tls_ciphers,
 		.tls13_ciphers = settings->client_tls13_ciphers,
 		.ecdhcurve = settings->client_tls_ecdhcurve,
 		.dheparams = settings->client_tls_dheparams,
 	};
-	*made = tls_context_new(options, error);
-	return *made || error_prefix(error, "client_tls");
 }
 
-static bool make_for_clients(const struct making *making, const struct map *tls_rows)
+/* NULL with an error. */
+static struct tls_context *make_context(struct making *making, const struct tls_options *options)
+{
+	const struct settings *settings = making->settings;
+	struct tls_context *context = NULL;
+	const char *mode = settings_text(settings, SETTING_client_tls_sslmode);
+	if (!*settings->client_tls_cert_file || !*settings->client_tls_key_file) {
+		error_set(making->error, SQLSTATE_CONFIG_FILE_ERROR,
+			  "client_tls_sslmode \"%s\" needs client_tls_key_file and "
+			  "client_tls_cert_file",
+			  mode);
+	} else if (options->verify != TLS_VERIFY_NONE && !options->asks_certificate) {
+		error_set(making->error, SQLSTATE_CONFIG_FILE_ERROR,
+			  "client_tls_sslmode \"%s\" needs client_tls_ca_file", mode);
+	} else {
+		context = new_context(making, options);
+		if (!context) {
+			note_told(making);
+			error_prefix(making->error, "client_tls");
+		}
+	}
+	return context;
+}
+
+static bool make_for_clients(struct making *making, const struct map *tls_rows)
 {
 	const struct encryption *old = making->old;
-	struct tls_options options;
-	struct tls_context *made = NULL;
+	struct tls_options options = client_options(making);
 	if (making->settings->client_tls_sslmode == SSLMODE_DISABLE)
 		return true;
 	if (!(making->sides & ENCRYPTION_CLIENTS) && old && old->clients) {
 		making->made->clients = tls_context_ref(old->clients);
 		return true;
 	}
-	if (!make_context(making, &options, &made, making->error))
-		return fail_setting(making, "client_tls", SETTING_client_tls_sslmode);
-	if (!add_names(&options, tls_rows, made, making->error)) {
-		tls_context_free(&made);
+	making->made->clients = make_context(making, &options);
+	if (!making->made->clients &&
+	    !fail_setting(making, "client_tls", SETTING_client_tls_sslmode))
 		return false;
-	}
-	if (old && old->clients)
-		tls_context_take_tickets(made, old->clients);
-	making->made->clients = made;
+	if (!add_names(making, &options, tls_rows, making->made->clients))
+		return false;
+	if (old && old->clients && making->made->clients)
+		tls_context_take_tickets(making->made->clients, old->clients);
 	return true;
 }
 
@@ -170,11 +250,11 @@ static bool is_overridden(const struct section_database *row)
 	       row->server_tls_ciphers || row->server_tls13_ciphers;
 }
 
-/* The words of what is made from these. */
+/* The words of what is made from these; no value has an end of line in it. */
 static char *print_words(enum sslmode mode, enum tls_negotiation negotiation,
 			 const struct tls_options *options)
 {
-	return memory_printf("%d %d %s|%s|%s|%s|%s|%s|%s|%s", (int)mode, (int)negotiation,
+	return memory_printf("%d %d %s\n%s\n%s\n%s\n%s\n%s\n%s\n%s", (int)mode, (int)negotiation,
 			     options->cert_file, options->key_file, options->ca_file,
 			     options->crl_file, options->protocols, options->ciphers,
 			     options->tls13_ciphers, options->key_passphrase_command);
@@ -189,7 +269,7 @@ static struct encryption_to_server *find_terms(const struct encryption *encrypti
 
 /* The terms of these words, of another row, of the encryption before, or new; NULL with an error.
  */
-static struct encryption_to_server *make_terms(const struct making *making, enum sslmode mode,
+static struct encryption_to_server *make_terms(struct making *making, enum sslmode mode,
 					       enum tls_negotiation negotiation,
 					       const struct tls_options *options)
 {
@@ -200,8 +280,7 @@ static struct encryption_to_server *make_terms(const struct making *making, enum
 							  : find_terms(making->old, words);
 	struct tls_context *context = NULL;
 	if (!terms && mode != SSLMODE_DISABLE)
-		context = same ? tls_context_ref(same->context)
-			       : tls_context_new(options, making->error);
+		context = same ? tls_context_ref(same->context) : new_context(making, options);
 	if (terms || (mode != SSLMODE_DISABLE && !context)) {
 		memory_free(&words);
 		return terms;
@@ -215,7 +294,7 @@ static struct encryption_to_server *make_terms(const struct making *making, enum
 	return terms;
 }
 
-static bool make_to_servers(const struct making *making, const struct section_database *row,
+static bool make_to_servers(struct making *making, const struct section_database *row,
 			    const struct encryption_to_server **result)
 {
 	const struct settings *settings = making->settings;
@@ -234,7 +313,7 @@ static bool make_to_servers(const struct making *making, const struct section_da
 		.ca_file = OWN(server_tls_ca_file),
 		.crl_file = OWN(server_tls_crl_file),
 		.key_passphrase_command = OWN(server_tls_key_passphrase_command),
-		.key_passphrase_limit = making->passphrase_limit,
+		.key_passphrase_until = making->passphrase_until,
 		.protocols = OWN(server_tls_protocols),
 		.ciphers = OWN(server_tls_ciphers),
 		.tls13_ciphers = OWN(server_tls13_ciphers),
@@ -247,14 +326,21 @@ static bool make_to_servers(const struct making *making, const struct section_da
 	return *result || error_prefix(making->error, "server_tls");
 }
 
-static bool add_row(const struct making *making, const struct section_database *database)
+static bool add_row(struct making *making, const struct section_database *database)
 {
 	if (!database || !is_overridden(database))
 		return true;
 	struct row *row = memory_alloc(sizeof *row);
 	row->name = memory_strdup(database->name);
 	map_add(&making->made->rows, row->name, strlen(row->name), &row->node);
-	if (make_to_servers(making, database, &row->servers))
+	const char *const values[] = {
+		database->server_tls_cert_file, database->server_tls_key_file,
+		database->server_tls_ca_file,	database->server_tls_crl_file,
+		database->server_tls_protocols, database->server_tls_ciphers,
+		database->server_tls13_ciphers,
+	};
+	if (make_to_servers(making, database, &row->servers) ||
+	    is_told(making, values, sizeof values / sizeof *values))
 		return true;
 	error_prefix(making->error, "database \"%s\"", database->name);
 	return fail_at(making->error, &database->place, SETTING_COUNT);
@@ -262,13 +348,15 @@ static bool add_row(const struct making *making, const struct section_database *
 
 /* ---- all of it ---- */
 
-static bool make_for_all(const struct making *making)
+static bool make_for_all(struct making *making)
 {
-	return make_to_servers(making, NULL, &making->made->servers) ||
-	       fail_setting(making, "server_tls", SETTING_server_tls_sslmode);
+	if (make_to_servers(making, NULL, &making->made->servers))
+		return true;
+	note_told(making);
+	return fail_setting(making, "server_tls", SETTING_server_tls_sslmode);
 }
 
-static bool make(const struct making *making, const struct map *databases,
+static bool make(struct making *making, const struct map *databases,
 		 const struct section_database *automatic, const struct map *tls_rows)
 {
 	if (!make_for_clients(making, tls_rows) || !make_for_all(making) ||
@@ -293,10 +381,11 @@ struct encryption *encryption_new(const struct settings *settings, const struct 
 				.sources = sources,
 				.old = old,
 				.sides = sides,
-				.passphrase_limit = old ? PASSPHRASE_LIMIT : 0,
+				.passphrase_until = old ? clock_read() + PASSPHRASE_LIMIT : 0,
 				.error = error ? error : &own};
 	if (!make(&making, databases, automatic, tls_rows))
 		encryption_free(&encryption);
+	memory_free(&making.told);
 	return encryption;
 }
 

@@ -26,6 +26,7 @@
 #include "pool/maintenance.h"
 #include "pool/registry.h"
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -409,6 +410,7 @@ static int inspect(struct error *error)
 int main(int argc, char **argv)
 {
 	struct error error = {0};
+	signal(SIGCHLD, SIG_DFL); /* if it was ignored, the ends of our children would be lost */
 	if (!options_parse(&options, argc, argv, &error)) {
 		fprintf(stderr, "pgweir: %s; %s\n", error.message, error.hint);
 		return finish(false);

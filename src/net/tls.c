@@ -193,7 +193,7 @@ static bool load_key(struct tls_context *context, const struct tls_options *opti
 		     struct error *error)
 {
 	context->key = tls_key_open(options->key_file, word(options->key_passphrase_command),
-				    options->key_passphrase_limit, error);
+				    options->key_passphrase_until, error);
 	return context->key &&
 	       (SSL_CTX_use_PrivateKey(context->ssl, tls_key_pkey(context->key)) == 1 ||
 		tls_file_error(error, "TLS key file", options->key_file));
@@ -231,33 +231,51 @@ static bool hash_word(EVP_MD_CTX *hash, const char *text)
 
 /* Only sessions are resumed that began under the same rules, and with the certificate that channel
  * binding will speak of. */
-static bool set_session_id(SSL_CTX *ssl, const struct tls_options *options, struct error *error)
+static bool set_session_id(struct tls_context *context, const struct tls_options *options,
+			   struct error *error)
 {
+	static const uint8_t nobody[TLS_DIGEST];
 	EVP_MD_CTX *hash = EVP_MD_CTX_new();
-	uint8_t id[EVP_MAX_MD_SIZE], rules = options->verify != TLS_VERIFY_NONE;
+	uint8_t id[EVP_MAX_MD_SIZE], shown[EVP_MAX_MD_SIZE];
+	uint8_t rules = options->verify != TLS_VERIFY_NONE;
 	unsigned size = 0;
-	bool well = hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1 &&
-		    EVP_DigestUpdate(hash, "pgweir", 6) == 1 &&
-		    EVP_DigestUpdate(hash, &rules, 1) == 1 && hash_word(hash, options->protocols) &&
-		    hash_word(hash, options->ciphers) && hash_word(hash, options->tls13_ciphers) &&
-		    hash_word(hash, options->ecdhcurve) && hash_word(hash, options->dheparams) &&
-		    tls_file_digest(hash, options->cert_file) &&
-		    (!*word(options->ca_file) || tls_file_digest(hash, options->ca_file)) &&
-		    (!*word(options->crl_file) || tls_file_digest(hash, options->crl_file)) &&
-		    EVP_DigestFinal_ex(hash, id, &size) == 1 &&
-		    SSL_CTX_set_session_id_context(ssl, id, size) == 1;
+	X509 *certificate = SSL_CTX_get0_certificate(context->ssl);
+	bool well =
+		hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1 &&
+		EVP_DigestUpdate(hash, "pgweir", 6) == 1 &&
+		EVP_DigestUpdate(hash, &rules, 1) == 1 && hash_word(hash, options->protocols) &&
+		hash_word(hash, options->ciphers) && hash_word(hash, options->tls13_ciphers) &&
+		hash_word(hash, options->ecdhcurve) && hash_word(hash, options->dheparams) &&
+		X509_digest(certificate, EVP_sha256(), shown, &size) == 1 &&
+		EVP_DigestUpdate(hash, shown, size) == 1 &&
+		EVP_DigestUpdate(hash, context->trust ? tls_trust_digest(context->trust) : nobody,
+				 TLS_DIGEST) == 1 &&
+		EVP_DigestFinal_ex(hash, id, &size) == 1 &&
+		SSL_CTX_set_session_id_context(context->ssl, id, size) == 1;
 	EVP_MD_CTX_free(hash);
 	return well || tls_error(error, "TLS session id");
 }
 
-/* The authorities that a client's certificate may come from, in the question for it. */
-static bool name_authorities(SSL_CTX *ssl, const char *file, struct error *error)
+static bool has_name(const STACK_OF(X509_NAME) * names, const X509_NAME *name)
 {
-	STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(file);
-	if (!names)
-		return tls_file_error(error, "cannot load TLS CA file", file);
+	for (int i = 0; i < sk_X509_NAME_num(names); i++)
+		if (X509_NAME_cmp(sk_X509_NAME_value(names, i), name) == 0)
+			return true;
+	return false;
+}
+
+/* The authorities that a client's certificate may come from, in the question for it. */
+static void name_authorities(SSL_CTX *ssl, X509_STORE *store)
+{
+	STACK_OF(X509_NAME) *names = sk_X509_NAME_new_null();
+	STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(store);
+	for (int i = 0; i < sk_X509_OBJECT_num(all); i++) {
+		X509 *authority = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(all, i));
+		X509_NAME *name = authority ? X509_get_subject_name(authority) : NULL;
+		if (name && !has_name(names, name))
+			sk_X509_NAME_push(names, X509_NAME_dup(name));
+	}
 	SSL_CTX_set_client_CA_list(ssl, names);
-	return true;
 }
 
 /* The system's directory of authorities is looked into as they are needed: each context has its
@@ -266,8 +284,7 @@ static bool use_system_authorities(SSL_CTX *ssl, const char *crl_file, struct er
 {
 	if (SSL_CTX_set_default_verify_paths(ssl) != 1)
 		return tls_error(error, "the system's CA certificates");
-	return !*crl_file || (tls_file_is_readable("TLS CRL file", crl_file, error) &&
-			      tls_trust_revoke(SSL_CTX_get_cert_store(ssl), crl_file, error));
+	return !*crl_file || tls_trust_revoke(SSL_CTX_get_cert_store(ssl), crl_file, error);
 }
 
 static bool set_authorities(struct tls_context *context, const struct tls_options *options,
@@ -283,7 +300,9 @@ static bool set_authorities(struct tls_context *context, const struct tls_option
 	if (!context->trust)
 		return false;
 	SSL_CTX_set1_cert_store(context->ssl, tls_trust_store(context->trust));
-	return !context->accepts || name_authorities(context->ssl, file, error);
+	if (context->accepts)
+		name_authorities(context->ssl, tls_trust_store(context->trust));
+	return true;
 }
 
 static bool set_trust(struct tls_context *context, const struct tls_options *options,
@@ -421,7 +440,7 @@ static bool set_up(struct tls_context *context, const struct tls_options *option
 	return set_protocols(ssl, options->protocols, error) && set_ciphers(ssl, options, error) &&
 	       set_groups(ssl, options, error) && set_certificate(context, options, error) &&
 	       set_trust(context, options, error) &&
-	       (!options->accepts || set_session_id(ssl, options, error));
+	       (!options->accepts || set_session_id(context, options, error));
 }
 
 struct tls_context *tls_context_new(const struct tls_options *options, struct error *error)

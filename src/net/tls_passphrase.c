@@ -3,7 +3,6 @@
 #include "net/tls_passphrase.h"
 #include "core/error.h"
 #include "core/memory.h"
-#include "core/text.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -75,13 +74,13 @@ static int spawn(char *command, bool is_limited, int output, pid_t *child)
 	return reason;
 }
 
-static int begin(const char *format, usec_t limit, struct asked *asked)
+static int begin(const char *format, struct asked *asked)
 {
 	int ends[2];
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return errno;
 	char *command = expand(format);
-	int reason = spawn(command, limit > 0, ends[1], &asked->child);
+	int reason = spawn(command, asked->ends > 0, ends[1], &asked->child);
 	memory_free(&command);
 	close(ends[1]);
 	if (reason) {
@@ -91,7 +90,6 @@ static int begin(const char *format, usec_t limit, struct asked *asked)
 	fcntl(ends[0], F_SETFL, O_NONBLOCK);
 	asked->output = ends[0];
 	asked->pidfd = (int)syscall(SYS_pidfd_open, asked->child, 0);
-	asked->ends = limit ? clock_read() + limit : 0;
 	return 0;
 }
 
@@ -135,25 +133,29 @@ static void await_end(struct asked *asked)
 	asked->line[asked->length] = '\0';
 }
 
+/* Its status; -1: somebody else took it. */
 static int end(struct asked *asked)
 {
 	int status = 0;
 	if (asked->is_late)
 		kill(-asked->child, SIGKILL);
-	while (waitpid(asked->child, &status, 0) < 0 && errno == EINTR) {
-	}
+	pid_t ended;
+	do
+		ended = waitpid(asked->child, &status, 0);
+	while (ended < 0 && errno == EINTR);
 	if (asked->pidfd >= 0)
 		close(asked->pidfd);
 	close(asked->output);
-	return status;
+	return ended == asked->child ? status : -1;
 }
 
-static bool judge(const struct asked *asked, usec_t limit, int status, struct error *error)
+static bool judge(const struct asked *asked, int status, struct error *error)
 {
-	char text[80], duration[32];
+	char text[80];
 	if (asked->is_late) {
-		text_from_duration(limit, duration);
-		snprintf(text, sizeof text, "did not end within %s seconds", duration);
+		snprintf(text, sizeof text, "did not end in time");
+	} else if (status < 0) {
+		snprintf(text, sizeof text, "ended in an unknown way");
 	} else if (WIFEXITED(status) && WEXITSTATUS(status)) {
 		snprintf(text, sizeof text, "failed with exit code %d", WEXITSTATUS(status));
 	} else if (WIFSIGNALED(status)) {
@@ -164,16 +166,16 @@ static bool judge(const struct asked *asked, usec_t limit, int status, struct er
 	return fail(error, text);
 }
 
-bool tls_passphrase_ask(const char *command, usec_t limit, char *line, size_t size,
+bool tls_passphrase_ask(const char *command, usec_t until, char *line, size_t size,
 			struct error *error)
 {
-	struct asked asked = {.line = line, .size = size};
-	int reason = begin(command, limit, &asked);
+	struct asked asked = {.ends = until, .line = line, .size = size};
+	int reason = begin(command, &asked);
 	line[0] = '\0';
 	if (reason)
 		return cannot_run(error, reason);
 	await_end(&asked);
-	bool well = judge(&asked, limit, end(&asked), error);
+	bool well = judge(&asked, end(&asked), error);
 	if (well && !*line)
 		well = fail(error, "printed nothing");
 	if (!well)

@@ -13,8 +13,7 @@ from test_tls_certificates import show
 
 # ---- methods that ask for no password ----
 
-# One of query_user's with a secret, one who may not log in, and nobody at all. What holds for those whose secret is NULL
-# is in defects_found.py.
+# One of query_user's with a secret, one who may not log in, and nobody at all.
 KNOWN = {"dora": True, "group_only": False, "nobody": False}
 REFUSED = {"trust": '"trust" authentication failed', "cert": "certificate authentication failed",
            "peer": "unix socket login rejected"}

@@ -224,6 +224,17 @@ def test_a_passphrase_is_not_asked_for_again_by_reload(pgweir, authority):
     assert len(asked.read_text().split()) == times
 
 
+def test_the_setting_is_named_that_is_wrong_also_when_another_names_the_same_file(pgweir, authority):
+    both = authority["server.crt"]
+    pooler = pgweir(client_side(authority, client_tls_key_file=both), start=False)
+    pooler.expected_exit = 1
+    pooler.start(wait=False)
+    assert pooler.wait() == 1
+    place = [line.partition(" = ")[0] for line in pooler.ini.read_text().splitlines()].index("client_tls_key_file") + 1
+    assert (f'{pooler.ini}:{place}: TLS setup failed: client_tls: cannot load TLS key file "{both}": '
+            "there is no private key in it") in pooler.log()
+
+
 def test_a_key_that_everybody_may_read_is_warned_of(pgweir, authority):
     key = authority["server.key"]
     os.chmod(key, 0o644)

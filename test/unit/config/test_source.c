@@ -196,9 +196,11 @@ START_TEST(every_mistake_is_collected_with_its_place)
 		    "[pgweir]\nlisten_port = many\nauth_type = hba\nauth_hba_file = hba.conf\n"
 		    "auth_ident_file = ident.conf\nauth_file = users.txt\nno_such = 1\n"
 		    "[nonsense]\n[databases]\na = port=0\nb = host=h\n%include more.ini\n"
-		    "%include none.ini\nc = server_tls_ca_file=none.crt\n[pgweir]\n"
+		    "%include none.ini\nc = server_tls_ciphers=none-own\n[pgweir]\n"
 		    "syslog_facility = attic\nclient_tls_sslmode = require\n"
-		    "server_tls_ciphers = none-such\nwhat is this\n");
+		    "server_tls13_ciphers = none-such\nwhat is this\n"
+		    "[databases]\nd = server_tls_protocols=all\n[tls]\n"
+		    "e.example = cert_file=none.crt key_file=none.key\n");
 	error_collect(collect);
 	loaded = snapshot_load("a.ini", &error);
 	static const char *const wanted[] = {
@@ -212,6 +214,7 @@ START_TEST(every_mistake_is_collected_with_its_place)
 		"a.ini:16: unknown syslog_facility",
 		"a.ini:17: TLS setup failed: client_tls_sslmode",
 		"a.ini:18: TLS setup failed: server_tls",
+		"a.ini:23: TLS setup failed: TLS host \"e.example\": cannot read TLS certificate",
 		"a.ini:19: expected",
 		"users.txt:2: ",
 		"users.txt:3: ",

@@ -375,8 +375,14 @@ START_TEST(a_passphrase_is_asked_for_once_while_the_key_is_in_use)
 	make(&server, &options);
 	make(&server, &options);
 	ck_assert_int_eq(size_of("asked"), 1);
-	options.key_passphrase_command = "echo 'a c'"; /* another command is tried */
+	char other[512]; /* is tried, and once only */
+	snprintf(other, sizeof other, "printf x >> %s; echo 'a c'", helpers_path("tried"));
+	options.key_passphrase_command = other;
 	refuses(&options, "gave a wrong passphrase");
+	ck_assert_int_eq(size_of("tried"), 1);
+	snprintf(other, sizeof other, "printf x >> %s; exit 7", helpers_path("tried"));
+	refuses(&options, "failed with exit code 7");
+	ck_assert_int_eq(size_of("tried"), 2);
 	options.key_passphrase_command = command;
 	tls_context_free(&server.context);
 	make(&server, &options);
@@ -401,16 +407,14 @@ static int read_group(void)
 /* Ask a command that does not end; then none of its processes is left. */
 static void is_stopped(struct tls_options *options, const char *hanging)
 {
-	char command[512], text[100];
+	char command[512];
 	int group = 0;
 	snprintf(command, sizeof command, "echo $$ > %s; %s", helpers_path("group"), hanging);
 	options->key_passphrase_command = command;
 	/* On a busy machine a shell may take longer than this to begin. */
 	for (int msec = 50; !group; msec *= 2) {
-		options->key_passphrase_limit = msec * USEC_PER_MSEC;
-		snprintf(text, sizeof text,
-			 "the key passphrase command did not end within %g seconds", msec / 1000.0);
-		refuses(options, text);
+		options->key_passphrase_until = clock_read() + msec * USEC_PER_MSEC;
+		refuses(options, "the key passphrase command did not end in time");
 		group = read_group();
 	}
 	unlink(helpers_path("group"));
@@ -426,7 +430,7 @@ START_TEST(a_passphrase_command_has_a_limit_and_none_of_our_files)
 	is_stopped(&options, "exec >&-; sleep 1000");
 	is_stopped(&options, "sleep 1000 & wait");
 	is_stopped(&options, "yes");
-	options.key_passphrase_limit = 60 * USEC_PER_SECOND;
+	options.key_passphrase_until = clock_read() + 60 * USEC_PER_SECOND;
 	options.key_passphrase_command =
 		"ls -l /proc/self/fd | grep -q locked.key && exit 3; echo 'a b'";
 	make(&server, &options);
@@ -437,6 +441,10 @@ START_TEST(a_passphrase_command_has_a_limit_and_none_of_our_files)
 	options.key_passphrase_command = left_behind;
 	make(&server, &options);
 	ck_assert_int_eq(kill(read_group(), SIGKILL), 0);
+	signal(SIGCHLD, SIG_IGN); /* its status is lost: it may have failed */
+	options.key_passphrase_command = "echo 'a b' # another";
+	refuses(&options, "the key passphrase command ended in an unknown way");
+	signal(SIGCHLD, SIG_DFL);
 }
 END_TEST
 
@@ -453,6 +461,10 @@ START_TEST(authorities_are_kept_once_while_the_file_is_the_same)
 	options.crl_file = certificates_path("none.crl");
 	make(&server, &options);
 	ck_assert_ptr_ne(STORE(client), STORE(server));
+	FILE *empty = fopen(helpers_path("empty"), "w");
+	fclose(empty);
+	options.crl_file = helpers_path("empty"); /* is not the same as none */
+	refuses(&options, "there is no list of revoked certificates in it");
 	options.crl_file = NULL;
 	certificate_make(&(struct certificate){.file = "ca", .name = "another"});
 	make(&server, &options);
