@@ -48,7 +48,8 @@ struct auth_query_wish {
 };
 
 /* The answer comes exactly once unless cancelled, possibly before this returns (from the cache).
- * @fresh: fetched within the last second, lest wrong passwords cost a query each. */
+ * @fresh: answered within the last second, from the cache or not, lest wrong passwords cost a query
+ * each. */
 void auth_query_ask(struct auth_query_wish *wish, const struct auth_query *query, bool fresh);
 void auth_query_cancel(struct auth_query_wish *wish);
 /* While it waits: "auth_query in database \"x\"", for whoever waited in vain. NULL: it does not. */

@@ -50,6 +50,7 @@ struct client_login {
 	enum auth_method method;    /* ... or the rule that holds */
 	char *demand;		    /* what that rule asks for, as text; NULL: there is none */
 	char *map;		    /* of the HBA rule: for names of cert and peer; NULL: none */
+	char *mapped;		    /* ... the one that was permitted; NULL: none was asked for */
 	bool wants_subject;	    /* ... cert: the whole subject is the name */
 	struct secret secret;	    /* of the user, as stored; its text is owned, and erased */
 	bool is_known;		    /* there is such a user */
@@ -110,6 +111,9 @@ enum client_login_step client_login_begin(struct client_login *login, unsigned i
 enum client_login_step client_login_answer(struct client_login *login,
 					   const struct message *message, struct buffer **out,
 					   struct error *error);
+/* The name that the client sent: rules, and auth_query, know it by that, whatever the query named
+ * it. */
+const char *client_login_sent_name(const struct client_login *login);
 /* Does its answer to the MD5 challenge fit the secret that is known now? */
 bool client_login_answer_fits(const struct client_login *login);
 /* What a client is told whose proof is wrong, whichever the reason. Returns false. */

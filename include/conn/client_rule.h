@@ -20,7 +20,7 @@ void client_rule_open(const struct client_rule_ops *ops);
 /* One of the ops follows, possibly before this returns. */
 void client_rule_find(struct client *client);
 
-/* All that a rule asks for, as text; the caller frees it. */
+/* What a rule asks for, as its line has it; the caller frees it. */
 char *client_rule_demand(const struct hba_rule *rule);
 /* A RELOAD may have come since: does a rule hold now that demands the same? What can only be known
  * by asking is no. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* stranger: what a name that is nobody's is asked. It must look like the others: as most users that
- * auth_query was asked for lately, or that are in auth_file, would be asked. */
+/* stranger: what a name that is nobody's is asked. It must look like the others: as most that
+ * auth_query answered since the start, or that are in auth_file, would be asked. */
 #ifndef PGWEIR_CONN_STRANGER_H
 #define PGWEIR_CONN_STRANGER_H
 

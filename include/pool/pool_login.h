@@ -28,6 +28,8 @@ void pool_forget_welcome(struct pool *pool);
 /* How its servers may be logged in to, as a client's own login showed. @comes_first: also where
  * auth_file lists another secret. */
 void pool_learn_secret(struct pool *pool, const char *secret, bool comes_first);
+/* Whatever was learned before is not more than that. */
+void pool_prefer_listed(struct pool *pool);
 void pool_learn_keys(struct pool *pool, const uint8_t *client_key, const uint8_t *server_key);
 void pool_forget_learned(struct pool *pool);
 /* What was made of it for clients: it depends on the database's row, too. */

@@ -41,7 +41,7 @@ static void log_cause(const struct client *client)
 			 login->method == AUTH_SCRAM_SHA_256;
 	bool is_of_use =
 		kind != SECRET_NONE && !(kind == SECRET_MD5 && login->method == AUTH_SCRAM_SHA_256);
-	if (!by_secret || !login->user)
+	if (!by_secret)
 		return;
 	log_info(client_subject(client), "%s: %s",
 		 !login->is_known ? "no such user"
@@ -82,7 +82,7 @@ static void fail_method(struct client *client, const char *text)
 	fail_with(client, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION, text);
 }
 
-/* Our own mistake or trouble: nothing that the client could have done better. */
+/* Nothing that the client could have done better: it is not counted. */
 static void cannot(struct client *client, const struct error *error)
 {
 	ops->refused(client, error);
@@ -118,13 +118,22 @@ static bool is_still_listed(const struct client_login *login)
 	return listed && !strcmp(listed->text ? listed->text : "", text);
 }
 
+/* Has the one who is known to the system, or by his certificate, as @system_user the right to the
+ * name that the client sent? */
+static bool is_permitted(const struct client_login *login, const char *system_user)
+{
+	return ident_permits(snapshot_current()->ident, login->map, system_user,
+			     client_login_sent_name(login));
+}
+
 /* A RELOAD may have come since its method was found: does the same one hold for it still? */
 static bool is_method_the_same(struct client *client)
 {
 	const struct client_login *login = client->login;
-	const char *user = login->sent_user ? login->sent_user : login->user;
-	return snapshot_auth_type(snapshot_current(), login->database, user) == login->auth_type &&
-	       (login->auth_type != AUTH_HBA || client_rule_still_demands(client, login->demand));
+	return snapshot_auth_type(snapshot_current(), login->database,
+				  client_login_sent_name(login)) == login->auth_type &&
+	       (login->auth_type != AUTH_HBA || client_rule_still_demands(client, login->demand)) &&
+	       (!login->mapped || is_permitted(login, login->mapped));
 }
 
 static void proven(struct client *client, struct buffer **out)
@@ -413,9 +422,10 @@ static void ask_secret(struct client *client, bool fresh)
 	struct client_login *login = client->login;
 	struct auth_query query;
 	struct error error;
-	bool is_set_up = auth_query_find(login->database, login->user, &query, &error);
+	const char *user = client_login_sent_name(login);
+	bool is_set_up = auth_query_find(login->database, user, &query, &error);
 	/* auth_user itself is in auth_file, or nowhere. */
-	if (is_set_up && strcmp(query.login, login->user) != 0) {
+	if (is_set_up && strcmp(query.login, user) != 0) {
 		login->wish.answered = secret_answered;
 		auth_query_ask(&login->wish, &query, fresh);
 	} else if (*error.message) {
@@ -447,9 +457,13 @@ static void find_user(struct client *client)
 
 /* ---- methods that look at the connection ---- */
 
-static bool is_mapped(const struct client_login *login, const char *system_user)
+static bool is_mapped(struct client_login *login, const char *system_user)
 {
-	return ident_permits(snapshot_current()->ident, login->map, system_user, login->user);
+	if (!is_permitted(login, system_user))
+		return false;
+	memory_free(&login->mapped);
+	login->mapped = memory_strdup(system_user);
+	return true;
 }
 
 static void system_user_found(void *context, const char *name)
@@ -479,7 +493,7 @@ static void begin_peer(struct client *client)
 static bool has_certificate(const struct client *client)
 {
 	char name[1024];
-	const struct client_login *login = client->login;
+	struct client_login *login = client->login;
 	const struct tls_session *tls = stream_tls(&client->endpoint.stream);
 	return tls && tls_session_peer_is_verified(tls) &&
 	       (login->wants_subject ? tls_session_peer_subject(tls, name, sizeof name)

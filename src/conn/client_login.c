@@ -49,6 +49,7 @@ void client_login_free(struct client_login **login)
 	hba_search_fini(&l->search);
 	memory_free(&l->demand);
 	memory_free(&l->map);
+	memory_free(&l->mapped);
 	if (l->began_sasl)
 		scram_server_fini(&l->scram);
 	parameter_release(&l->parameters);
@@ -328,11 +329,16 @@ bool client_login_mismatch(const struct client_login *login, struct error *error
 			 "%s", text);
 }
 
+const char *client_login_sent_name(const struct client_login *login)
+{
+	return login->sent_user ? login->sent_user : login->user;
+}
+
 bool client_login_answer_fits(const struct client_login *login)
 {
 	/* It hashed its password with the name that it knows. */
-	const char *user = login->sent_user ? login->sent_user : login->user;
-	return login->answer && md5_verify(&login->secret, user, login->salt, login->answer);
+	return login->answer && md5_verify(&login->secret, client_login_sent_name(login),
+					   login->salt, login->answer);
 }
 
 static enum client_login_step answer_md5(struct client_login *login, const char *answer,

@@ -29,7 +29,7 @@ static struct hba_subject subject_of(const struct client *client)
 	const struct client_login *login = client->login;
 	return (struct hba_subject){
 		.database = login->database,
-		.user = login->sent_user ? login->sent_user : login->user,
+		.user = client_login_sent_name(login),
 		.remote = &client->endpoint.remote,
 		.is_tls = stream_tls(&client->endpoint.stream) != NULL,
 		.is_physical_replication = login->replication == REPLICATION_PHYSICAL,

@@ -25,6 +25,11 @@ void pool_learn_secret(struct pool *pool, const char *secret, bool comes_first)
 	pool->learned_secret = memory_strdup(secret);
 }
 
+void pool_prefer_listed(struct pool *pool)
+{
+	pool->learned_comes_first = false;
+}
+
 void pool_learn_keys(struct pool *pool, const uint8_t *client_key, const uint8_t *server_key)
 {
 	if (pool->learned_secret || !pool->learned_keys) {
