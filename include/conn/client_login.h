@@ -57,6 +57,7 @@ struct client_login {
 	uint64_t list_serial;	    /* of the list where it was looked up */
 	bool was_queried;	    /* ... as auth_query says */
 	bool was_cached;	    /* ... and said a while ago */
+	bool has_asked_again;	    /* ... for this login: once is enough */
 	char *service;		    /* PAM: of the rule; NULL: as set */
 	bool wants_host_name;	    /* PAM: of the rule: tell it that */
 	char *host_name;	    /* PAM: of where the client is; NULL: its address will do */

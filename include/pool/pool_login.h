@@ -26,7 +26,8 @@ static inline bool pool_is_failing(const struct pool *pool, struct error *error)
 /* As if nobody had logged in yet, or failed to. */
 void pool_forget_welcome(struct pool *pool);
 /* How its servers may be logged in to, as a client's own login showed. @comes_first: also where
- * auth_file lists another secret. */
+ * auth_file lists another secret. What was learned outlives servers, and changes of the row: the
+ * clients that taught it are still there. What is new ends the pause after a refused login. */
 void pool_learn_secret(struct pool *pool, const char *secret, bool comes_first);
 /* Whatever was learned before is not more than that. */
 void pool_prefer_listed(struct pool *pool);
@@ -35,5 +36,7 @@ void pool_forget_learned(struct pool *pool);
 /* What was made of it for clients: it depends on the database's row, too. */
 void pool_forget_greeting(struct pool *pool);
 void pool_forget_failure(struct pool *pool);
+/* A refused login may be mended: whoever comes is the reason for the next attempt, at once. */
+void pool_forget_refusal(struct pool *pool);
 
 #endif

@@ -20,5 +20,7 @@ enum access access_of(const struct client *client, const char *user)
 		return ACCESS_ADMIN;
 	if (text_list_has(settings->stats_users, user))
 		return ACCESS_STATS;
-	return ACCESS_NONE;
+	/* Where everybody is let in unasked, everybody may look. */
+	return snapshot_auth_type(snapshot_current(), "pgbouncer", user) == AUTH_ANY ? ACCESS_STATS
+										     : ACCESS_NONE;
 }

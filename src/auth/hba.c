@@ -294,8 +294,11 @@ static bool parse_method(struct parsing *parsing)
 			    rule_word_shown(word->text, shown),
 			    method_hba_keywords(keywords, sizeof keywords));
 	face->auth_method = parsing->is_gss ? word->text : method_get(face->method)->hba;
-	if (method_has(face->method, METHOD_NEEDS_TLS) && face->type != HBA_HOSTSSL)
-		return FAIL(parsing, "method %s is allowed in hostssl rules only", word->text);
+	/* In a host rule it refuses who comes without TLS, as in PgBouncer. */
+	if (method_has(face->method, METHOD_NEEDS_TLS) && face->type != HBA_HOSTSSL &&
+	    face->type != HBA_HOST)
+		return FAIL(parsing, "method %s is allowed in hostssl and host rules only",
+			    word->text);
 	if (method_has(face->method, METHOD_ONLY_UNIX) && face->type != HBA_LOCAL)
 		return FAIL(parsing, "method %s is allowed in local rules only", word->text);
 	return true;

@@ -346,6 +346,25 @@ static bool add_row(struct making *making, const struct section_database *databa
 	return fail_at(making->error, &database->place, SETTING_COUNT);
 }
 
+/* A row may ask clients for more than the setting does, if they can have it. */
+static bool check_clients(const struct making *making, const struct section_database *row)
+{
+	const struct settings *settings = making->settings;
+	const char *missing = NULL;
+	if (!row || row->client_tls_sslmode == SSLMODE_UNSET ||
+	    row->client_tls_sslmode < SSLMODE_REQUIRE)
+		return true;
+	if (settings->client_tls_sslmode == SSLMODE_DISABLE)
+		missing = "client_tls_sslmode to be more than \"disable\" for all";
+	else if (row->client_tls_sslmode >= SSLMODE_VERIFY_CA && !*settings->client_tls_ca_file)
+		missing = "client_tls_ca_file";
+	if (!missing)
+		return true;
+	error_set(making->error, SQLSTATE_CONFIG_FILE_ERROR,
+		  "database \"%s\": its client_tls_sslmode needs %s", row->name, missing);
+	return fail_at(making->error, &row->place, SETTING_COUNT);
+}
+
 /* ---- all of it ---- */
 
 static bool make_for_all(struct making *making)
@@ -360,11 +379,14 @@ static bool make(struct making *making, const struct map *databases,
 		 const struct section_database *automatic, const struct map *tls_rows)
 {
 	if (!make_for_clients(making, tls_rows) || !make_for_all(making) ||
-	    !add_row(making, automatic))
+	    !check_clients(making, automatic) || !add_row(making, automatic))
 		return false;
-	map_foreach (node, databases)
-		if (!add_row(making, container_of(node, struct section_database, node)))
+	map_foreach (node, databases) {
+		const struct section_database *row =
+			container_of(node, struct section_database, node);
+		if (!check_clients(making, row) || !add_row(making, row))
 			return false;
+	}
 	return true;
 }
 

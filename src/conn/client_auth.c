@@ -115,7 +115,9 @@ static bool is_still_listed(const struct client_login *login)
 	const char *text = login->secret.text ? login->secret.text : "";
 	if (login->was_queried || !login->is_known)
 		return true; /* it was not of the list */
-	return listed && !strcmp(listed->text ? listed->text : "", text);
+	if (!listed)
+		return !*text && snapshot_user(snapshot_current(), login->user);
+	return !strcmp(listed->text ? listed->text : "", text);
 }
 
 /* Has the one who is known to the system, or by his certificate, as @system_user the right to the
@@ -163,6 +165,17 @@ static void proven(struct client *client, struct buffer **out)
 
 static void ask_secret(struct client *client, bool fresh);
 
+static bool asks_again(struct client *client)
+{
+	struct client_login *login = client->login;
+	if (!login->was_cached)
+		return false;
+	login->was_cached = false;
+	login->has_asked_again = true;
+	ask_secret(client, true);
+	return true;
+}
+
 /* A secret that was cached did not match: it may have been changed meanwhile. It is fetched anew,
  * once, unless it was within the last second, for this login if its answer can be held against it,
  * and for the next. */
@@ -170,12 +183,9 @@ static bool refreshes(struct client *client)
 {
 	struct client_login *login = client->login;
 	bool has_answered = login->began_sasl || login->password || login->answer;
-	if (!login->was_cached ||
-	    !has_answered) /* an empty password is none, whatever the secret */
+	if (!has_answered) /* an empty password is none, whatever the secret */
 		return false;
-	login->was_cached = false;
-	ask_secret(client, true);
-	return true;
+	return asks_again(client);
 }
 
 static void mismatch(struct client *client)
@@ -365,7 +375,7 @@ static void user_known(struct client *client)
 	case AUTH_PEER: /* nothing is left to be proven but that there is such a user */
 		if (login->is_known)
 			proven(client, &out);
-		else
+		else if (!asks_again(client))
 			fail_method(client, login->method == AUTH_TRUST
 						    ? "\"trust\" authentication failed"
 					    : login->method == AUTH_CERT
@@ -391,7 +401,7 @@ static void secret_answered(struct auth_query_wish *wish, const struct auth_quer
 		return;
 	}
 	login->was_queried = true;
-	login->was_cached = answer->was_cached && !is_second; /* once is enough */
+	login->was_cached = answer->was_cached && !login->has_asked_again;
 	login->is_known = answer->result == AUTH_QUERY_FOUND;
 	const struct secret fetched = secret_from_text(answer->secret);
 	client_login_take_secret(login, login->is_known ? &fetched : NULL);
@@ -444,11 +454,11 @@ static void find_user(struct client *client)
 	const struct userlist *list = snapshot_current()->userlist;
 	const struct secret *secret = userlist_find(list, login->user);
 	login->list_serial = userlist_serial(list);
-	if (secret) {
-		login->is_known = true;
+	/* A row of [users] is as good as a listed name without a secret. */
+	login->is_known = secret || snapshot_user(snapshot_current(), login->user);
+	if (secret)
 		client_login_take_secret(login, secret);
-	}
-	/* Someone listed without a secret may have one in the database. */
+	/* Someone without a secret may have one in the database. */
 	if (secret && secret->kind != SECRET_NONE)
 		user_known(client);
 	else

@@ -75,8 +75,7 @@ void pool_retire_servers(struct pool *pool, enum close_reason reason)
 void pool_retire(struct pool *pool, enum close_reason reason)
 {
 	bool before = begin_hold(pool);
-	pool_take_values(pool);	   /* what is launched below is of the new configuration */
-	pool_forget_learned(pool); /* it may be another server now */
+	pool_take_values(pool); /* what is launched below is of the new configuration */
 	pool_forget_welcome(pool);
 	pool_forget_failure(pool);
 	host_list_forget(&pool->database->hosts);

@@ -16,17 +16,27 @@ void pool_forget_learned(struct pool *pool)
 	memory_free(&pool->learned_keys);
 }
 
+void pool_forget_refusal(struct pool *pool)
+{
+	if (pool->login_failed)
+		pool_forget_failure(pool);
+}
+
 void pool_learn_secret(struct pool *pool, const char *secret, bool comes_first)
 {
-	pool->learned_comes_first = comes_first;
-	if (pool->learned_secret && !strcmp(secret, pool->learned_secret))
+	if (pool->learned_secret && !strcmp(secret, pool->learned_secret) &&
+	    pool->learned_comes_first == comes_first)
 		return;
 	pool_forget_learned(pool);
 	pool->learned_secret = memory_strdup(secret);
+	pool->learned_comes_first = comes_first;
+	pool_forget_refusal(pool);
 }
 
 void pool_prefer_listed(struct pool *pool)
 {
+	if (pool->learned_comes_first)
+		pool_forget_refusal(pool);
 	pool->learned_comes_first = false;
 }
 
@@ -36,8 +46,14 @@ void pool_learn_keys(struct pool *pool, const uint8_t *client_key, const uint8_t
 		pool_forget_learned(pool);
 		pool->learned_keys = memory_alloc((size_t)2 * POOL_SCRAM_KEY);
 	}
-	memcpy(pool->learned_keys, client_key, POOL_SCRAM_KEY);
-	memcpy(pool->learned_keys + POOL_SCRAM_KEY, server_key, POOL_SCRAM_KEY);
+	uint8_t keys[2 * POOL_SCRAM_KEY];
+	memcpy(keys, client_key, POOL_SCRAM_KEY);
+	memcpy(keys + POOL_SCRAM_KEY, server_key, POOL_SCRAM_KEY);
+	if (memcmp(keys, pool->learned_keys, sizeof keys) != 0) {
+		memcpy(pool->learned_keys, keys, sizeof keys);
+		pool_forget_refusal(pool);
+	}
+	memory_erase(keys, sizeof keys);
 }
 
 void pool_forget_greeting(struct pool *pool)

@@ -380,8 +380,11 @@ void registry_apply(void)
 	apply_users(snapshot);
 	apply_databases(snapshot);
 	apply_peers(snapshot);
-	list_foreach_safe (node, pool_all())
-		pool_configure(container_of(node, struct pool, node));
+	list_foreach_safe (node, pool_all()) {
+		struct pool *pool = container_of(node, struct pool, node);
+		pool_forget_refusal(pool);
+		pool_configure(pool);
+	}
 	/* Pools of forced users exist without clients, for min_pool_size. */
 	map_foreach (node, &databases) {
 		struct database *database = database_of(node);

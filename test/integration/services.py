@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Fixtures of what stands beside a pooler: who answers auth_query, a PAM service, a directory, a certificate authority, rules; and
 who listens to all that it says."""
+import shutil
 import socket
 import subprocess
 
@@ -173,3 +174,21 @@ def ruled(pgweir):
         return pgweir({**settings, **more.pop("config", {})}, **more)
     with temporary_directory("hba") as directory:
         yield lambda text, **more: make(text, directory=directory, **more)
+
+
+@pytest.fixture
+def tls_postgres(postgres, authority):
+    """The worker's PostgreSQL with TLS on for the length of a test; its certificate is for localhost."""
+    for name in ("server.crt", "server.key"):
+        shutil.copy(authority[name], postgres.data / name)
+        (postgres.data / name).chmod(0o600)
+        Unprivileged.own(postgres.data / name)
+    shutil.copy(authority["ca.crt"], postgres.data / "root.crt")
+    Unprivileged.own(postgres.data / "root.crt")
+    postgres.execute("ALTER SYSTEM SET ssl_ca_file = 'root.crt'")
+    postgres.execute("ALTER SYSTEM SET ssl = on")
+    postgres.execute("SELECT pg_reload_conf()")
+    wait_until(lambda: postgres.execute("SHOW ssl") == [{"ssl": "on"}], 5, "TLS at the server")
+    yield postgres
+    postgres.execute("ALTER SYSTEM RESET ssl")
+    postgres.execute("SELECT pg_reload_conf()")

@@ -17,24 +17,6 @@ SSL_REQUEST = struct.pack("!II", 8, 80877103)
 GSSENC_REQUEST = struct.pack("!II", 8, 80877104)
 
 
-@pytest.fixture
-def tls_postgres(postgres, authority):
-    """The worker's PostgreSQL with TLS on for the length of a test; its certificate is for localhost."""
-    for name in ("server.crt", "server.key"):
-        shutil.copy(authority[name], postgres.data / name)
-        (postgres.data / name).chmod(0o600)
-        Unprivileged.own(postgres.data / name)
-    shutil.copy(authority["ca.crt"], postgres.data / "root.crt")
-    Unprivileged.own(postgres.data / "root.crt")
-    postgres.execute("ALTER SYSTEM SET ssl_ca_file = 'root.crt'")
-    postgres.execute("ALTER SYSTEM SET ssl = on")
-    postgres.execute("SELECT pg_reload_conf()")
-    wait_until(lambda: postgres.execute("SHOW ssl") == [{"ssl": "on"}], 5, "TLS at the server")
-    yield postgres
-    postgres.execute("ALTER SYSTEM RESET ssl")
-    postgres.execute("SELECT pg_reload_conf()")
-
-
 def client_side(authority, mode="prefer", name="server", **more):
     return {"client_tls_sslmode": mode, "client_tls_key_file": authority[f"{name}.key"], "client_tls_cert_file": authority[f"{name}.crt"],
             "client_tls_ca_file": authority["ca.crt"], **more}

@@ -10,14 +10,11 @@ import socket
 import ssl
 
 import pytest
-import test_tls
 from conftest import ADMIN, DATABASE, Unprivileged, Wire, password_of
 from helpers import Background, change, grown_kb
 from psycopg import pq
 from test_tls import SSL_REQUEST, client_side, refusal, started, verified
 from test_tls_servers import FLOODS, accept
-
-tls_postgres = test_tls.tls_postgres  # a fixture
 
 # ---- channel binding: tls-server-end-point (RFC 5929, 4.1) ----
 

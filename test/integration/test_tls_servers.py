@@ -8,13 +8,11 @@ import struct
 
 import psycopg
 import pytest
-import test_tls
 from conftest import Wire, wait_until
 from helpers import Background, backend, change, grown_kb, server_row, servers
 from test_tls import GSSENC_REQUEST, SSL_REQUEST, client_side, refusal, started
 from test_tls_certificates import show
 
-tls_postgres = test_tls.tls_postgres  # a fixture
 message = Wire.message
 
 # ---- settings that change ----

@@ -4,12 +4,9 @@ import shutil
 import ssl
 
 import pytest
-import test_tls
 from conftest import DATABASE, Unprivileged, covers
 from helpers import server_row
 from test_tls import certificate, client_side, refusal
-
-tls_postgres = test_tls.tls_postgres  # a fixture
 
 CIPHER, SUITE = "ECDHE-ECDSA-AES128-GCM-SHA256", "TLS_CHACHA20_POLY1305_SHA256"
 

@@ -320,7 +320,8 @@ static const struct {
 	 "an address and a mask, a host name or .suffix"},
 	{"local all all any", "unknown authentication method \"any\"; allowed are trust, password, "
 			      "md5, cert, ldap, pam, scram-sha-256, reject or peer"},
-	{"host all all all cert", "method cert is allowed in hostssl rules only"},
+	{"hostnossl all all all cert", "method cert is allowed in hostssl and host rules only"},
+	{"local all all cert", "method cert is allowed in hostssl and host rules only"},
 	{"host all all all peer", "method peer is allowed in local rules only"},
 	{"local all all md5 map=x", "option map is allowed for methods cert and peer only"},
 	{"local all all peer clientcert=verify-ca",
