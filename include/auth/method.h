@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 enum auth_method {
-#define METHOD(name, auth_type, hba, flags, doc) AUTH_##name,
+#define METHOD(name, auth_type, hba, flags, refusal, doc) AUTH_##name,
 #include "auth/methods.def"
 	AUTH_METHOD_COUNT
 };
@@ -24,7 +24,8 @@ struct method {
 	const char *auth_type; /* its keyword in auth_type; NULL: not allowed there */
 	const char *hba;       /* its keyword in an HBA rule; NULL: not allowed there */
 	unsigned flags;	       /* of enum method_flag */
-	const char *doc;       /* one sentence */
+	const char *refusal; /* what is told to who could not prove it; NULL: as a wrong password */
+	const char *doc;     /* one sentence */
 };
 
 const struct method *method_get(enum auth_method method);

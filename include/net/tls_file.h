@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: ISC */
-/* tls_file: files that TLS is made from, OpenSSL's word for what is wrong with one, and books of
- * what was made: the same contents are parsed and kept once. */
+/* tls_file: files that TLS is made from, and OpenSSL's word for what is wrong with one. */
 #ifndef PGWEIR_NET_TLS_FILE_H
 #define PGWEIR_NET_TLS_FILE_H
 
 #include <stdbool.h>
-#include <stdint.h>
-#include "core/map.h"
 
 struct error;
 struct bio_st; /* OpenSSL's BIO */
@@ -19,33 +16,9 @@ bool tls_file_error(struct error *error, const char *what, const char *file);
 bool tls_file_is_readable(const char *what, const char *file, struct error *error);
 /* May everybody on this machine read or write it? */
 bool tls_file_is_public(const char *file);
-/* Its contents in memory that is erased by BIO_free(), which the caller calls; NULL with @error. No
- * copy is left in other buffers. */
+/* Its contents in memory that is erased by BIO_free(), which the caller calls; NULL with @error.
+ * There is no other copy but what is parsed from it. At most TLS_FILE_MAX bytes. */
+enum { TLS_FILE_MAX = 16 << 20 };
 struct bio_st *tls_file_read(const char *what, const char *file, struct error *error);
-
-enum { TLS_DIGEST = 32 };
-
-/* A member of a book; embed it. */
-struct tls_kept {
-	struct map_node node; /* by the digest */
-	unsigned references;
-	uint8_t digest[TLS_DIGEST];
-};
-
-/* The digest of these texts and files' contents, and of which there are: NULL members count, too.
- */
-struct tls_source {
-	const char *text;
-	struct bio_st *contents;
-};
-bool tls_file_digest(const struct tls_source *sources, unsigned count, uint8_t digest[TLS_DIGEST]);
-
-/* The member with this digest, with one more reference, or NULL. */
-struct tls_kept *tls_kept_find(const struct map *book, const uint8_t digest[TLS_DIGEST]);
-/* Add one, with one reference. */
-void tls_kept_add(struct map *book, struct tls_kept *kept, const uint8_t digest[TLS_DIGEST]);
-/* Drop a reference. True: it was the last, and the member has left the book; the caller frees it.
- */
-bool tls_kept_drop(struct map *book, struct tls_kept *kept);
 
 #endif

@@ -55,6 +55,7 @@ struct pool_server {
 	struct pool *pool;
 	usec_t connected_at; /* began to connect */
 	usec_t released_at;  /* last given back */
+	uint32_t ways;	     /* the pool's, when it began to log in */
 	uint8_t place;
 	bool has_served;      /* a client used it */
 	bool is_claimed;      /* belongs to one client from its launch to its end */
@@ -131,6 +132,9 @@ struct pool {
 	usec_t retry_at;	  /* no attempt before; 0: at once */
 	bool tries_next_host;	  /* the last attempt left another host to try at once */
 	bool learned_comes_first; /* the secret was proven elsewhere: before that of auth_file */
+	uint32_t ways;		  /* another number when there may be another way to log in */
+	uint8_t tries;		  /* of those in a pause, see pool_login */
+	usec_t tries_until;
 	usec_t round_since, round_until; /* the hosts are tried one after the other; 0: not now */
 	struct error failure;		 /* why the last attempt failed; message "" if it did not */
 	struct loop_timer timer;	 /* retry, reserve */

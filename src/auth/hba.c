@@ -416,7 +416,9 @@ static bool parse_option(struct parsing *parsing, const char *text, struct hba_o
 			    face->method == AUTH_LDAP ? "" : "\"");
 	bool is_for_tls = row->value == VALUE_CLIENTCERT || row->value == VALUE_CLIENTNAME;
 	unsigned method = parsing->is_gss ? METHODS_GSS : 1U << face->method;
-	if (!(row->methods & method) || (is_for_tls && face->type != HBA_HOSTSSL))
+	bool may_be_tls = face->type == HBA_HOSTSSL ||
+			  (face->type == HBA_HOST && method_has(face->method, METHOD_NEEDS_TLS));
+	if (!(row->methods & method) || (is_for_tls && !may_be_tls))
 		return FAIL(parsing, "option %s is allowed for %s only", name, row->for_whom);
 	if (hba_rule_option(face, name))
 		return FAIL(parsing, "option %s is given twice", name);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "config.h"
 #include "auth/ldap.h"
+#include "auth/method.h"
 #include "auth/ldap_options.h"
 #include "core/error.h"
 
@@ -111,7 +112,7 @@ static char *make_filter(const struct ldap_options *options, const char *user)
 
 static bool fail(enum sqlstate state, struct error *error)
 {
-	return error_set(error, state, "LDAP authentication failed");
+	return error_set(error, state, "%s", method_get(AUTH_LDAP)->refusal);
 }
 
 /* A step of ours did not work. What the server says of a bind is not shown: it knows the password.

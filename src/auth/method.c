@@ -5,7 +5,8 @@
 #include <string.h>
 
 static const struct method methods[] = {
-#define METHOD(name, auth_type, hba, flags, doc) [AUTH_##name] = {auth_type, hba, flags, doc},
+#define METHOD(name, auth_type, hba, flags, refusal, doc) \
+	[AUTH_##name] = {auth_type, hba, flags, refusal, doc},
 #include "auth/methods.def"
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "config.h"
 #include "auth/pam.h"
+#include "auth/method.h"
 #include "core/error.h"
 
 #ifdef HAVE_PAM
@@ -85,7 +86,7 @@ static bool is_refusal(int status)
 
 static bool fail(enum sqlstate state, struct error *error)
 {
-	return error_set(error, state, "PAM authentication failed");
+	return error_set(error, state, "%s", method_get(AUTH_PAM)->refusal);
 }
 
 static bool fail_status(pam_handle_t *handle, int status, const char *step,

@@ -24,6 +24,7 @@ struct making {
 	const struct settings *settings;
 	const struct source *sources; /* NULL: nowhere */
 	const struct encryption *old;
+	const struct map *tls_rows;
 	unsigned sides; /* to be made anew */
 	usec_t passphrase_until;
 	char *told;	    /* what is wrong with what rows have in common; NULL: nothing */
@@ -158,9 +159,9 @@ static bool add_name(struct making *making, const struct tls_options *common,
 }
 
 static bool add_names(struct making *making, const struct tls_options *common,
-		      const struct map *rows, struct tls_context *context)
+		      struct tls_context *context)
 {
-	map_foreach (node, rows) {
+	map_foreach (node, making->tls_rows) {
 		const struct section_tls *row = container_of(node, struct section_tls, node);
 		if (!add_name(making, common, row, context) &&
 		    !fail_at(making->error, &row->place, SETTING_COUNT))
@@ -215,7 +216,7 @@ static struct tls_context *make_context(struct making *making, const struct tls_
 	return context;
 }
 
-static bool make_for_clients(struct making *making, const struct map *tls_rows)
+static bool make_for_clients(struct making *making)
 {
 	const struct encryption *old = making->old;
 	struct tls_options options = client_options(making);
@@ -229,7 +230,9 @@ static bool make_for_clients(struct making *making, const struct map *tls_rows)
 	if (!making->made->clients &&
 	    !fail_setting(making, "client_tls", SETTING_client_tls_sslmode))
 		return false;
-	if (!add_names(making, &options, tls_rows, making->made->clients))
+	if (!options.asks_certificate) /* if that is what is missing, it is told already */
+		options.verify = TLS_VERIFY_NONE;
+	if (!add_names(making, &options, making->made->clients))
 		return false;
 	if (old && old->clients && making->made->clients)
 		tls_context_take_tickets(making->made->clients, old->clients);
@@ -346,6 +349,17 @@ static bool add_row(struct making *making, const struct section_database *databa
 	return fail_at(making->error, &database->place, SETTING_COUNT);
 }
 
+/* Is there a host name, or are there all, whose clients can show a certificate? */
+static bool has_authorities(const struct making *making)
+{
+	if (*making->settings->client_tls_ca_file)
+		return true;
+	map_foreach (node, making->tls_rows)
+		if (container_of(node, struct section_tls, node)->ca_file)
+			return true;
+	return false;
+}
+
 /* A row may ask clients for more than the setting does, if they can have it. */
 static bool check_clients(const struct making *making, const struct section_database *row)
 {
@@ -356,7 +370,7 @@ static bool check_clients(const struct making *making, const struct section_data
 		return true;
 	if (settings->client_tls_sslmode == SSLMODE_DISABLE)
 		missing = "client_tls_sslmode to be more than \"disable\" for all";
-	else if (row->client_tls_sslmode >= SSLMODE_VERIFY_CA && !*settings->client_tls_ca_file)
+	else if (row->client_tls_sslmode >= SSLMODE_VERIFY_CA && !has_authorities(making))
 		missing = "client_tls_ca_file";
 	if (!missing)
 		return true;
@@ -376,9 +390,9 @@ static bool make_for_all(struct making *making)
 }
 
 static bool make(struct making *making, const struct map *databases,
-		 const struct section_database *automatic, const struct map *tls_rows)
+		 const struct section_database *automatic)
 {
-	if (!make_for_clients(making, tls_rows) || !make_for_all(making) ||
+	if (!make_for_clients(making) || !make_for_all(making) ||
 	    !check_clients(making, automatic) || !add_row(making, automatic))
 		return false;
 	map_foreach (node, databases) {
@@ -402,10 +416,11 @@ struct encryption *encryption_new(const struct settings *settings, const struct 
 				.settings = settings,
 				.sources = sources,
 				.old = old,
+				.tls_rows = tls_rows,
 				.sides = sides,
 				.passphrase_until = old ? clock_read() + PASSPHRASE_LIMIT : 0,
 				.error = error ? error : &own};
-	if (!make(&making, databases, automatic, tls_rows))
+	if (!make(&making, databases, automatic))
 		encryption_free(&encryption);
 	memory_free(&making.told);
 	return encryption;

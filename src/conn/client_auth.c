@@ -82,6 +82,13 @@ static void fail_method(struct client *client, const char *text)
 	fail_with(client, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION, text);
 }
 
+static void fail_unproven(struct client *client)
+{
+	struct error error;
+	client_login_mismatch(client->login, &error);
+	fail(client, &error);
+}
+
 /* Nothing that the client could have done better: it is not counted. */
 static void cannot(struct client *client, const struct error *error)
 {
@@ -104,6 +111,15 @@ static void refuse_busy(struct client *client)
 	cannot(client, &error);
 }
 
+/* Would auth_query be asked about it still? */
+static bool is_asked_about(const struct client_login *login, const struct secret *listed)
+{
+	struct auth_query query;
+	struct error error;
+	return (!listed || listed->kind == SECRET_NONE) &&
+	       auth_query_find(login->database, client_login_sent_name(login), &query, &error);
+}
+
 /* A RELOAD may have come since its secret was looked up: who was removed, or given another one,
  * does not get in. */
 static bool is_still_listed(const struct client_login *login)
@@ -111,10 +127,12 @@ static bool is_still_listed(const struct client_login *login)
 	const struct userlist *list = snapshot_current()->userlist;
 	if (userlist_serial(list) == login->list_serial)
 		return true;
-	const struct secret *listed = userlist_find(list, login->user);
+	const struct secret *listed = userlist_find(list, client_login_sent_name(login));
 	const char *text = login->secret.text ? login->secret.text : "";
-	if (login->was_queried || !login->is_known)
-		return true; /* it was not of the list */
+	if (!login->is_known)
+		return true; /* PAM and directories know users by themselves */
+	if (login->was_queried)
+		return is_asked_about(login, listed);
 	if (!listed)
 		return !*text && snapshot_user(snapshot_current(), login->user);
 	return !strcmp(listed->text ? listed->text : "", text);
@@ -154,8 +172,7 @@ static void proven(struct client *client, struct buffer **out)
 		return;
 	}
 	if (!is_still_listed(login)) {
-		client_login_mismatch(login, &error);
-		fail(client, &error);
+		fail_unproven(client);
 		return;
 	}
 	ops->proven(client, out);
@@ -376,11 +393,7 @@ static void user_known(struct client *client)
 		if (login->is_known)
 			proven(client, &out);
 		else if (!asks_again(client))
-			fail_method(client, login->method == AUTH_TRUST
-						    ? "\"trust\" authentication failed"
-					    : login->method == AUTH_CERT
-						    ? "certificate authentication failed"
-						    : "unix socket login rejected");
+			fail_unproven(client);
 		break;
 	default:
 		begin_exchange(client);
@@ -441,8 +454,7 @@ static void ask_secret(struct client *client, bool fresh)
 	} else if (*error.message) {
 		cannot(client, &error);
 	} else if (fresh) { /* not set up any more */
-		client_login_mismatch(login, &error);
-		fail(client, &error);
+		fail_unproven(client);
 	} else {
 		user_known(client);
 	}
@@ -483,14 +495,14 @@ static void system_user_found(void *context, const char *name)
 	if (name && is_mapped(client->login, name))
 		find_user(client);
 	else
-		fail_method(client, "unix socket login rejected");
+		fail_unproven(client);
 }
 
 static void begin_peer(struct client *client)
 {
 	struct client_login *login = client->login;
 	if (!address_is_unix(&client->endpoint.remote)) {
-		fail_method(client, "unix socket login rejected");
+		fail_unproven(client);
 		return;
 	}
 	login->system_user =
@@ -570,7 +582,7 @@ static void begin_method(struct client *client)
 		if (has_certificate(client))
 			find_user(client);
 		else
-			fail_method(client, "certificate authentication failed");
+			fail_unproven(client);
 		break;
 	case AUTH_PAM:
 		begin_pam(client);
@@ -608,8 +620,7 @@ static void take_rule(struct client *client, const struct hba_rule *rule)
 		if (!login->ldap) {
 			log_warning(client_subject(client), "%s:%u: %s", rule->file_name,
 				    rule->line_number, error.message);
-			error_set(&error, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,
-				  "LDAP authentication failed");
+			client_login_mismatch(login, &error);
 			cannot(client, &error);
 			return;
 		}
@@ -622,7 +633,7 @@ static void take_rule(struct client *client, const struct hba_rule *rule)
 	if (well || rule->method == AUTH_REJECT)
 		begin_method(client);
 	else
-		fail_method(client, has_valid ? "certificate authentication failed"
+		fail_method(client, has_valid ? method_get(AUTH_CERT)->refusal
 					      : "connection requires a valid client certificate");
 }
 

@@ -46,7 +46,7 @@ static void learn(struct pool *pool, const struct user *user, const struct clien
 	bool is_elsewhere = login->method == AUTH_PAM || login->method == AUTH_LDAP;
 	if (pool->user != user)
 		return;
-	if (login->answer || login->began_sasl) /* what is listed was good enough just now */
+	if (!is_elsewhere)
 		pool_prefer_listed(pool);
 	if (login->password)
 		pool_learn_secret(pool, login->password, is_elsewhere);

@@ -318,15 +318,12 @@ enum client_login_step client_login_begin(struct client_login *login, unsigned i
 
 bool client_login_mismatch(const struct client_login *login, struct error *error)
 {
-	const char *text = login->began_sasl		? "SASL authentication failed"
-			   : login->method == AUTH_PAM	? "PAM authentication failed"
-			   : login->method == AUTH_LDAP ? "LDAP authentication failed"
-							: "password authentication failed";
-	bool is_elsewhere = login->method == AUTH_PAM || login->method == AUTH_LDAP;
-	return error_set(error,
-			 is_elsewhere ? SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION
-				      : SQLSTATE_INVALID_PASSWORD,
-			 "%s", text);
+	const char *refusal = method_get(login->method)->refusal;
+	if (refusal)
+		return error_set(error, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION, "%s",
+				 refusal);
+	return error_set(error, SQLSTATE_INVALID_PASSWORD, "%s authentication failed",
+			 login->began_sasl ? "SASL" : "password");
 }
 
 const char *client_login_sent_name(const struct client_login *login)

@@ -112,7 +112,7 @@ void server_fail_login(struct server *server, enum close_reason reason, bool ref
 			pool_host_failed(&server->member, server->host, error);
 		} else if (!concerns_one) {
 			host_failed(&pool->database->hosts, server->host);
-			pool_login_failed(pool, true, error);
+			pool_login_refused(&server->member, error);
 		}
 	}
 	server_close(server, reason, concerns_one ? error : NULL);
@@ -358,6 +358,7 @@ static void begin_login(struct server *server)
 	const struct tls_session *tls = stream_tls(&server->endpoint.stream);
 	size_t binding_size = tls ? tls_session_end_point(tls, binding) : 0;
 	struct buffer *out = NULL;
+	server->member.ways = server->member.pool->ways;
 	server->login = server_login_new(user, find_secret(server), find_keys(server), binding,
 					 binding_size);
 	if (!server_set_state(server, SERVER_LOGIN))

@@ -8,6 +8,7 @@ src_net_libnet_a_SOURCES = \
 	include/net/resolv_conf.h src/net/resolv_conf.c \
 	include/net/resolver.h src/net/resolver.c \
 	include/net/tls_file.h src/net/tls_file.c \
+	include/net/tls_kept.h src/net/tls_kept.c \
 	include/net/tls_passphrase.h src/net/tls_passphrase.c \
 	include/net/tls_key.h src/net/tls_key.c \
 	include/net/tls_trust.h src/net/tls_trust.c \

@@ -7,6 +7,7 @@
 #include "core/random.h"
 #include "core/text.h"
 #include "net/tls_file.h"
+#include "net/tls_kept.h"
 #include "net/tls_key.h"
 #include "net/tls_trust.h"
 #include <assert.h>
@@ -256,25 +257,27 @@ static bool set_session_id(struct tls_context *context, const struct tls_options
 	return well || tls_error(error, "TLS session id");
 }
 
-static bool has_name(const STACK_OF(X509_NAME) * names, const X509_NAME *name)
+static int compare_names(const X509_NAME *const *a, const X509_NAME *const *b)
 {
-	for (int i = 0; i < sk_X509_NAME_num(names); i++)
-		if (X509_NAME_cmp(sk_X509_NAME_value(names, i), name) == 0)
-			return true;
-	return false;
+	return X509_NAME_cmp(*a, *b);
 }
 
 /* The authorities that a client's certificate may come from, in the question for it. */
 static void name_authorities(SSL_CTX *ssl, X509_STORE *store)
 {
-	STACK_OF(X509_NAME) *names = sk_X509_NAME_new_null();
+	STACK_OF(X509_NAME) *names = sk_X509_NAME_new(compare_names);
 	STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(store);
 	for (int i = 0; i < sk_X509_OBJECT_num(all); i++) {
 		X509 *authority = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(all, i));
 		X509_NAME *name = authority ? X509_get_subject_name(authority) : NULL;
-		if (name && !has_name(names, name))
+		if (name)
 			sk_X509_NAME_push(names, X509_NAME_dup(name));
 	}
+	sk_X509_NAME_sort(names);
+	for (int i = sk_X509_NAME_num(names) - 1; i > 0; i--)
+		if (X509_NAME_cmp(sk_X509_NAME_value(names, i), sk_X509_NAME_value(names, i - 1)) ==
+		    0)
+			X509_NAME_free(sk_X509_NAME_delete(names, i));
 	SSL_CTX_set_client_CA_list(ssl, names);
 }
 

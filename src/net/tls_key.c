@@ -5,6 +5,7 @@
 #include "core/list.h"
 #include "core/memory.h"
 #include "net/tls_file.h"
+#include "net/tls_kept.h"
 #include "net/tls_passphrase.h"
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -86,7 +87,7 @@ struct tls_key *tls_key_open(const char *file, const char *command, usec_t until
 		return NULL;
 	const struct tls_source source = {command, contents};
 	struct tls_key *key = NULL;
-	if (!tls_file_digest(&source, 1, digest)) {
+	if (!tls_kept_digest(&source, 1, digest)) {
 		tls_error(error, "TLS key");
 	} else {
 		struct tls_kept *kept = tls_kept_find(&keys, digest);

@@ -137,8 +137,10 @@ static void await_end(struct asked *asked)
 static int end(struct asked *asked)
 {
 	int status = 0;
-	if (asked->is_late)
+	if (asked->is_late) {
 		kill(-asked->child, SIGKILL);
+		kill(asked->child, SIGKILL); /* it may have left its group */
+	}
 	pid_t ended;
 	do
 		ended = waitpid(asked->child, &status, 0);

@@ -5,6 +5,7 @@
 #include "core/list.h"
 #include "core/memory.h"
 #include "net/tls_file.h"
+#include "net/tls_kept.h"
 #include <openssl/pem.h>
 #include <openssl/x509_vfy.h>
 
@@ -15,11 +16,18 @@ struct tls_trust {
 
 static struct map trusts; /* all that are in use */
 
+/* OpenSSL's pem_password_cb; without one it would ask on the terminal. */
+static int no_passphrase(char *buffer, int size, int for_writing, void *data)
+{
+	(void)buffer, (void)size, (void)for_writing, (void)data;
+	return -1;
+}
+
 /* Adds what is of a kind: authorities, or lists of certificates that one revoked. How many there
  * were; -1: something was wrong with one. */
 static int add_all(X509_STORE *store, BIO *contents, bool is_authority)
 {
-	STACK_OF(X509_INFO) *all = PEM_X509_INFO_read_bio(contents, NULL, NULL, NULL);
+	STACK_OF(X509_INFO) *all = PEM_X509_INFO_read_bio(contents, NULL, no_passphrase, NULL);
 	int count = all ? 0 : -1;
 	for (int i = 0; i < sk_X509_INFO_num(all) && count >= 0; i++) {
 		const X509_INFO *one = sk_X509_INFO_value(all, i);
@@ -88,7 +96,7 @@ static struct tls_trust *find_or_load(BIO *authorities, const char *ca_file, BIO
 {
 	const struct tls_source sources[] = {{NULL, authorities}, {NULL, revoked}};
 	uint8_t digest[TLS_DIGEST];
-	if (!tls_file_digest(sources, 2, digest)) {
+	if (!tls_kept_digest(sources, 2, digest)) {
 		tls_error(error, "TLS authorities");
 		return NULL;
 	}

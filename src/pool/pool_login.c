@@ -8,6 +8,8 @@
 #include "pool/pool_work.h"
 #include "pool_member_priv.h"
 
+enum { TRIES_IN_A_PAUSE = 5 };
+
 void pool_forget_learned(struct pool *pool)
 {
 	memory_free_secret(&pool->learned_secret);
@@ -16,10 +18,50 @@ void pool_forget_learned(struct pool *pool)
 	memory_free(&pool->learned_keys);
 }
 
-void pool_forget_refusal(struct pool *pool)
+static usec_t pause_of(const struct pool *pool)
 {
-	if (pool->login_failed)
-		pool_forget_failure(pool);
+	return pool->login_retry > POOL_RETRY_LEAST ? pool->login_retry : POOL_RETRY_LEAST;
+}
+
+/* Logins may bring something new each time; servers must not be tried as often. */
+static bool may_try_again(struct pool *pool)
+{
+	if (clock_now() >= pool->tries_until) {
+		pool->tries_until = clock_now() + pause_of(pool);
+		pool->tries = 0;
+	}
+	if (pool->tries >= TRIES_IN_A_PAUSE)
+		return false;
+	pool->tries++;
+	return true;
+}
+
+/* Whoever waits is not forgotten. */
+static void work_soon(struct pool *pool)
+{
+	loop_timer_set(&pool->timer, clock_now());
+}
+
+static void end_pause(struct pool *pool)
+{
+	if (!pool->login_failed)
+		return;
+	pool_forget_failure(pool);
+	work_soon(pool);
+}
+
+void pool_has_other_ways(struct pool *pool)
+{
+	pool->ways++;
+	pool->tries = 0;
+	end_pause(pool);
+}
+
+static void note_another_way(struct pool *pool)
+{
+	pool->ways++;
+	if (pool->login_failed && may_try_again(pool))
+		end_pause(pool);
 }
 
 void pool_learn_secret(struct pool *pool, const char *secret, bool comes_first)
@@ -30,28 +72,26 @@ void pool_learn_secret(struct pool *pool, const char *secret, bool comes_first)
 	pool_forget_learned(pool);
 	pool->learned_secret = memory_strdup(secret);
 	pool->learned_comes_first = comes_first;
-	pool_forget_refusal(pool);
+	note_another_way(pool);
 }
 
 void pool_prefer_listed(struct pool *pool)
 {
-	if (pool->learned_comes_first)
-		pool_forget_refusal(pool);
+	if (!pool->learned_comes_first)
+		return;
 	pool->learned_comes_first = false;
+	note_another_way(pool);
 }
 
 void pool_learn_keys(struct pool *pool, const uint8_t *client_key, const uint8_t *server_key)
 {
-	if (pool->learned_secret || !pool->learned_keys) {
-		pool_forget_learned(pool);
-		pool->learned_keys = memory_alloc((size_t)2 * POOL_SCRAM_KEY);
-	}
 	uint8_t keys[2 * POOL_SCRAM_KEY];
 	memcpy(keys, client_key, POOL_SCRAM_KEY);
 	memcpy(keys + POOL_SCRAM_KEY, server_key, POOL_SCRAM_KEY);
-	if (memcmp(keys, pool->learned_keys, sizeof keys) != 0) {
-		memcpy(pool->learned_keys, keys, sizeof keys);
-		pool_forget_refusal(pool);
+	if (!pool->learned_keys || memcmp(keys, pool->learned_keys, sizeof keys) != 0) {
+		pool_forget_learned(pool);
+		pool->learned_keys = memory_dup(keys, sizeof keys);
+		note_another_way(pool);
 	}
 	memory_erase(keys, sizeof keys);
 }
@@ -100,11 +140,10 @@ void pool_login_succeeded(struct pool *pool, struct buffer *taken, void *taken_p
 
 void pool_login_failed(struct pool *pool, bool refused, const struct error *error)
 {
-	usec_t pause = pool->login_retry;
 	pool->failure = *error;
 	pool->connect_failed = !refused;
 	pool->login_failed = refused;
-	pool->retry_at = clock_now() + (pause > POOL_RETRY_LEAST ? pause : POOL_RETRY_LEAST);
+	pool->retry_at = clock_now() + pause_of(pool);
 	if (!refused) { /* rides out a restart: clients stay queued, for a while */
 		pool_reach_begin(pool);
 		pool_reach_check(pool);
@@ -115,6 +154,16 @@ void pool_login_failed(struct pool *pool, bool refused, const struct error *erro
 	pool_reject_all(&pool->clients[CLIENT_PLACE_WELCOME], CLOSE_SERVER_REJECTED, &copy);
 	if (pool_live_servers(pool) == 0)
 		pool_reject_all(&pool->clients[CLIENT_PLACE_WAITING], CLOSE_SERVER_REJECTED, &copy);
+}
+
+void pool_login_refused(struct pool_server *server, const struct error *error)
+{
+	struct pool *pool = server->pool;
+	/* Since it began another way has come: it is the next to be tried. */
+	if (server->ways != pool->ways && may_try_again(pool))
+		work_soon(pool);
+	else
+		pool_login_failed(pool, true, error);
 }
 
 void pool_host_failed(struct pool_server *server, const char *host, const struct error *error)

@@ -382,7 +382,7 @@ void registry_apply(void)
 	apply_peers(snapshot);
 	list_foreach_safe (node, pool_all()) {
 		struct pool *pool = container_of(node, struct pool, node);
-		pool_forget_refusal(pool);
+		pool_has_other_ways(pool);
 		pool_configure(pool);
 	}
 	/* Pools of forced users exist without clients, for min_pool_size. */

@@ -208,6 +208,21 @@ def test_a_rule_that_reload_brings_holds_for_a_login_that_is_under_way(pgweir, w
     assert pooler.console("SHOW LOGINS")[0]["login_failure_count"] == 0
 
 
+@pytest.mark.parametrize("what", ["not asked any more", "listed"])
+def test_a_reload_in_the_middle_of_a_login_counts_for_who_was_asked_about(pgweir, wire, query_user, what):
+    pooler = pgweir({"auth_type": "plain", "auth_user": query_user}, userlist=LISTED)
+    connection = wire(pooler)
+    connection.startup(login=False, user="dora")
+    assert connection.read_message() == (b"R", b"\0\0\0\3")
+    if what == "listed":
+        pooler.write_userlist({**LISTED, "dora": "another"})
+    else:
+        pooler.change_config(auth_user=None)
+    pooler.reload()
+    connection.send(b"p", password_of("dora").encode() + b"\0")
+    assert connection.read_error()["C"] == "28P01"
+
+
 def test_an_auth_type_that_reload_brings_holds_for_a_login_that_is_under_way(pgweir, wire):
     pooler = pgweir({"auth_type": "plain"})
     connection = wire(pooler)

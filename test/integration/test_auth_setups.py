@@ -60,6 +60,14 @@ def test_what_a_row_asks_of_clients_must_be_possible(pgweir, authority, postgres
     assert f'TLS setup failed: database "other": its client_tls_sslmode needs {missing}' in str(caught.value)
 
 
+def test_authorities_may_be_those_of_a_host_name_alone(pgweir, authority, postgres):
+    names = {"localhost": f"cert_file={authority['server.crt']} key_file={authority['server.key']} ca_file={authority['ca.crt']}"}
+    pooler = started(pgweir(client_side(authority, client_tls_ca_file=None), sections={"tls": names}, start=False,
+                            databases={DATABASE: server_row(postgres, "client_tls_sslmode=verify-ca")}))
+    assert pooler.query("SELECT 1", **verified(authority, **certificate(authority, "alice"))) == [(1,)]
+    assert "connection requires a valid client certificate" in refusal(pooler, **verified(authority))
+
+
 def test_keys_of_a_user_are_those_of_the_database(pgweir, postgres, postgres18):
     """Two servers with the same password, and a secret each: the salt is another."""
     roles = [(server, "CREATE ROLE asker_of_both SUPERUSER LOGIN") for server in (postgres, postgres18)]
@@ -162,7 +170,7 @@ def test_a_row_of_users_makes_its_user_known(pgweir, authority, method):
 
 def test_cert_in_a_host_rule_is_for_those_who_come_with_tls(ruled, authority):
     """PostgreSQL wants hostssl; PgBouncer has always taken it."""
-    pooler = ruled("host all all 127.0.0.1/32 cert\n", config=client_side(authority))
+    pooler = ruled("host all all 127.0.0.1/32 cert clientname=CN clientcert=verify-full\n", config=client_side(authority))
     assert pooler.query("SELECT current_user", **verified(authority, **certificate(authority, "alice"))) == [("alice",)]
     assert "connection requires a valid client certificate" in refusal(pooler, **verified(authority))
     assert "connection requires a valid client certificate" in refusal(pooler, sslmode="disable")

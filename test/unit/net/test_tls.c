@@ -5,6 +5,7 @@
 #include "core/clock.h"
 #include "core/error.h"
 #include "helpers.h"
+#include "net/tls_file.h"
 #include "net/tls_session.h"
 #include "suites.h"
 #include <openssl/evp.h>
@@ -430,6 +431,8 @@ START_TEST(a_passphrase_command_has_a_limit_and_none_of_our_files)
 	is_stopped(&options, "exec >&-; sleep 1000");
 	is_stopped(&options, "sleep 1000 & wait");
 	is_stopped(&options, "yes");
+	/* Out of its group, but not out of reach. */
+	is_stopped(&options, "exec perl -e 'setpgrp(0, getpgrp(getppid())); sleep 1000'");
 	options.key_passphrase_until = clock_read() + 60 * USEC_PER_SECOND;
 	options.key_passphrase_command =
 		"ls -l /proc/self/fd | grep -q locked.key && exit 3; echo 'a b'";
@@ -466,6 +469,21 @@ START_TEST(authorities_are_kept_once_while_the_file_is_the_same)
 	options.crl_file = helpers_path("empty"); /* is not the same as none */
 	refuses(&options, "there is no list of revoked certificates in it");
 	options.crl_file = NULL;
+	options.ca_file = certificates_path("huge.crt");
+	FILE *huge = fopen(options.ca_file, "w");
+	ck_assert_int_eq(fseek(huge, TLS_FILE_MAX, SEEK_SET), 0);
+	fputc('\n', huge);
+	fclose(huge);
+	refuses(&options, "huge.crt\": File too large");
+	options.ca_file = certificates_path("hidden.crt"); /* nobody is asked for its passphrase */
+	FILE *hidden = fopen(options.ca_file, "w");
+	fputs("-----BEGIN CERTIFICATE-----\nProc-Type: 4,ENCRYPTED\n"
+	      "DEK-Info: AES-128-CBC,00000000000000000000000000000000\n\nAAAA\n"
+	      "-----END CERTIFICATE-----\n",
+	      hidden);
+	fclose(hidden);
+	refuses(&options, "hidden.crt\": bad password read");
+	options.ca_file = certificates_path("ca.crt");
 	certificate_make(&(struct certificate){.file = "ca", .name = "another"});
 	make(&server, &options);
 	ck_assert_ptr_ne(STORE(client), STORE(server));
