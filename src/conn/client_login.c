@@ -322,8 +322,9 @@ bool client_login_mismatch(const struct client_login *login, struct error *error
 	if (refusal)
 		return error_set(error, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION, "%s",
 				 refusal);
-	return error_set(error, SQLSTATE_INVALID_PASSWORD, "%s authentication failed",
-			 login->began_sasl ? "SASL" : "password");
+	return error_set(error, SQLSTATE_INVALID_PASSWORD, "%s",
+			 login->began_sasl ? "SASL authentication failed"
+					   : "password authentication failed");
 }
 
 const char *client_login_sent_name(const struct client_login *login)
