@@ -4,6 +4,7 @@
  * PostgreSQL manual, section 20.1; contract, section 6. Differences from PostgreSQL 16:
  * - methods are those of methods.def; hostgssenc rules never match, since there is no GSS;
  * - regular expressions are those of the room pattern;
+ * - cert may stand in a host rule, where it refuses who comes without TLS;
  * - unclosed quotes, empty groups, repeated options, host names that cannot be any are refused.
  */
 #ifndef PGWEIR_AUTH_HBA_H
