@@ -63,6 +63,16 @@ def backend(connection):
     return connection.execute("SELECT pg_backend_pid()").fetchone()[0]
 
 
+def end_servers(pooler, user, *servers_of_it):
+    """End the user's connections at these PostgreSQL servers, and wait until the pooler knows."""
+    def all_of_it():
+        return {(row["database"], row["remote_pid"]) for row in pooler.console("SHOW SERVERS") if row["user"] == user}
+    gone = all_of_it()
+    for server in servers_of_it:
+        server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", (user,))
+    wait_until(lambda: not gone & all_of_it(), what=f"the servers of {user} to go")
+
+
 def wait_idle(pooler, seconds=10):
     """Wait until no server works for a client, is cancelled or reset."""
     wait_until(lambda: all(r["sv_active"] == r["sv_being_canceled"] == r["sv_tested"] == r["cl_waiting"] == 0

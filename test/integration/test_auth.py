@@ -15,7 +15,7 @@ import time
 import psycopg
 import pytest
 from conftest import ADMIN, DATABASE, Unprivileged, Wire, covers, free_port, password_of, temporary_directory, wait_until
-from helpers import Background, server_row
+from helpers import Background, end_servers, server_row
 from nameserver import NameServer
 from services import CONSOLE
 from test_login import challenge_of, md5_secret, scram_secret
@@ -100,8 +100,7 @@ def test_what_is_listed_anew_comes_before_what_was_typed_for_plain(pgweir, postg
             postgres.execute("SET password_encryption = 'md5'; ALTER ROLE md5 PASSWORD 'changed'")
             pooler.write_userlist({ADMIN: password_of(ADMIN), "md5": secret})
             pooler.reload()
-            postgres.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'md5'")
-            wait_until(lambda: not any(row["user"] == "md5" for row in pooler.console("SHOW SERVERS")), 10, "the server to go")
+            end_servers(pooler, "md5", postgres)
             assert held.execute("SELECT current_user").fetchone() == ("md5",)
     finally:
         postgres.execute(f"SET password_encryption = 'md5'; ALTER ROLE md5 PASSWORD '{password_of('md5')}'")
@@ -782,7 +781,7 @@ def test_what_was_typed_for_pam_comes_before_what_is_listed(pgweir, postgres, pa
     assert f'password authentication failed for user "{role}"' in refusal(pooler, db="wrong", user=role)
     assert "alice-secret" not in refusal(pooler, db="by_list", user="alice")  # it is another's
     pooler.reload()
-    postgres.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", (role,))
+    end_servers(pooler, role, postgres)
     assert pooler.query("SELECT current_user", user=role) == [(role,)]
 
 

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from conftest import ADMIN, DATABASE, Wire, password_of, wait_until
 from helpers import refusal as told
-from helpers import server_row
+from helpers import end_servers, server_row
 from test_auth import LISTED, counted, refusal, rules
 from test_tls import certificate, client_side, started, verified
 
@@ -80,8 +80,7 @@ def test_keys_of_a_user_are_those_of_the_database(pgweir, postgres, postgres18):
         with pooler.connect("old", "scram") as old, pooler.connect("new", "scram") as new:
             first = [connection.execute("SHOW server_version_num").fetchone() for connection in (old, new)]
             assert first[0] != first[1]
-            for server, _ in roles:
-                server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'scram'")
+            end_servers(pooler, "scram", postgres, postgres18)
             assert [connection.execute("SHOW server_version_num").fetchone() for connection in (old, new)] == first
     finally:
         for server, _ in roles:

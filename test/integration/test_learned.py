@@ -7,7 +7,7 @@ import struct
 import psycopg
 import pytest
 from conftest import ADMIN, DATABASE, password_of, wait_until
-from helpers import Background, server_row
+from helpers import Background, end_servers, server_row
 from test_auth import LISTED, rules
 from test_login import scram_secret
 
@@ -34,7 +34,8 @@ def other_tls(pooler, postgres):
 
 
 def killed(pooler, postgres):
-    postgres.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename IN ('scram', 'md5')")
+    for role in ("scram", "md5"):
+        end_servers(pooler, role, postgres)
 
 
 @pytest.mark.parametrize("how", [reconnect, other_host, other_query, other_tls, killed])
@@ -85,7 +86,7 @@ def test_a_new_password_serves_at_once_whatever_the_old_one_met(pgweir, postgres
         with pooler.connect(user="scram") as old:
             old.execute("SELECT 1")
             postgres.execute("ALTER ROLE scram PASSWORD 'new'")
-            postgres.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'scram'")
+            end_servers(pooler, "scram", postgres)
             with pytest.raises(psycopg.Error):
                 old.execute("SELECT 1")
         if how == "listed":
