@@ -40,7 +40,6 @@ struct client_login {
 	char *user, *database;
 	char *sent_user;		  /* if auth_query named another one; else NULL */
 	struct parameter_set *parameters; /* that the client asked for */
-	bool is_own;			  /* of auth_query: proven without being asked */
 	enum replication replication;	  /* what it wants to be */
 	char *startup;	     /* then its start-up parameters, as in the packet; else NULL */
 	size_t startup_size; /* of these, with the NUL at the end */

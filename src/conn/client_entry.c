@@ -93,7 +93,8 @@ static void proven(struct client *client, struct buffer **out)
 	/* auth_query is auth_user's, also where the row has another user for its clients. */
 	struct pool *pool =
 		client->is_own ? registry_pool_of(database, user) : registry_pool(database, user);
-	learn(pool, user, login);
+	if (!client->is_own)
+		learn(pool, user, login);
 	if (!database->is_console && !login->replication && !pool->welcome_parameters &&
 	    pool_is_failing(pool, &error)) {
 		refuse(client, &error);

@@ -2,6 +2,7 @@
 /* A database at several hosts, or at a host with several addresses. */
 #include "config.h"
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -214,7 +215,8 @@ END_TEST
 
 static uint16_t port;
 
-static void listen_at(int i, const char *host)
+/* False: somebody else has that port there. */
+static bool listen_at(int i, const char *host)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
 	socklen_t length = sizeof address;
@@ -222,10 +224,27 @@ static void listen_at(int i, const char *host)
 	inet_pton(AF_INET, host, &address.sin_addr);
 	hosts[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	setsockopt(hosts[i], SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	ck_assert_int_eq(bind(hosts[i], (struct sockaddr *)&address, length), 0);
+	if (bind(hosts[i], (struct sockaddr *)&address, length) < 0) {
+		ck_assert_int_eq(errno, EADDRINUSE);
+		return false;
+	}
 	ck_assert_int_eq(listen(hosts[i], 16), 0);
 	ck_assert_int_eq(getsockname(hosts[i], (struct sockaddr *)&address, &length), 0);
 	port = ntohs(address.sin_port);
+	return true;
+}
+
+static void listen_at_all(void)
+{
+	static const char *const names[] = {"127.0.0.2", "127.0.0.3", "127.0.0.4"};
+	int count = 0;
+	for (port = 0; count < 3; count++) {
+		if (listen_at(count, names[count]))
+			continue;
+		for (; count >= 0; count--)
+			close(hosts[count]);
+		port = 0; /* another one; the loop begins with the first */
+	}
 }
 
 /* Events of sockets come a moment later than their cause. */
@@ -243,10 +262,7 @@ static void begin_dns(const char *settings, const char *row)
 	char text[256];
 	struct resolver_options options;
 	struct error error;
-	port = 0;
-	listen_at(0, "127.0.0.2");
-	listen_at(1, "127.0.0.3");
-	listen_at(2, "127.0.0.4");
+	listen_at_all();
 	snprintf(text, sizeof text, "host=db.test port=%u %s", port, row);
 	wire_open(settings, text);
 	resolver_close();
