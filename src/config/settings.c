@@ -17,7 +17,8 @@ enum { DISTANCE_MAX = 2, NAME_MAX_LENGTH = 64 };
 
 static const char *const pool_modes[] = {"session", "transaction", "statement", NULL};
 static const char *const auth_types[] = {
-#define METHOD(name, auth_type, hba, flags, refusal, doc) auth_type, /* those without one come last */
+#define METHOD(name, auth_type, hba, flags, refusal, doc) \
+	auth_type, /* those without one come last */
 #include "auth/methods.def"
 };
 static const char *const sslmodes[] = {"disable",   "allow",	   "prefer", "require",
