@@ -60,6 +60,9 @@ void hba_search_fini(struct hba_search *search);
 enum hba_verdict hba_next(const struct hba *hba, struct hba_search *search,
 			  const struct hba_subject *subject, const struct hba_rule **rule);
 
+/* Are these the rules that the search looked at last? */
+bool hba_is_searched(const struct hba *hba, const struct hba_search *search);
+
 enum hba_reply {
 	HBA_REPLY_NO,
 	HBA_REPLY_YES,

@@ -10,7 +10,7 @@ struct bio_st; /* OpenSSL's BIO */
 
 /* Fill in @error with what OpenSSL's queue says, "subject: reason", and empty the queue. False. */
 bool tls_error(struct error *error, const char *subject);
-/* The same, 'what "file": reason'; or with the @file's place a word of the configuration. */
+/* The same, 'what "file": reason'. @file: or another word of the configuration. */
 bool tls_file_error(struct error *error, const char *what, const char *file);
 /* Is it a regular file that we may read? OpenSSL's words for what is not are many and unclear. */
 bool tls_file_is_readable(const char *what, const char *file, struct error *error);

@@ -234,11 +234,16 @@ static enum truth rule_matches(struct hba_search *search, const struct hba_subje
 	return truth;
 }
 
+bool hba_is_searched(const struct hba *hba, const struct hba_search *search)
+{
+	return search->serial == hba->serial;
+}
+
 enum hba_verdict hba_next(const struct hba *hba, struct hba_search *search,
 			  const struct hba_subject *subject, const struct hba_rule **rule)
 {
 	*rule = NULL;
-	if (search->serial != hba->serial) {
+	if (!hba_is_searched(hba, search)) {
 		search->serial = hba->serial;
 		search->next = 0;
 	}

@@ -270,30 +270,46 @@ static struct encryption_to_server *find_terms(const struct encryption *encrypti
 	return node ? container_of(node, struct encryption_to_server, node) : NULL;
 }
 
-/* The terms of these words, of another row, of the encryption before, or new; NULL with an error.
- */
+/* What has the words in the encryption before, if it was made from the same. */
+static const struct encryption_to_server *find_old(const struct making *making, const char *words)
+{
+	return making->old && !(making->sides & ENCRYPTION_SERVERS) ? find_terms(making->old, words)
+								    : NULL;
+}
+
+/* Terms of these words, which they own from now on; NULL with an error. */
+static struct encryption_to_server *add_terms(struct making *making, enum sslmode mode,
+					      enum tls_negotiation negotiation,
+					      const struct tls_options *options, char *words)
+{
+	const struct encryption_to_server *old = find_old(making, words);
+	struct tls_context *context = NULL;
+	if (mode != SSLMODE_DISABLE) {
+		context = old ? tls_context_ref(old->context) : new_context(making, options);
+		if (!context) {
+			memory_free(&words);
+			return NULL;
+		}
+	}
+	struct encryption_to_server *terms = memory_alloc(sizeof *terms);
+	terms->mode = mode;
+	terms->negotiation = negotiation;
+	terms->context = context;
+	terms->words = words;
+	map_add(&making->made->terms, words, strlen(words), &terms->node);
+	return terms;
+}
+
+/* The terms of these words, of another row or new; NULL with an error. */
 static struct encryption_to_server *make_terms(struct making *making, enum sslmode mode,
 					       enum tls_negotiation negotiation,
 					       const struct tls_options *options)
 {
 	char *words = print_words(mode, negotiation, options);
 	struct encryption_to_server *terms = find_terms(making->made, words);
-	const struct encryption_to_server *same = making->sides & ENCRYPTION_SERVERS || !making->old
-							  ? NULL
-							  : find_terms(making->old, words);
-	struct tls_context *context = NULL;
-	if (!terms && mode != SSLMODE_DISABLE)
-		context = same ? tls_context_ref(same->context) : new_context(making, options);
-	if (terms || (mode != SSLMODE_DISABLE && !context)) {
-		memory_free(&words);
-		return terms;
-	}
-	terms = memory_alloc(sizeof *terms);
-	terms->mode = mode;
-	terms->negotiation = negotiation;
-	terms->context = context;
-	terms->words = words;
-	map_add(&making->made->terms, words, strlen(words), &terms->node);
+	if (!terms)
+		return add_terms(making, mode, negotiation, options, words);
+	memory_free(&words);
 	return terms;
 }
 

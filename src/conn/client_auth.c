@@ -479,6 +479,7 @@ static void find_user(struct client *client)
 
 /* ---- methods that look at the connection ---- */
 
+/* ... who is remembered then: a RELOAD may bring another map. */
 static bool is_mapped(struct client_login *login, const char *system_user)
 {
 	if (!is_permitted(login, system_user))
@@ -637,18 +638,19 @@ static void take_rule(struct client *client, const struct hba_rule *rule)
 					      : "connection requires a valid client certificate");
 }
 
+static const char no_method[] = "no authentication method is found";
+
 /* client_rule_ops.none */
 static void rule_none(struct client *client)
 {
-	fail_method(client, "no authentication method is found");
+	fail_method(client, no_method);
 }
 
 /* client_rule_ops.unknown */
 static void rule_unknown(struct client *client)
 {
 	struct error error;
-	error_set(&error, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION,
-		  "no authentication method is found");
+	error_set(&error, SQLSTATE_INVALID_AUTHORIZATION_SPECIFICATION, "%s", no_method);
 	cannot(client, &error);
 }
 

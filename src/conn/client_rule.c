@@ -36,8 +36,6 @@ static struct hba_subject subject_of(const struct client *client)
 	};
 }
 
-static void search(struct client *client);
-
 /* What a rule asks for cannot be known now. */
 static void cannot_answer(struct client *client, const char *question, const char *why)
 {
@@ -45,13 +43,13 @@ static void cannot_answer(struct client *client, const char *question, const cha
 	log_warning(client_subject(client), "login refused: a rule asks for %s \"%s\": %s",
 		    question, login->search.text, why);
 	hba_answer(&login->search, HBA_REPLY_FAILED);
-	search(client);
+	client_rule_find(client);
 }
 
 static void answer_rule(struct client *client, enum hba_reply reply)
 {
 	hba_answer(&client->login->search, reply);
-	search(client);
+	client_rule_find(client);
 }
 
 static void name_answered(struct resolver_query *query, const struct address *addresses,
@@ -131,7 +129,7 @@ static void ask_role(struct client *client)
 	}
 }
 
-static void search(struct client *client)
+void client_rule_find(struct client *client)
 {
 	struct client_login *login = client->login;
 	const struct hba_rule *rule;
@@ -155,11 +153,6 @@ static void search(struct client *client)
 	}
 }
 
-void client_rule_find(struct client *client)
-{
-	search(client);
-}
-
 char *client_rule_demand(const struct hba_rule *rule)
 {
 	return memory_printf("%s %s", rule->auth_method,
@@ -171,6 +164,8 @@ bool client_rule_still_demands(struct client *client, const char *demand)
 	const struct hba *hba = snapshot_current()->hba;
 	const struct hba_subject subject = subject_of(client);
 	const struct hba_rule *rule;
+	if (hba && hba_is_searched(hba, &client->login->search))
+		return true;
 	if (!hba || hba_next(hba, &client->login->search, &subject, &rule) != HBA_MATCH)
 		return false;
 	char *now = client_rule_demand(rule);

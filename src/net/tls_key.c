@@ -32,12 +32,11 @@ struct question {
 static int answer(char *buffer, int size, int for_writing, void *data)
 {
 	struct question *question = data;
+	bool is_first = !question->asked;
 	(void)for_writing;
-	if (question->asked || !*question->command) {
-		question->asked = true;
-		return -1;
-	}
 	question->asked = true;
+	if (!is_first || !*question->command)
+		return -1;
 	question->failed = !tls_passphrase_ask(question->command, question->until, buffer,
 					       (size_t)size, question->error);
 	return question->failed ? -1 : (int)strlen(buffer);
@@ -77,25 +76,29 @@ static struct tls_key *decrypt(const char *file, BIO *contents, struct question 
 	return key;
 }
 
+static struct tls_key *find_or_decrypt(const char *file, BIO *contents, struct question *question)
+{
+	const struct tls_source source = {question->command, contents};
+	uint8_t digest[TLS_DIGEST];
+	if (!tls_kept_digest(&source, 1, digest)) {
+		tls_error(question->error, "TLS key");
+		return NULL;
+	}
+	struct tls_kept *kept = tls_kept_find(&keys, digest);
+	if (kept)
+		return container_of(kept, struct tls_key, kept);
+	struct tls_key *key = decrypt(file, contents, question);
+	if (key)
+		tls_kept_add(&keys, &key->kept, digest);
+	return key;
+}
+
 struct tls_key *tls_key_open(const char *file, const char *command, usec_t until,
 			     struct error *error)
 {
 	struct question question = {.command = command, .until = until, .error = error};
-	uint8_t digest[TLS_DIGEST];
 	BIO *contents = tls_file_read("TLS key file", file, error);
-	if (!contents)
-		return NULL;
-	const struct tls_source source = {command, contents};
-	struct tls_key *key = NULL;
-	if (!tls_kept_digest(&source, 1, digest)) {
-		tls_error(error, "TLS key");
-	} else {
-		struct tls_kept *kept = tls_kept_find(&keys, digest);
-		key = kept ? container_of(kept, struct tls_key, kept)
-			   : decrypt(file, contents, &question);
-		if (key && !kept)
-			tls_kept_add(&keys, &key->kept, digest);
-	}
+	struct tls_key *key = contents ? find_or_decrypt(file, contents, &question) : NULL;
 	BIO_free(contents);
 	return key;
 }

@@ -176,13 +176,20 @@ def ruled(pgweir):
         yield lambda text, **more: make(text, directory=directory, **more)
 
 
+def show_certificate(postgres, authority, name):
+    """From now on PostgreSQL shows this one of the authority's."""
+    for suffix in ("crt", "key"):
+        target = postgres.data / f"server.{suffix}"
+        shutil.copy(authority[f"{name}.{suffix}"], target)
+        target.chmod(0o600)
+        Unprivileged.own(target)
+    postgres.execute("SELECT pg_reload_conf()")
+
+
 @pytest.fixture
 def tls_postgres(postgres, authority):
     """The worker's PostgreSQL with TLS on for the length of a test; its certificate is for localhost."""
-    for name in ("server.crt", "server.key"):
-        shutil.copy(authority[name], postgres.data / name)
-        (postgres.data / name).chmod(0o600)
-        Unprivileged.own(postgres.data / name)
+    show_certificate(postgres, authority, "server")
     shutil.copy(authority["ca.crt"], postgres.data / "root.crt")
     Unprivileged.own(postgres.data / "root.crt")
     postgres.execute("ALTER SYSTEM SET ssl_ca_file = 'root.crt'")

@@ -10,8 +10,9 @@ import struct
 
 import psycopg
 import pytest
-from conftest import ADMIN, DATABASE, Unprivileged, covers, password_of, wait_until
+from conftest import ADMIN, DATABASE, covers, password_of, wait_until
 from helpers import Background, error_in, query, server_row
+from services import show_certificate
 
 SSL_REQUEST = struct.pack("!II", 8, 80877103)
 GSSENC_REQUEST = struct.pack("!II", 8, 80877104)
@@ -405,11 +406,7 @@ def test_verify_ca_refuses_the_wrong_authority(pgweir, authority, tls_postgres):
 
 
 def test_verify_full_refuses_the_wrong_name_and_verify_ca_does_not(pgweir, authority, tls_postgres):
-    for suffix in ("crt", "key"):
-        shutil.copy(authority[f"other.{suffix}"], tls_postgres.data / f"server.{suffix}")
-        (tls_postgres.data / f"server.{suffix}").chmod(0o600)
-        Unprivileged.own(tls_postgres.data / f"server.{suffix}")
-    tls_postgres.execute("SELECT pg_reload_conf()")
+    show_certificate(tls_postgres, authority, "other")
     rows = {f"{mode}_{host}": f"host={host} port={tls_postgres.port} dbname={DATABASE} server_tls_sslmode={mode}"
             for mode in ("verify-ca", "verify-full") for host in ("localhost", "127.0.0.1")}
     pooler = pgweir({"server_tls_ca_file": authority["ca.crt"], "query_wait_timeout": 1}, databases=rows)
@@ -524,11 +521,7 @@ def test_direct_tls_towards_a_server_that_does_not_take_it(pgweir, authority, tl
 
 @covers("server_tls_crl_file", "server_tls_ca_file", scope="database")
 def test_a_revoked_server_is_refused(pgweir, authority, tls_postgres):
-    for suffix in ("crt", "key"):
-        shutil.copy(authority[f"revoked.{suffix}"], tls_postgres.data / f"server.{suffix}")
-        (tls_postgres.data / f"server.{suffix}").chmod(0o600)
-        Unprivileged.own(tls_postgres.data / f"server.{suffix}")
-    tls_postgres.execute("SELECT pg_reload_conf()")
+    show_certificate(tls_postgres, authority, "revoked")
     row = server_row(tls_postgres, f"server_tls_sslmode=verify-ca server_tls_ca_file={authority['ca.crt']}")
     pooler = pgweir({"query_wait_timeout": 1}, databases={"lax": row, "strict": f"{row} server_tls_crl_file={authority['crl.pem']}"})
     assert pooler.query("SELECT 1", "lax") == [(1,)]

@@ -5,7 +5,6 @@ import base64
 import contextlib
 import hashlib
 import select
-import shutil
 import socket
 import ssl
 
@@ -13,6 +12,7 @@ import pytest
 from conftest import ADMIN, DATABASE, Unprivileged, Wire, password_of
 from helpers import Background, change, grown_kb
 from psycopg import pq
+from services import show_certificate
 from test_tls import SSL_REQUEST, client_side, refusal, started, verified
 from test_tls_servers import FLOODS, accept
 
@@ -54,11 +54,7 @@ def test_clients_bind_to_each_kind_of_certificate(pgweir, authority, kind):
 
 def test_we_bind_to_each_kind_of_certificate(pgweir, authority, kind, tls_postgres):
     """PostgreSQL itself offers SCRAM-SHA-256-PLUS in any case, and says no to who binds to something else."""
-    for suffix in ("crt", "key"):
-        shutil.copy(authority[f"kind.{suffix}"], tls_postgres.data / f"server.{suffix}")
-        (tls_postgres.data / f"server.{suffix}").chmod(0o600)
-        Unprivileged.own(tls_postgres.data / f"server.{suffix}")
-    tls_postgres.execute("SELECT pg_reload_conf()")
+    show_certificate(tls_postgres, authority, "kind")
     row = f"host=localhost port={tls_postgres.port} dbname={DATABASE} user=scram password={password_of('scram')}"
     pooler = pgweir({"server_tls_sslmode": "verify-full", "server_tls_ca_file": authority["kind.crt"]},
                     databases={DATABASE: row})

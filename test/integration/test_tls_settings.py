@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: ISC
 """Each TLS setting has its effect: what is negotiated with clients, and with servers for all and by database."""
-import shutil
 import ssl
 
 import pytest
 from conftest import DATABASE, Unprivileged, covers
 from helpers import server_row
+from services import show_certificate
 from test_tls import certificate, client_side, refusal
 
 CIPHER, SUITE = "ECDHE-ECDSA-AES128-GCM-SHA256", "TLS_CHACHA20_POLY1305_SHA256"
@@ -135,11 +135,7 @@ def test_our_certificate_towards_servers(pgweir, authority, tls_postgres, scope)
 @covers("server_tls_ca_file", "server_tls_crl_file", scope=("global", "database"))
 @scopes
 def test_authorities_and_revocations_of_servers(pgweir, authority, tls_postgres, scope):
-    for suffix in ("crt", "key"):
-        shutil.copy(authority[f"revoked.{suffix}"], tls_postgres.data / f"server.{suffix}")
-        (tls_postgres.data / f"server.{suffix}").chmod(0o600)
-        Unprivileged.own(tls_postgres.data / f"server.{suffix}")
-    tls_postgres.execute("SELECT pg_reload_conf()")
+    show_certificate(tls_postgres, authority, "revoked")
     known = {"server_tls_sslmode": "verify-ca", "server_tls_ca_file": authority["ca.crt"]}
     assert asked_for(pgweir, tls_postgres, scope, known).query("SELECT 1") == [(1,)]
     for settings, reason in (({**known, "server_tls_crl_file": authority["crl.pem"]}, "certificate revoked"),
